@@ -1,0 +1,77 @@
+"""The error tree of the core. Every error says what is wrong (`message`) and the way out (`hint`).
+
+CoreError
+├── DefinitionError      a definition cannot be evaluated; `.problems` holds every reason with its path
+├── DatasetError         a dataset cannot be created, opened or read
+│   ├── DatasetBusy      another process is writing and did not finish in time
+│   └── DatasetTooNew    written by a newer version of the program
+├── InputError           a source (file, folder, mapping) cannot be read at all
+└── InterchangeError     something cannot be said in the other language; `.problems` lists it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class CoreError(Exception):
+    """What went wrong in `message`, the way out in `hint` (may be empty)."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason why a definition is refused; `path` is the nearest node, step or predicate, "" for the audience itself."""
+
+    path: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path or 'audience'}: {self.message}" + (f" {self.hint}" if self.hint else "")
+
+
+class _ProblemsError(CoreError):
+    """An error made of several problems; `.path` and `.message` are the first one's."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        if not problems:
+            raise ValueError("an error without a problem")
+        super().__init__(problems[0].message, problems[0].hint)
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        self.path = problems[0].path
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class DefinitionError(_ProblemsError):
+    """The definition is invalid, alone or for this dataset; every problem is listed."""
+
+
+class DatasetError(CoreError):
+    """The dataset cannot be created, opened, read or written."""
+
+
+class DatasetBusy(DatasetError):
+    """Another writer holds the dataset's lock."""
+
+
+class DatasetTooNew(DatasetError):
+    """The dataset was written by a newer version of the program."""
+
+
+class InputError(CoreError):
+    """A source cannot be read at all: no such file, truncated, not the format it says."""
+
+
+class InterchangeError(_ProblemsError):
+    """The definition holds something that the other language cannot say."""
