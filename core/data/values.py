@@ -1,11 +1,46 @@
-"""Free-form values: how they are written (`tagged`) and how criteria read them (`Dictionary`, `Column`)."""
+"""Free-form values: how they are written (`tagged`) and how criteria read them (`Dictionary`, `Column`).
+
+A value is stored as one tagged string. A column of them is held as codes into a dictionary of the distinct values, so
+that every reading rule (text, number, date, ...) runs once per distinct value, never once per row.
+"""
 
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
+from typing import Final, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import orjson
+import polars as pl
+
+Codes: TypeAlias = npt.NDArray[np.uint32]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Millis: TypeAlias = npt.NDArray[np.int64]
+
+ABSENT: Final = 0
+NULL: Final = 1
+FIRST: Final = 2
+"""Codes: 0 the key is absent, 1 it is there with a null value, 2 and up are the dictionary's values."""
+
+NO_MOMENT: Final = np.iinfo(np.int64).min
+"""The int64 that stands for "no moment"."""
+
+NUMBER_PATTERN: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
+"""Plain decimals with optional sign and exponent: never "NaN", "Infinity", "0x1F" or " 12 "."""
+
+DATE_PATTERN: Final = (
+    r"^\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:[Zz]|[+-]\d{2}(?::?\d{2})?)?)?$"
+)
+
+_VERSION: Final = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_FLOAT_DIGITS: Final = 15
+"""Decimals of up to 15 significant digits are told apart by float64; longer ones are compared as decimals."""
 
 
 def number_text(value: int | float | Decimal) -> str:
@@ -41,3 +76,189 @@ def tagged(value: object) -> str:
         texts = [tagged(item)[1:] for item in value if item is not None]
         return "l" + orjson.dumps(texts).decode()
     return "s" + orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def plain(value: str | None) -> object:
+    """The Python value behind a tagged one: str, int, float, bool, list of str, or None."""
+    if value is None or value == "z":
+        return None
+    tag, text = value[0], value[1:]
+    if tag == "n":
+        return int(text) if re.fullmatch(r"-?[0-9]+", text) else float(text)
+    if tag == "b":
+        return text == "true"
+    if tag == "l":
+        return orjson.loads(text)
+    if tag == "m":
+        return [plain(item) for item in orjson.loads(text)]
+    return text
+
+
+def moment_ms(text: str) -> int | None:
+    """UTC milliseconds of an ISO-8601 text (a date alone is its midnight, no zone is UTC), None if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+
+
+def version_parts(text: str) -> tuple[int, ...] | None:
+    """`2.10` as (2, 10), trailing zeros left out so that missing parts are 0; None if a part is no number."""
+    if not _VERSION.fullmatch(text):
+        return None
+    parts = [int(part) for part in text.split(".")]
+    while parts and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)
+
+
+class Dictionary:
+    """The distinct values behind a column's codes and their readings, each computed once.
+
+    Readings are arrays over `texts`, the values flattened: an entry that holds several values (`m`) is several texts
+    with one owner. `owner[i]` is the code of text i; `len(dictionary)` is the number of codes (2 + entries).
+    """
+
+    def __init__(self, entries: pl.Series) -> None:
+        """`entries`: distinct tagged strings, no null and no "z"; entry i gets code i + 2."""
+        self.entries = entries
+        codes = np.arange(FIRST, FIRST + len(entries), dtype=np.uint32)
+        several = entries.str.starts_with("m").to_numpy() if len(entries) else np.zeros(0, np.bool_)
+        if several.any():
+            lists = [orjson.loads(entry[1:]) if entry[0] == "m" else [entry] for entry in entries]
+            self.owner: Codes = np.repeat(codes, [len(items) for items in lists])
+            flat = pl.Series([item for items in lists for item in items], dtype=pl.String)
+        else:
+            self.owner, flat = codes, entries
+        self.tags = flat.str.slice(0, 1)
+        self.texts = flat.str.slice(1)
+
+    def __len__(self) -> int:
+        return FIRST + len(self.entries)
+
+    def spread(self, positive: Mask) -> Mask:
+        """A mask over texts as a mask over codes: an entry holds when one of its values does. Shape (len(self),)."""
+        table = np.zeros(len(self), np.bool_)
+        table[self.owner[positive]] = True
+        return table
+
+    def pick(self, tags: str) -> Mask:
+        """Which texts have one of the tags."""
+        return self.tags.is_in(list(tags)).to_numpy()
+
+    @cached_property
+    def raw(self) -> pl.Series:
+        """Texts that string operators read, case kept; null for lists and nulls."""
+        return pl.select(pl.when(pl.lit(self.tags).is_in(["s", "n", "b"])).then(pl.lit(self.texts))).to_series()
+
+    @cached_property
+    def lower(self) -> pl.Series:
+        """Lower-cased texts that string operators read; null for lists."""
+        return self.raw.str.to_lowercase()
+
+    @cached_property
+    def numeric(self) -> Mask:
+        """Which texts read as a number."""
+        plain_text = self.texts.str.contains(NUMBER_PATTERN).to_numpy()
+        return np.asarray(plain_text & self.pick("sn"))
+
+    @cached_property
+    def number(self) -> npt.NDArray[np.float64]:
+        """Texts read as numbers, NaN where they are none. Beyond 15 digits see `long`."""
+        texts = pl.select(pl.when(pl.lit(pl.Series(self.numeric))).then(pl.lit(self.texts))).to_series()
+        return texts.cast(pl.Float64, strict=False).fill_null(math.nan).to_numpy().copy()
+
+    @cached_property
+    def long(self) -> dict[int, Decimal]:
+        """The numbers that float64 may not tell apart, by position: more than 15 digits or out of its range."""
+        digits = self.texts.str.replace(r"[eE].*$", "").str.count_matches("[0-9]").to_numpy()
+        extreme = ~(np.abs(self.number) < 1e290) | ((np.abs(self.number) < 1e-290) & (self.number != 0))
+        zero = (self.number == 0) & self.texts.str.contains("[eE]").to_numpy()
+        wide = self.numeric & ((digits > _FLOAT_DIGITS) | extreme | zero)
+        return {int(at): Decimal(self.texts[int(at)]) for at in np.flatnonzero(wide)}
+
+    def decimal(self, at: int) -> Decimal:
+        """Text `at` as an exact decimal; it must read as a number."""
+        return Decimal(self.texts[at])
+
+    @cached_property
+    def boolean(self) -> npt.NDArray[np.int8]:
+        """1 true, 0 false, -1 neither: booleans and the strings "true" / "false" in any case, never 1 / 0."""
+        lower = self.texts.str.to_lowercase()
+        readable = self.pick("sb")
+        truth = np.full(len(lower), -1, np.int8)
+        truth[readable & (lower == "true").to_numpy()] = 1
+        truth[readable & (lower == "false").to_numpy()] = 0
+        return truth
+
+    @cached_property
+    def moment(self) -> Millis:
+        """UTC milliseconds of ISO-8601 texts, `NO_MOMENT` for everything else (numbers are no dates)."""
+        moments = np.full(len(self.texts), NO_MOMENT, np.int64)
+        dated = self.texts.str.contains(DATE_PATTERN).to_numpy() & self.pick("s")
+        for at in np.flatnonzero(dated):
+            ms = moment_ms(self.texts[int(at)])
+            if ms is not None:
+                moments[at] = ms
+        return moments
+
+    @cached_property
+    def version(self) -> list[tuple[int, ...] | None]:
+        """Version parts of the texts, None where a part is no number."""
+        readable = self.pick("sn")
+        return [
+            version_parts(text) if ok else None for text, ok in zip(self.texts.to_list(), readable.tolist(), strict=True)
+        ]
+
+    @cached_property
+    def elements(self) -> pl.DataFrame:
+        """The lower-cased elements of list values: columns `at` (position of the text) and `text`."""
+        positions = np.flatnonzero(self.pick("l"))
+        at: list[int] = []
+        texts: list[str] = []
+        for position in positions.tolist():
+            items = orjson.loads(self.texts[position])
+            at.extend([position] * len(items))
+            texts.extend(items)
+        frame = pl.DataFrame({"at": at, "text": texts}, schema={"at": pl.Int64, "text": pl.String})
+        return frame.with_columns(pl.col("text").str.to_lowercase())
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One value a row: `codes` (uint32, one a row) into `dictionary`."""
+
+    codes: Codes
+    dictionary: Dictionary
+
+    @classmethod
+    def of(cls, values: pl.Series) -> Column:
+        """The column of a series of tagged strings; null is absent, "z" null."""
+        entries = values.unique().drop_nulls()
+        entries = entries.filter(entries != "z").sort()
+        known = pl.Enum(pl.concat([pl.Series(["z"]), entries]))
+        physical = values.cast(known).to_physical().cast(pl.UInt32) + 1
+        return cls(physical.fill_null(ABSENT).to_numpy().copy(), Dictionary(entries))
+
+    @classmethod
+    def missing(cls, size: int) -> Column:
+        """A column in which every row is absent."""
+        return cls(np.zeros(size, np.uint32), Dictionary(pl.Series([], dtype=pl.String)))
+
+    def tagged(self) -> pl.Series:
+        """The column as tagged strings: null is absent, "z" null."""
+        table = pl.concat([pl.Series([None, "z"], dtype=pl.String), self.dictionary.entries])
+        return table.gather(pl.Series(self.codes))
+
+
+def merge(columns: list[Column]) -> Column:
+    """The columns one below the other with one dictionary."""
+    if len(columns) == 1:
+        return columns[0]
+    if not columns:
+        return Column.missing(0)
+    return Column.of(pl.concat([column.tagged() for column in columns]))
