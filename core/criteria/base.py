@@ -1,0 +1,201 @@
+"""The ground that criteria stand on: the model base and the nodes And, Or, Not.
+
+A criterion is a function from a scope to one Boolean mask, an entry a profile, never null. A leaf has two halves:
+`measure(scope)`, one value a profile, and `match(measure, scope)`, which makes it a mask; `judge` is both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from core.data.values import Mask
+from core.errors import CoreError, Problem
+
+if TYPE_CHECKING:
+    from core.context import Context
+    from core.measures import Measure
+    from core.scope import Scope
+
+    Node = Any
+    """The union of all criteria, made in `core.criteria` from the classes that exist."""
+
+
+class Model(BaseModel):
+    """A frozen value: hashable, comparable, refused with an unknown key, the same in Python and JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+    @cached_property
+    def canonical(self) -> str:
+        """The one text of this value, defaults left out; what is remembered is keyed by it (True and 1 differ)."""
+        return self.model_dump_json(by_alias=True, exclude_defaults=True)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.canonical == getattr(other, "canonical", None)
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, self.canonical))
+
+
+class Pick:
+    """An annotation that says where a form finds suggestions for a field: a list of the catalog."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+
+class Criterion(Model):
+    """One node of a definition."""
+
+    EVENT_BASED: ClassVar[bool] = False
+
+    def judge(self, scope: Scope) -> Mask:
+        """Who satisfies this criterion: bool, one a profile. Bits outside the universe are undefined."""
+        return self.match(scope.measure(self), scope)
+
+    def measure(self, scope: Scope) -> Measure:
+        """The value a profile that `match` compares."""
+        raise CoreError(f"A criterion of type {self.kind_of_node} has no number behind it.", "Ask one of its criteria.")
+
+    def match(self, measure: Measure, scope: Scope) -> Mask:
+        """The mask of a measure."""
+        raise CoreError(f"A criterion of type {self.kind_of_node} has no number behind it.", "Ask one of its criteria.")
+
+    @property
+    def measured(self) -> str:
+        """What of this criterion its measure depends on; edits outside of it reuse the measure."""
+        return self.canonical
+
+    @property
+    def kind_of_node(self) -> str:
+        """The value of `type`."""
+        return str(getattr(self, "type", type(self).__name__))
+
+    @property
+    def sentence(self) -> str:
+        """The criterion in English, to stand after "people who"."""
+        raise CoreError(f"A criterion of type {self.kind_of_node} has no sentence.")
+
+    def children(self) -> tuple[tuple[str, Criterion], ...]:
+        """The nodes below, each with its path segment."""
+        return ()
+
+    def problems(self, context: Context, path: str) -> Iterator[Problem]:
+        """What a dataset and its settings say against this node itself (not its children)."""
+        return iter(())
+
+    def warnings(self, context: Context, path: str) -> Iterator[Problem]:
+        """What is allowed but probably not meant."""
+        return iter(())
+
+    # Composition for notebooks. There is no `-`: Python binds it tighter than `&`.
+    def __and__(self, other: Criterion) -> And:
+        return And.of(*_parts(self, And), *_parts(other, And))
+
+    def __or__(self, other: Criterion) -> Or:
+        return Or.of(*_parts(self, Or), *_parts(other, Or))
+
+    def __invert__(self) -> Criterion:
+        return Not(type="not", criterion=self)
+
+    def exclude(self, other: Criterion) -> And:
+        """This without `other`: `and[this, not other]`."""
+        return self & ~other
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "A criterion is not true or false by itself: write & for and, | for or, ~ for not, and brackets around each side."
+        )
+
+
+class And(Criterion):
+    """Everybody who satisfies every criterion; an empty one is the whole universe."""
+
+    type: Literal["and"]
+    criteria: tuple[Node, ...]
+
+    @classmethod
+    def of(cls, *criteria: Criterion) -> And:
+        """The conjunction of criteria."""
+        return cls(type="and", criteria=criteria)
+
+    def children(self) -> tuple[tuple[str, Criterion], ...]:
+        return tuple((f"criteria[{at}]", node) for at, node in enumerate(self.criteria))
+
+    def judge(self, scope: Scope) -> Mask:
+        mask = scope.universe.copy()
+        for criterion in self.criteria:
+            mask &= scope.judge(criterion)
+        return mask
+
+    @property
+    def sentence(self) -> str:
+        return _joined(self.criteria, "and", "are in the workspaces")
+
+
+class Or(Criterion):
+    """Everybody who satisfies at least one criterion; an empty one is nobody."""
+
+    type: Literal["or"]
+    criteria: tuple[Node, ...]
+
+    @classmethod
+    def of(cls, *criteria: Criterion) -> Or:
+        """The disjunction of criteria."""
+        return cls(type="or", criteria=criteria)
+
+    def children(self) -> tuple[tuple[str, Criterion], ...]:
+        return tuple((f"criteria[{at}]", node) for at, node in enumerate(self.criteria))
+
+    def judge(self, scope: Scope) -> Mask:
+        mask = np.zeros(scope.size, np.bool_)
+        for criterion in self.criteria:
+            mask |= scope.judge(criterion)
+        return mask
+
+    @property
+    def sentence(self) -> str:
+        return _joined(self.criteria, "or", "are nobody")
+
+
+class Not(Criterion):
+    """The universe without the criterion's people: "exclude" in the app."""
+
+    type: Literal["not"]
+    criterion: Node
+
+    def children(self) -> tuple[tuple[str, Criterion], ...]:
+        return (("criterion", self.criterion),)
+
+    def judge(self, scope: Scope) -> Mask:
+        return scope.universe & ~scope.judge(self.criterion)
+
+    @property
+    def sentence(self) -> str:
+        return f"are not those who {_bracketed(self.criterion)}"
+
+
+def _bracketed(node: Criterion) -> str:
+    return f"({node.sentence})" if len(node.children()) > 1 else node.sentence
+
+
+def _joined(criteria: tuple[Criterion, ...], word: str, empty: str) -> str:
+    if not criteria:
+        return empty
+    return f" {word} ".join(_bracketed(node) if len(criteria) > 1 else node.sentence for node in criteria)
+
+
+def _parts(node: Criterion, kind: type[And] | type[Or]) -> tuple[Criterion, ...]:
+    return node.criteria if isinstance(node, kind) else (node,)
+
+
+def walk(root: Criterion, path: str = "root") -> Iterator[tuple[str, Criterion]]:
+    """Every node with its path, pre-order; sequence steps are no nodes of their own."""
+    yield path, root
+    for segment, child in root.children():
+        yield from walk(child, f"{path}.{segment}")

@@ -1,0 +1,312 @@
+"""Time windows (DEFINITION 3.3): recency moves with now, dates and calendar units are UTC."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+
+from pydantic import AfterValidator, Discriminator, Field, Strict, TypeAdapter, model_validator
+
+from core.criteria.base import Model
+from core.data.values import moment_ms
+
+MS: Final = {
+    "seconds": 1000,
+    "minutes": 60_000,
+    "hours": 3_600_000,
+    "days": 86_400_000,
+    "weeks": 7 * 86_400_000,
+}
+DAY_MS: Final = MS["days"]
+EVER: Final = 1 << 62
+"""Beyond any timestamp, in both directions."""
+
+Unit: TypeAlias = Literal["seconds", "minutes", "hours", "days", "weeks"]
+Bounds: TypeAlias = tuple[int, int]
+"""First and last millisecond of a window, both included; empty when the first is after the last."""
+
+_INSTANT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,3})?)?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _date(text: str) -> str:
+    if not _DATE.fullmatch(text) or moment_ms(text) is None:
+        raise ValueError(f"{text!r} is no date; write it like 2018-09-09")
+    return text
+
+
+def _date_or_instant(text: str) -> str:
+    if _DATE.fullmatch(text):
+        return _date(text)
+    if not _INSTANT.fullmatch(text) or moment_ms(text) is None:
+        raise ValueError(f"{text!r} is no date and no instant; write 2018-09-09, or 2018-09-09T12:30:00Z with its zone")
+    return text
+
+
+
+
+Date: TypeAlias = Annotated[str, AfterValidator(_date)]
+DateOrInstant: TypeAlias = Annotated[str, AfterValidator(_date_or_instant)]
+Amount: TypeAlias = Annotated[
+    Annotated[int, Strict()] | Annotated[float, Strict()], Field(gt=0, allow_inf_nan=False, lt=1e9)
+]
+FromZero: TypeAlias = Annotated[
+    Annotated[int, Strict()] | Annotated[float, Strict()], Field(ge=0, allow_inf_nan=False, lt=1e9)
+]
+
+
+def span_ms(amount: float, unit: str) -> int:
+    """The length of `amount` units in milliseconds."""
+    return round(amount * MS[unit])
+
+
+def counted(amount: float, unit: str) -> str:
+    """"1 day", "3 days"."""
+    return f"{amount:g} {unit.removesuffix('s') if amount == 1 else unit}"
+
+
+def _opening(text: str) -> int:
+    ms = moment_ms(text)
+    if ms is None:
+        raise ValueError(f"{text!r} is no moment")
+    return ms
+
+
+def _closing(text: str) -> int:
+    """The last millisecond that a bound includes: the end of a date, an instant itself."""
+    return _opening(text) + (DAY_MS - 1 if _DATE.fullmatch(text) else 0)
+
+
+class Window(Model):
+    """A set of moments; `bounds(now_ms)` are its first and last millisecond, both included."""
+
+    AHEAD: ClassVar[bool] = False
+    """Whether it lies in the future: then it is for attribute dates only."""
+
+    def bounds(self, now_ms: int) -> Bounds:
+        """First and last millisecond, both included."""
+        raise AssertionError
+
+    @property
+    def sentence(self) -> str:
+        """The window in English, to stand after a verb."""
+        raise AssertionError
+
+
+class WithinLast(Window):
+    type: Literal["within_last"]
+    amount: Amount
+    unit: Unit
+
+    def bounds(self, now_ms: int) -> Bounds:
+        return now_ms - span_ms(self.amount, self.unit), now_ms
+
+    @property
+    def sentence(self) -> str:
+        return f"in the last {counted(self.amount, self.unit)}"
+
+
+class BetweenAgo(Window):
+    type: Literal["between_ago"]
+    from_: FromZero = Field(alias="from")
+    to: FromZero
+    unit: Unit
+
+    def bounds(self, now_ms: int) -> Bounds:
+        near, far = sorted((span_ms(self.from_, self.unit), span_ms(self.to, self.unit)))
+        return now_ms - far, now_ms - near
+
+    @property
+    def sentence(self) -> str:
+        near, far = sorted((self.from_, self.to))
+        return f"between {near:g} and {counted(far, self.unit)} ago"
+
+
+class MoreThanAgo(Window):
+    type: Literal["more_than_ago"]
+    amount: Amount
+    unit: Unit
+
+    def bounds(self, now_ms: int) -> Bounds:
+        return -EVER, now_ms - span_ms(self.amount, self.unit) - 1
+
+    @property
+    def sentence(self) -> str:
+        return f"more than {counted(self.amount, self.unit)} ago"
+
+
+class WithinNext(Window):
+    AHEAD = True
+    type: Literal["within_next"]
+    amount: Amount
+    unit: Unit
+
+    def bounds(self, now_ms: int) -> Bounds:
+        return now_ms + 1, now_ms + span_ms(self.amount, self.unit)
+
+    @property
+    def sentence(self) -> str:
+        return f"in the next {counted(self.amount, self.unit)}"
+
+
+class Before(Window):
+    type: Literal["before"]
+    date: DateOrInstant
+
+    def bounds(self, now_ms: int) -> Bounds:
+        return -EVER, _opening(self.date) - 1
+
+    @property
+    def sentence(self) -> str:
+        return f"before {self.date}"
+
+
+class After(Window):
+    type: Literal["after"]
+    date: DateOrInstant
+
+    def bounds(self, now_ms: int) -> Bounds:
+        return _opening(self.date), EVER
+
+    @property
+    def sentence(self) -> str:
+        return f"on or after {self.date}"
+
+
+class On(Window):
+    type: Literal["on"]
+    date: Date
+
+    def bounds(self, now_ms: int) -> Bounds:
+        return _opening(self.date), _closing(self.date)
+
+    @property
+    def sentence(self) -> str:
+        return f"on {self.date}"
+
+
+class BetweenDates(Window):
+    type: Literal["between_dates"]
+    from_: DateOrInstant = Field(alias="from")
+    to: DateOrInstant
+
+    @model_validator(mode="after")
+    def _in_order(self) -> BetweenDates:
+        if _opening(self.from_) > _closing(self.to):
+            raise ValueError(f"{self.from_} is after {self.to}; put the earlier one in `from`")
+        return self
+
+    def bounds(self, now_ms: int) -> Bounds:
+        return _opening(self.from_), _closing(self.to)
+
+    @property
+    def sentence(self) -> str:
+        return f"between {self.from_} and {self.to}"
+
+
+def _month_start(year: int, month_index: int) -> date:
+    """The first day of a month counted from January of `year`; stays within the years that dates know."""
+    years, month = divmod(month_index, 12)
+    return date(min(max(year + years, 1), 9999), month + 1, 1)
+
+
+def _day(today: date, offset: int) -> tuple[date, date]:
+    first = today + timedelta(days=offset)
+    return first, first
+
+
+def _week(today: date, offset: int) -> tuple[date, date]:
+    first = today - timedelta(days=today.weekday()) + timedelta(weeks=offset)
+    return first, first + timedelta(days=6)
+
+
+def _months(months: int) -> Callable[[date, int], tuple[date, date]]:
+    def whole(today: date, offset: int) -> tuple[date, date]:
+        start = (today.month - 1) // months * months + offset * months
+        last = _month_start(today.year, start + months - 1)
+        return _month_start(today.year, start), last.replace(day=calendar.monthrange(last.year, last.month)[1])
+
+    return whole
+
+
+_CALENDAR: Final = {"day": _day, "week": _week, "month": _months(1), "quarter": _months(3), "year": _months(12)}
+_CALENDAR_WORDS: Final = {-1: "last", 0: "this", 1: "next"}
+
+
+class Calendar(Window):
+    type: Literal["calendar"]
+    unit: Literal["day", "week", "month", "quarter", "year"]
+    offset: Annotated[int, Strict(), Field(ge=-10_000, le=10_000)]
+
+    def bounds(self, now_ms: int) -> Bounds:
+        today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
+        try:
+            first, last = _CALENDAR[self.unit](today, self.offset)
+        except OverflowError:
+            return (EVER, -EVER)
+        return _opening(first.isoformat()), _closing(last.isoformat())
+
+    @property
+    def sentence(self) -> str:
+        word = _CALENDAR_WORDS.get(self.offset)
+        if word:
+            return f"{word} calendar {self.unit}"
+        ahead = "ahead" if self.offset > 0 else "ago"
+        return f"in the calendar {self.unit} {abs(self.offset)} {ahead}"
+
+
+AnyWindow: TypeAlias = Annotated[
+    WithinLast | BetweenAgo | MoreThanAgo | WithinNext | Before | After | On | BetweenDates | Calendar,
+    Discriminator("type"),
+]
+
+
+def _not_ahead(window: Window) -> Window:
+    if window.AHEAD:
+        raise ValueError("within_next is for attribute dates only: nothing later than now has happened")
+    return window
+
+
+PastWindow: TypeAlias = Annotated[AnyWindow, AfterValidator(_not_ahead)]
+"""A window over what has happened."""
+
+WINDOW_TYPES: Final = (
+    "within_last",
+    "between_ago",
+    "more_than_ago",
+    "within_next",
+    "before",
+    "after",
+    "on",
+    "between_dates",
+    "calendar",
+)
+
+_ADAPTER: Final[TypeAdapter[Window]] = TypeAdapter(AnyWindow)
+
+
+def window(fields: dict[str, Any]) -> Window:
+    """The window of its JSON form; raises pydantic's ValidationError."""
+    return _ADAPTER.validate_python(fields)
+
+
+class Wait(Model):
+    """A length of time: `amount` units."""
+
+    amount: Amount
+    unit: Unit
+
+    @property
+    def ms(self) -> int:
+        """The length in milliseconds."""
+        return span_ms(self.amount, self.unit)
+
+    @property
+    def words(self) -> str:
+        """"4 days"."""
+        return counted(self.amount, self.unit)
