@@ -8,7 +8,6 @@ null value satisfies it (DEFINITION 3.2).
 from __future__ import annotations
 
 import operator as compare
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -119,7 +118,7 @@ class Presence(Matcher):
 def _wildcard(pattern: str) -> str:
     """A regular expression for a whole-string wildcard: `*` any run, `?` one code point, all else literal."""
     parts = {"*": ".*", "?": "."}
-    return r"(?s)\A" + "".join(parts.get(char) or re.escape(char) for char in pattern) + r"\z"
+    return r"(?s)\A" + "".join(parts.get(char) or pl.escape_regex(char) for char in pattern) + r"\z"
 
 
 @dataclass(frozen=True)
