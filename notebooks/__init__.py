@@ -1,0 +1,1 @@
+"""The notebooks and their controls, on the same core as the app."""

@@ -1,0 +1,1 @@
+"""The pages of the app: read the session, call the core, show."""

@@ -1,0 +1,1 @@
+"""Seeded sample data: what the app, the notebooks and the tests start from."""
