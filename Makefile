@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 WORKBENCH_HOME ?= $(CURDIR)/.workbench
 export WORKBENCH_HOME
 
-.PHONY: help setup run test check bench lock clean
+.PHONY: help setup run test check bench lock docs clean
 
 help:
 	@echo "make run    set up, make sample data once, open the app"
@@ -62,6 +62,10 @@ bench: setup
 lock: setup
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.txt
+
+# The lists of modules in docs/architecture.md, from the modules' own first lines.
+docs: setup
+	$(BIN)/python -m tests.test_architecture_doc
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache test-results

@@ -1,4 +1,4 @@
-"""docs/architecture.md names every module, and only modules that are there."""
+"""docs/architecture.md lists the modules that are there, each with its own first line; `make docs` writes the lists."""
 
 from __future__ import annotations
 
@@ -7,24 +7,43 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "architecture.md"
 PACKAGES = ("core", "workbench", "pages", "sample_data")
 
 
-def modules() -> set[str]:
-    """Every module file, as the page names it; a package's `__init__.py` only where it has a face of its own."""
-    files = {path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
-    return {str(path) for path in files if path.name != "__init__.py" or path.parent == Path("core")}
+def modules(folder: str) -> list[Path]:
+    """The modules of one folder; `__init__.py` only for the core, where it is the public face."""
+    files = sorted((ROOT / folder).glob("*.py"))
+    return [path for path in files if path.name != "__init__.py" or folder == "core"]
 
 
-def suggested(module: str) -> str:
-    """The line that is missing, from the module's own first line."""
-    docstring = ast.get_docstring(ast.parse((ROOT / module).read_text())) or "?"
-    return f"| `{module}` | {docstring.splitlines()[0].rstrip('.')} |"
+def first_line(module: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(module.read_text()))
+    assert docstring, f"{module.relative_to(ROOT)} does not say what it is for."
+    return docstring.splitlines()[0].rstrip(".")
 
 
-def test_the_page_names_the_modules_that_are_there() -> None:
-    named = re.findall(r"^\| `([\w/]+\.py)` \| .+ \|$", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
-    missing = "\n".join(suggested(module) for module in sorted(modules() - set(named)))
-    assert not missing, f"docs/architecture.md does not name:\n{missing}"
-    assert sorted(set(named) - modules()) == [], "docs/architecture.md names what is gone"
-    assert len(named) == len(set(named)), "docs/architecture.md names a module twice"
+def table(folder: str) -> str:
+    rows = [f"| `{path.relative_to(ROOT)}` | {first_line(path)} |\n" for path in modules(folder)]
+    return "\n| module | what |\n|---|---|\n" + "".join(rows) if rows else ""
+
+
+def written(page: str) -> str:
+    """The page with its lists as they should be."""
+    parts = re.split(r"(<!-- modules: [\w/]+ -->\n)(?:\n(?:\|.*\n)+)?", page)
+    pieces = [part + table(part.split()[2]) if part.startswith("<!-- modules") else part for part in parts]
+    return "".join(pieces)
+
+
+def test_the_lists_are_those_of_the_tree() -> None:
+    assert PAGE.read_text() == written(PAGE.read_text()), "The lists are old: make docs"
+
+
+def test_every_folder_of_modules_has_its_list() -> None:
+    folders = {str(path.parent.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    listed = re.findall(r"<!-- modules: ([\w/]+) -->", PAGE.read_text())
+    assert sorted(listed) == sorted(folders)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text()))
