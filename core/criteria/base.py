@@ -18,7 +18,7 @@ from core.errors import CoreError, Problem
 
 if TYPE_CHECKING:
     from core.context import Context
-    from core.measures import Measure
+    from core.criteria.measures import Measure
     from core.scope import Scope
 
     Node = Any

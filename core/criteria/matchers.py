@@ -92,11 +92,6 @@ class Matcher:
         """The positive twin's verdict on every code of a dictionary: bool, shape (len(dictionary),)."""
         raise AssertionError
 
-    def table(self, dictionary: Dictionary, now_ms: int) -> Mask:
-        """The verdict on every code of a dictionary, negation included."""
-        verdict = self.positive(dictionary, now_ms)
-        return ~verdict if self.operator.negated else verdict
-
     @property
     def words(self) -> str:
         """Operator and value in English."""

@@ -99,12 +99,13 @@ class EventStore:
         self.size = max(last for _, _, last in names)
         self._columns: dict[tuple[str, str], Column] = {}
 
-    def _read(self, *columns: str) -> pl.DataFrame:
+    def read(self, *columns: str) -> pl.DataFrame:
+        """Columns of the durable file, rows in the store's order."""
         return pl.scan_parquet(self.file).slice(self._start, self.size).select(columns).collect()
 
     @cached_property
     def _base(self) -> pl.DataFrame:
-        return self._read("profile", "timestamp_ms", "arrival", "input", "custom_type", "also")
+        return self.read("profile", "timestamp_ms", "arrival", "input", "custom_type", "also")
 
     @cached_property
     def profile(self) -> npt.NDArray[np.uint32]:
@@ -143,12 +144,12 @@ class EventStore:
 
     @cached_property
     def _bag(self) -> Bag:
-        return Bag.of(self._read("attributes")["attributes"])
+        return Bag.of(self.read("attributes")["attributes"])
 
     @cached_property
     def products(self) -> Products:
         """The products of these events."""
-        return Products.of(self._read("products")["products"])
+        return Products.of(self.read("products")["products"])
 
     @property
     def attribute_keys(self) -> list[str]:
@@ -159,7 +160,7 @@ class EventStore:
         """A standard `field` or a custom `attribute` as a column, one row an event."""
         key = (where, name)
         if key not in self._columns:
-            column = self._bag.column(name) if where == "attribute" else Column.of(self._read(name)[name])
+            column = self._bag.column(name) if where == "attribute" else Column.of(self.read(name)[name])
             self._columns[key] = column
         return self._columns[key]
 

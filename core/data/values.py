@@ -136,6 +136,8 @@ class Dictionary:
             self.owner, flat = codes, entries
         self.tags = flat.str.slice(0, 1)
         self.texts = flat.str.slice(1)
+        self.verdicts: dict[object, Mask] = {}
+        """What matchers said of these values, by matcher (and now, where it matters)."""
 
     def __len__(self) -> int:
         return FIRST + len(self.entries)
@@ -180,6 +182,25 @@ class Dictionary:
         zero = (self.number == 0) & self.texts.str.contains("[eE]").to_numpy()
         wide = self.numeric & ((digits > _FLOAT_DIGITS) | extreme | zero)
         return {int(at): Decimal(self.texts[int(at)]) for at in np.flatnonzero(wide)}
+
+    @cached_property
+    def scaled(self) -> tuple[int, npt.NDArray[np.float64]] | None:
+        """The smallest power of ten that makes every number whole, and the whole numbers (NaN where none).
+
+        None where one of them does not fit into 2^53: then only exact fractions will do.
+        """
+        if self.long or self.texts.filter(pl.Series(self.numeric)).str.contains("[eE]").any():
+            return None
+        fractions = self.texts.filter(pl.Series(self.numeric)).str.extract(r"\.([0-9]*)$").str.len_bytes().max()
+        scale = 10 ** int(str(fractions or 0))
+        whole = np.rint(self.number * scale)
+        return None if (np.abs(whole) >= 2**53).any() else (scale, whole)
+
+    @cached_property
+    def text_ids(self) -> npt.NDArray[np.int64]:
+        """One number a distinct text, in alphabetical order (code points), case kept; -1 where it is no text."""
+        ids = self.raw.rank("dense").cast(pl.Int64).fill_null(0).to_numpy()
+        return np.asarray(ids - 1)
 
     def decimal(self, at: int) -> Decimal:
         """Text `at` as an exact decimal; it must read as a number."""
@@ -249,16 +270,37 @@ class Column:
         """A column in which every row is absent."""
         return cls(np.zeros(size, np.uint32), Dictionary(pl.Series([], dtype=pl.String)))
 
+    def take(self, rows: npt.NDArray[np.int64]) -> Column:
+        """Some rows of the column."""
+        return Column(self.codes[rows], self.dictionary)
+
+    def flat(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The rows that have a value, and the position of its text in the dictionary; several values, several rows."""
+        rows = np.flatnonzero(self.codes >= FIRST)
+        codes = self.codes[rows]
+        if len(self.dictionary.texts) == len(self.dictionary.entries):
+            return rows, codes.astype(np.int64) - FIRST
+        first = np.searchsorted(self.dictionary.owner, codes, "left")
+        counts = np.searchsorted(self.dictionary.owner, codes, "right") - first
+        ends = np.cumsum(counts)
+        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
+        return np.repeat(rows, counts), np.repeat(first, counts) + within
+
     def tagged(self) -> pl.Series:
         """The column as tagged strings: null is absent, "z" null."""
         table = pl.concat([pl.Series([None, "z"], dtype=pl.String), self.dictionary.entries])
         return table.gather(pl.Series(self.codes))
 
 
-def merge(columns: list[Column]) -> Column:
-    """The columns one below the other with one dictionary."""
-    if len(columns) == 1:
-        return columns[0]
-    if not columns:
-        return Column.missing(0)
-    return Column.of(pl.concat([column.tagged() for column in columns]))
+def merge(columns: list[Column]) -> list[Column]:
+    """The same columns with one dictionary in common; only dictionaries are compared, never rows."""
+    if len(columns) <= 1:
+        return columns
+    entries = pl.concat([column.dictionary.entries for column in columns]).unique().sort()
+    dictionary, known = Dictionary(entries), pl.Enum(entries)
+    merged = []
+    for column in columns:
+        places = column.dictionary.entries.cast(known).to_physical().cast(pl.UInt32).to_numpy() + np.uint32(FIRST)
+        mapping = np.concatenate([np.array([ABSENT, NULL], np.uint32), places])
+        merged.append(Column(mapping[column.codes], dictionary))
+    return merged

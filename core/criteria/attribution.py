@@ -1,0 +1,61 @@
+"""Where people came from, or what made them leave: `attribution`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from core.criteria.comparison import Comparison
+from core.criteria.measures import Measure, Values
+from core.criteria.users import ProfileCriterion
+from core.data.facts import NO_RECORD
+from core.data.values import NULL, Column, Mask
+
+if TYPE_CHECKING:
+    from core.scope import Scope
+
+
+class Attribution(ProfileCriterion):
+    """People by the publisher and campaign of their latest install or uninstall attribution, whatever its age."""
+
+    type: Literal["attribution"]
+    event: Literal["install", "uninstall"]
+    publisher: Comparison | None = None
+    campaign: Comparison | None = None
+
+    def judge(self, scope: Scope) -> Mask:
+        mask = np.ones(scope.size, np.bool_)
+        parts = [(name, part) for name, part in (("publisher", self.publisher), ("campaign", self.campaign)) if part]
+        for name, part in parts:
+            mask &= part.holds(self._part(name, scope), scope)
+        return mask if parts else self._latest(scope)[0]
+
+    def measure(self, scope: Scope) -> Measure:
+        """The publisher of the latest attribution (the campaign where only that is compared)."""
+        return self._part("campaign" if self.campaign and not self.publisher else "publisher", scope)
+
+    def _latest(self, scope: Scope) -> tuple[Mask, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+        """Who has an attribution, and the number of its record in the log."""
+        log = scope.snapshot.attributions(self.reads(scope), self.event)
+        latest = log.latest(scope.now_ms, scope.size)
+        deleted = np.append(log.frame["deleted"].to_numpy(), True)  # the last entry answers for NO_RECORD = -1
+        return ~deleted[latest], latest
+
+    def _part(self, name: str, scope: Scope) -> Values:
+        has, latest = self._latest(scope)
+        column = scope.snapshot.attributions(self.reads(scope), self.event).column(name)
+        codes = np.append(column.codes, np.uint32(0))[latest]
+        codes[~has] = 0
+        assert NO_RECORD == -1 and NULL == 1
+        return Values(Column(codes.astype(np.uint32), column.dictionary))
+
+    @property
+    def sentence(self) -> str:
+        parts = [
+            f"{name} {part.matcher.words}"
+            for name, part in (("publisher", self.publisher), ("campaign", self.campaign))
+            if part
+        ]
+        what = " and ".join(parts)
+        return f"have an {self.event} attribution{' whose ' + what if what else ''}{self._in_workspace}"

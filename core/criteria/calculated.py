@@ -1,0 +1,141 @@
+"""Calculated attributes: their definition, and the criterion that compares one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Discriminator, Field, model_validator
+
+from core.criteria import aggregates
+from core.criteria.base import Model, Pick
+from core.criteria.comparison import Ref
+from core.criteria.events import Event, gather, qualifying
+from core.criteria.measures import Counts, Measure
+from core.criteria.users import ComparedProfileCriterion
+from core.criteria.windows import After, WithinLast
+from core.data.values import Mask
+from core.errors import Problem
+
+if TYPE_CHECKING:
+    from core.context import Context
+    from core.scope import Scope
+
+CalculationName = Literal[
+    "count",
+    "sum",
+    "minimum",
+    "maximum",
+    "average",
+    "most_frequent",
+    "unique_count",
+    "first_value",
+    "last_value",
+    "first_timestamp",
+    "last_timestamp",
+    "unique_list",
+]
+WITHOUT_VALUE = ("count", "first_timestamp", "last_timestamp")
+NUMBERS = ("count", "sum", "minimum", "maximum", "average", "unique_count")
+VALUES = {
+    "sum": aggregates.total,
+    "average": aggregates.average,
+    "minimum": aggregates.FUNCTIONS["minimum"],
+    "maximum": aggregates.FUNCTIONS["maximum"],
+    "unique_count": aggregates.unique_count,
+    "first_value": aggregates.FUNCTIONS["first"],
+    "last_value": aggregates.FUNCTIONS["last"],
+    "most_frequent": aggregates.most_frequent,
+    "unique_list": aggregates.unique_list,
+}
+
+
+class CalculatedEvent(Event):
+    """The events that a calculated attribute reads: what qualifies, without counting or time."""
+
+    type: Literal["event"] = "event"
+
+    @model_validator(mode="after")
+    def _bare(self) -> CalculatedEvent:
+        for name in ("inputs", "frequency", "aggregate", "when"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"the event of a calculated attribute has no {name}")
+        return self
+
+
+class CalculatedAttribute(Model):
+    """The definition of a calculated attribute: a value computed over all events of its workspace."""
+
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    calculation: CalculationName
+    event: CalculatedEvent
+    of: Ref | None = None
+    window: Annotated[WithinLast | After, Discriminator("type")] | None = None
+
+    @model_validator(mode="after")
+    def _has_its_value(self) -> CalculatedAttribute:
+        if self.calculation not in WITHOUT_VALUE and self.of is None:
+            raise ValueError(f"{self.calculation} needs `of`: the property that it is computed of")
+        return self
+
+    @property
+    def result_type(self) -> str:
+        """What operators compare: number, date, list or any."""
+        if self.calculation in NUMBERS:
+            return "number"
+        return {"first_timestamp": "date", "last_timestamp": "date", "unique_list": "list"}.get(self.calculation, "any")
+
+    def measure(self, workspace: str, scope: Scope) -> Measure:
+        """Its value a profile: every input of the workspace, no lookback but its own window."""
+        inputs = frozenset((workspace, name) for name in scope.snapshot.manifest.workspaces[workspace].inputs)
+        bounds = self.window.bounds(scope.now_ms) if self.window else (-(1 << 62), 1 << 62)
+        rows = qualifying(self.event, scope, inputs, bounds, without_lookback=True)
+        if self.calculation == "count":
+            return Counts(sum((part.counts(scope.size) for part in rows), np.zeros(scope.size, np.int64)))
+        if self.calculation in ("first_timestamp", "last_timestamp"):
+            parts = [
+                (part.take(part.store.profile), part.take(part.store.timestamp_ms), part.take(part.store.arrival))
+                for part in rows
+            ]
+            missing = aggregates.Column.missing
+            gathered = aggregates.Gathered.of(scope.size, [(*part, missing(len(part[0]))) for part in parts])
+            return aggregates.moment(gathered, last=self.calculation == "last_timestamp")
+        assert self.of is not None
+        measure: Measure = VALUES[self.calculation](gather(self.event, self.of, rows, scope))
+        return measure
+
+
+class CalculatedAttributeCriterion(ComparedProfileCriterion):
+    """People by one of the workspace's calculated attributes."""
+
+    type: Literal["calculated_attribute"]
+    name: Annotated[str, Pick("calculated_attributes")]
+
+    def _definition(self, known: Any) -> CalculatedAttribute:
+        return known if isinstance(known, CalculatedAttribute) else CalculatedAttribute.model_validate(known)
+
+    def measure(self, scope: Scope) -> Measure:
+        workspace = self.reads(scope)
+        known = scope.snapshot.manifest.workspaces[workspace].calculated_attributes[self.name]
+        return self._definition(known).measure(workspace, scope)
+
+    def match(self, measure: Measure, scope: Scope) -> Mask:
+        return self.holds(measure, scope)
+
+    @property
+    def sentence(self) -> str:
+        return f"have a calculated {self.name} that {self.matcher.words}{self._in_workspace}"
+
+    def problems(self, context: Context, path: str) -> Iterator[Problem]:
+        yield from super().problems(context, path)
+        workspace = context.profile_workspace(self.workspace)
+        known = context.known[workspace].calculated_attributes if workspace in context.known else {}
+        if self.name not in known:
+            way_out = f"Known are {', '.join(sorted(known))}." if known else "Define it first."
+            yield Problem(path, f"{workspace} has no calculated attribute {self.name!r}.", way_out)
+            return
+        result = self._definition(known[self.name]).result_type
+        if result != "any" and self.matcher.READS not in ("any", result):
+            message = f"The calculated attribute {self.name!r} is a {result}; {self.operator} compares a {self.matcher.READS}."
+            yield Problem(path, message, f"Choose an operator for a {result}.")

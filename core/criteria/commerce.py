@@ -1,0 +1,69 @@
+"""What people left in their carts: `cart_abandonment`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from core.criteria.base import Criterion
+from core.criteria.comparison import WhereProduct
+from core.criteria.events import Event, demoted_problem, qualifying
+from core.criteria.measures import Measure, Moments
+from core.criteria.windows import PastWindow, Wait
+from core.data.values import NO_MOMENT, Mask, Millis
+from core.errors import Problem
+
+if TYPE_CHECKING:
+    from core.context import Context
+    from core.scope import Scope
+
+
+class CartAbandonment(Criterion):
+    """People whose latest add to cart is older than `wait`, with no purchase at or after it."""
+
+    type: Literal["cart_abandonment"]
+    wait: Wait
+    where_product: tuple[WhereProduct, ...] = ()
+    when: PastWindow | None = None
+
+    def measure(self, scope: Scope) -> Moments:
+        """The moment of the latest add to cart that no purchase followed."""
+        added = Event(
+            type="event", kind="ecommerce", name="add_to_cart", where_product=self.where_product, when=self.when
+        )
+        left = _latest(added, scope)
+        bought = _latest(Event(type="event", kind="ecommerce", name="purchase"), scope)
+        left[(bought != NO_MOMENT) & (bought >= left)] = NO_MOMENT
+        return Moments(left)
+
+    @property
+    def measured(self) -> str:
+        return self.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"wait"})
+
+    def match(self, measure: Measure, scope: Scope) -> Mask:
+        assert isinstance(measure, Moments)
+        return measure.present() & (measure.moments <= scope.now_ms - self.wait.ms)
+
+    @property
+    def sentence(self) -> str:
+        what = " and ".join(entry.sentence for entry in self.where_product)
+        product = f" a product whose {what}" if what else " something"
+        when = f" {self.when.sentence}" if self.when else ""
+        return f"added{product} to a cart{when} at least {self.wait.words} ago and bought nothing since"
+
+    def problems(self, context: Context, path: str) -> Iterator[Problem]:
+        for workspace in context.workspaces:
+            for name in ("add_to_cart", "purchase"):
+                tier = context.known[workspace].tiers.get(("ecommerce", name), "personalize")
+                if tier != "personalize":
+                    yield demoted_problem(path, "ecommerce", name, workspace, tier)
+
+
+def _latest(event: Event, scope: Scope) -> Millis:
+    """Each profile's latest qualifying event, `NO_MOMENT` where there is none."""
+    latest = np.full(scope.size, NO_MOMENT, np.int64)
+    for rows in qualifying(event, scope, event.reads(scope)):
+        np.maximum.at(latest, rows.take(rows.store.profile), rows.take(rows.store.timestamp_ms))
+    return latest

@@ -1,0 +1,395 @@
+"""What people did: `event` (frequency, aggregate) and `sequence`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from core.criteria.aggregates import Gathered, aggregate
+from core.criteria.base import Criterion, Model, Pick
+from core.criteria.comparison import (
+    COMPARISON_KEYS,
+    Comparison,
+    Predicate,
+    ProductRef,
+    Ref,
+    Where,
+    WhereProduct,
+    all_of,
+    is_number,
+    number_matcher,
+    pair,
+    predicates,
+)
+from core.criteria.measures import Counts, Measure, Moments
+from core.criteria.windows import EVER, Bounds, PastWindow, Wait
+from core.data.columns import Rows
+from core.data.schema import NAMELESS_KINDS, USER_BASED_KINDS
+from core.data.values import NO_MOMENT, Mask
+from core.errors import Problem
+
+if TYPE_CHECKING:
+    from core.context import Context
+    from core.criteria.matchers import Number
+    from core.scope import Inputs, Scope
+
+EventKind = Literal[
+    "custom", "attribution", "ecommerce", "screen_view", "session", "crash", "install", "uninstall", "upgrade", "any"
+]
+CustomType = Literal[
+    "navigation",
+    "location",
+    "search",
+    "transaction",
+    "user_content",
+    "user_preference",
+    "social",
+    "media",
+    "other",
+]
+KIND_WORDS = {
+    "custom": ("did any custom event", "did"),
+    "attribution": ("had any attribution event", "had the attribution event"),
+    "ecommerce": ("did any ecommerce action", "did the ecommerce action"),
+    "screen_view": ("viewed any screen", "viewed the screen"),
+    "session": ("had a session", ""),
+    "crash": ("had a crash", ""),
+    "install": ("installed", ""),
+    "uninstall": ("uninstalled", ""),
+    "upgrade": ("upgraded", ""),
+    "any": ("did anything", ""),
+}
+
+
+class Frequency(Model):
+    """How many qualifying events (or distinct UTC days with one)."""
+
+    operator: Literal["greater_than", "less_than", "equals", "at_least", "at_most", "between"] = "greater_than"
+    value: Any = 0
+    count: Literal["events", "days"] = "events"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _frozen(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("value"), list):
+            return {**data, "value": tuple(data["value"])}
+        return data
+
+    @model_validator(mode="after")
+    def _whole(self) -> Frequency:
+        def good(item: Any) -> bool:
+            return is_number(item) and item >= 0 and item == int(item)
+
+        if self.operator == "between":
+            pair(self.value, good, "whole number from 0")
+        elif not good(self.value):
+            raise ValueError(f"frequency {self.operator} needs a whole number from 0")
+        assert self.matcher
+        return self
+
+    @property
+    def matcher(self) -> Number:
+        """What judges the count."""
+        return number_matcher(self.operator, self.value)
+
+    @property
+    def sentence(self) -> str:
+        """"at least 2 times", "on at least 3 days"."""
+        words = {"greater_than": "more than", "less_than": "less than", "equals": "exactly"}
+        operator = words.get(self.operator, self.operator.replace("_", " "))
+        value = " and ".join(str(item) for item in self.value) if isinstance(self.value, tuple) else str(self.value)
+        return f"on {operator} {value} days" if self.count == "days" else f"{operator} {value} times"
+
+
+class Aggregate(Comparison):
+    """A value computed over the user's qualifying events, compared."""
+
+    function: Literal["sum", "average", "minimum", "maximum", "unique_count", "last", "first"]
+    of: Ref
+
+    @model_validator(mode="after")
+    def _number_operators(self) -> Aggregate:
+        if self.function not in ("first", "last") and self.matcher.READS != "number":
+            raise ValueError(f"{self.function} is a number: compare it by a number operator, not by {self.operator}")
+        return self
+
+    @property
+    def _is_version(self) -> bool:
+        return self.of.ref[0] == "field" and self.of.ref[1] in ("app_version", "os_version")
+
+    @property
+    def sentence(self) -> str:
+        """"with a sum of total amount that is greater than 100"."""
+        return f"with {self.function.replace('_', ' ')} of {self.of.ref[1].replace('_', ' ')} that {self.matcher.words}"
+
+
+class Event(Criterion):
+    """People with qualifying events: so many of them, or with an aggregate over them."""
+
+    type: Literal["event"]
+    kind: EventKind
+    name: Annotated[str | None, Pick("event_names")] = None
+    custom_type: CustomType | None = None
+    inputs: Annotated[tuple[str, ...] | None, Field(min_length=1), Pick("inputs")] = None
+    where: tuple[Where, ...] = ()
+    where_product: tuple[WhereProduct, ...] = ()
+    frequency: Frequency | None = None
+    when: PastWindow | None = None
+    aggregate: Aggregate | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Event:
+        if self.name is not None and (self.kind in NAMELESS_KINDS or self.kind == "any"):
+            raise ValueError(f"events of kind {self.kind} have no names; leave name out")
+        if self.custom_type is not None and self.kind != "custom":
+            raise ValueError("custom_type goes with kind custom only")
+        if self.kind != "ecommerce" and (self.where_product or self._of_product):
+            raise ValueError("products go with kind ecommerce only")
+        if self.frequency is not None and self.aggregate is not None:
+            raise ValueError("give frequency or aggregate, not both")
+        return self
+
+    @property
+    def _of_product(self) -> bool:
+        return self.aggregate is not None and isinstance(self.aggregate.of, ProductRef)
+
+    @property
+    def measured(self) -> str:
+        if self.aggregate is not None:
+            shape = self.aggregate.model_dump_json(by_alias=True, exclude=set(COMPARISON_KEYS) | {"from_"})
+        else:
+            shape = self.frequency.count if self.frequency else "events"
+        return self.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"frequency", "aggregate"}) + shape
+
+    def measure(self, scope: Scope) -> Measure:
+        rows = qualifying(self, scope, self.reads(scope))
+        if self.aggregate is not None:
+            return aggregate(self.aggregate.function, gather(self, self.aggregate.of, rows, scope))
+        if self.frequency is not None and self.frequency.count == "days":
+            return Counts(_days(rows, scope.size))
+        counts = np.zeros(scope.size, np.int64)
+        for part in rows:
+            counts += part.counts(scope.size)
+        return Counts(counts)
+
+    def match(self, measure: Measure, scope: Scope) -> Mask:
+        if self.aggregate is not None:
+            return self.aggregate.holds(measure, scope) & measure.present()
+        return measure.positive((self.frequency or Frequency()).matcher, scope)
+
+    def reads(self, scope: Scope) -> Inputs:
+        """The inputs whose events count."""
+        return scope.choose_inputs(self.inputs, user_based=self.kind in USER_BASED_KINDS)
+
+    @property
+    def sentence(self) -> str:
+        anything, named = KIND_WORDS[self.kind]
+        parts = [f"{named} “{self.name}”" if self.name is not None else anything]
+        if self.custom_type:
+            parts.append(f"of type {self.custom_type.replace('_', ' ')}")
+        if self.where:
+            parts.append("where " + " and ".join(entry.sentence for entry in self.where))
+        if self.where_product:
+            parts.append("where a product’s " + " and ".join(entry.sentence for entry in self.where_product))
+        if self.aggregate is not None:
+            parts.append(self.aggregate.sentence)
+        elif self.frequency is not None:
+            parts.append(self.frequency.sentence)
+        if self.inputs:
+            parts.append(f"through {', '.join(self.inputs)}")
+        if self.when is not None:
+            parts.append(self.when.sentence)
+        return " ".join(parts)
+
+    def problems(self, context: Context, path: str) -> Iterator[Problem]:
+        among = context.every_input if self.kind in USER_BASED_KINDS else context.inputs
+        yield from event_problems(self, context, path, among)
+
+    def warnings(self, context: Context, path: str) -> Iterator[Problem]:
+        yield from event_warnings(self, context, path)
+
+
+def event_problems(event: Event, context: Context, path: str, among: Inputs) -> Iterator[Problem]:
+    """Inputs that the criterion may not read, and events that are kept out of audiences."""
+    chosen, unknown = context.resolve(event.inputs, among)
+    for name in unknown:
+        yield Problem(path, f"The input {name!r} is not among the audience's.", "Choose one of the audience's inputs.")
+    for workspace in sorted({pair[0] for pair in chosen}):
+        tier = context.known[workspace].tiers.get((event.kind, event.name), "personalize")
+        if event.name is not None and tier != "personalize":
+            yield demoted_problem(path, event.kind, event.name, workspace, tier)
+
+
+def demoted_problem(path: str, kind: str, name: str, workspace: str, tier: str) -> Problem:
+    """The problem of naming an event outside of the tier Personalize."""
+    message = f"The {kind} event {name!r} is in the tier {tier} in {workspace}, so no criterion can use it."
+    return Problem(path, message, "Set its tier to personalize, or choose another event.")
+
+
+def event_warnings(event: Event, context: Context, path: str) -> Iterator[Problem]:
+    """Event names and attributes that the data never held."""
+    if event.name is not None and not any(
+        context.knows(f"events:{event.kind}", workspace, event.name) for workspace in context.workspaces
+    ):
+        yield Problem(path, f"The data holds no {event.kind} event named {event.name!r}.", "Nobody has done it.")
+    for entry in predicates(event.where):
+        if entry.attribute is not None and not any(
+            context.knows("event_attributes", workspace, entry.attribute) for workspace in context.workspaces
+        ):
+            yield Problem(path, f"No event has the attribute {entry.attribute!r}.", "It is missing for everyone.")
+
+
+def qualifying(
+    event: Event, scope: Scope, inputs: Inputs, bounds: Bounds = (-EVER, EVER), without_lookback: bool = False
+) -> list[Rows]:
+    """The events that satisfy everything but frequency and aggregate, within `bounds` too."""
+    first_ms, last_ms = event.when.bounds(scope.now_ms) if event.when else (-EVER, EVER)
+    narrowed = max(first_ms, bounds[0]), min(last_ms, bounds[1])
+    rows = scope.rows(event.kind, event.name, event.custom_type, inputs, narrowed, without_lookback)
+    return [found for part in rows if len(found := _narrow(part, event, scope))]
+
+
+def _narrow(rows: Rows, event: Event, scope: Scope) -> Rows:
+    if event.where:
+
+        def leaf(predicate: Predicate) -> Mask:
+            column = scope.event_column(rows, *predicate.ref)
+            return _verdict(predicate, scope, column.dictionary, column.codes[rows.span])
+
+        rows = rows.where(all_of(event.where, leaf, rows.stop - rows.start))
+    if event.where_product:
+        owners = rows.store.products.owner[product_rows(event, rows, scope)]
+        mask = np.zeros(rows.stop - rows.start, np.bool_)
+        mask[owners - rows.start] = True
+        rows = rows.where(mask)
+    return rows
+
+
+def _verdict(predicate: Predicate, scope: Scope, dictionary: Any, codes: Any) -> Mask:
+    mask = scope.positive(predicate.matcher, dictionary)[codes]
+    return ~mask if predicate.matcher.operator.negated else mask
+
+
+def product_rows(event: Event, rows: Rows, scope: Scope) -> Any:
+    """The products (row numbers in the store's products) of these events that satisfy `where_product`."""
+    products = rows.store.products
+    first = int(np.searchsorted(products.owner, rows.start, "left"))
+    last = int(np.searchsorted(products.owner, rows.stop, "left"))
+    keep = np.ones(last - first, np.bool_)
+    if rows.keep is not None:
+        keep = rows.keep[products.owner[first:last] - rows.start]
+
+    def leaf(predicate: Predicate) -> Mask:
+        column = products.column(*predicate.ref)
+        return _verdict(predicate, scope, column.dictionary, column.codes[first:last])
+
+    return np.flatnonzero(keep & all_of(event.where_product, leaf, last - first)) + first
+
+
+def gather(event: Event, of: Ref, rows: list[Rows], scope: Scope) -> Gathered:
+    """The values of a property of qualifying events, or of their products that satisfy `where_product`."""
+    parts = []
+    for part in rows:
+        store, index = part.store, part.index()
+        if isinstance(of, ProductRef):
+            found = product_rows(event, part, scope)
+            index, column = store.products.owner[found], store.products.column(*of.ref).take(found)
+        else:
+            column = scope.event_column(part, *of.ref).take(index)
+        parts.append((store.profile[index], store.timestamp_ms[index], store.arrival[index], column))
+    return Gathered.of(scope.size, parts)
+
+
+def _days(rows: list[Rows], size: int) -> Any:
+    """Distinct UTC days with a qualifying event."""
+    if not rows:
+        return np.zeros(size, np.int64)
+    keys = [part.take(part.store.profile).astype(np.int64) << 32 | part.take(part.store.day) for part in rows]
+    return np.bincount(np.unique(np.concatenate(keys)) >> 32, minlength=size)
+
+
+class Step(Event):
+    """One step of a sequence: an event without frequency and aggregate."""
+
+    @model_validator(mode="after")
+    def _bare(self) -> Step:
+        if self.frequency is not None or self.aggregate is not None:
+            raise ValueError("a step of a sequence has no frequency and no aggregate")
+        return self
+
+
+class Sequence(Criterion):
+    """People who did one thing after the other, strictly later each time."""
+
+    type: Literal["sequence"]
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
+    within: Wait | None = None
+    when: PastWindow | None = None
+
+    def measure(self, scope: Scope) -> Moments:
+        """The moment of the latest completion that is quick enough."""
+        bounds = self.when.bounds(scope.now_ms) if self.when else (-EVER, EVER)
+        steps = []
+        for step in self.steps:
+            rows = qualifying(step, scope, scope.choose_inputs(step.inputs, user_based=False), bounds)
+            profile = [part.take(part.store.profile) for part in rows]
+            times = [part.take(part.store.timestamp_ms) for part in rows]
+            none = np.zeros(0, np.int64)
+            steps.append((np.concatenate([none, *profile]), np.concatenate([none, *times])))
+        return Moments(completions(steps, self.within.ms if self.within else None, scope.size))
+
+    def match(self, measure: Measure, scope: Scope) -> Mask:
+        return measure.present()
+
+    @property
+    def sentence(self) -> str:
+        parts = [" and then ".join(step.sentence for step in self.steps)]
+        if self.within is not None:
+            parts.append(f"within {self.within.words}")
+        if self.when is not None:
+            parts.append(self.when.sentence)
+        return " ".join(parts)
+
+    def problems(self, context: Context, path: str) -> Iterator[Problem]:
+        for at, step in enumerate(self.steps):
+            yield from event_problems(step, context, f"{path}.steps[{at}]", context.inputs)
+
+    def warnings(self, context: Context, path: str) -> Iterator[Problem]:
+        for at, step in enumerate(self.steps):
+            yield from event_warnings(step, context, f"{path}.steps[{at}]")
+
+
+def completions(steps: list[tuple[Any, Any]], within_ms: int | None, size: int) -> Any:
+    """Each profile's latest completion of the steps in strictly ascending time, `NO_MOMENT` where there is none.
+
+    Steps are (profile, timestamp_ms) arrays. Every (profile, moment) gets a rank in that order. A step's event carries
+    the latest possible start of a chain that ends in it: the running maximum, over the step before, of what strictly
+    smaller ranks carry. Ranks of other profiles are told by looking the start's profile up.
+    """
+    profile = np.concatenate([step[0] for step in steps])
+    times = np.concatenate([step[1] for step in steps])
+    order = np.lexsort((times, profile))
+    fresh = np.ones(len(order), np.bool_)
+    fresh[1:] = (profile[order][1:] != profile[order][:-1]) | (times[order][1:] != times[order][:-1])
+    rank_of = np.empty(len(order), np.int64)
+    rank_of[order] = np.cumsum(fresh) - 1
+    who, when = profile[order][fresh], times[order][fresh]
+    ranks = np.split(rank_of, np.cumsum([len(step[0]) for step in steps])[:-1])
+    at = np.sort(ranks[0])
+    start = at
+    for step in ranks[1:]:
+        here = np.sort(step)
+        before = np.searchsorted(at, here, "left") - 1
+        reachable = before >= 0
+        here, carried = here[reachable], np.maximum.accumulate(start)[before[reachable]] if len(start) else start
+        mine = who[carried] == who[here]
+        at, start = here[mine], carried[mine]
+    if within_ms is not None:
+        quick = when[at] - when[start] <= within_ms
+        at = at[quick]
+    moments = np.full(size, NO_MOMENT, np.int64)
+    moments[who[at]] = when[at]
+    return moments

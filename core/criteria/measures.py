@@ -1,0 +1,197 @@
+"""Measures: the one value a profile that a criterion computes and its matcher judges.
+
+Thresholds, evidence, near misses and forecasts read measures; none of them is an engine of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from core.criteria.matchers import Moment, Number
+from core.data.values import ABSENT, NO_MOMENT, Column, Mask, Millis, plain
+
+if TYPE_CHECKING:
+    from core.criteria.matchers import Matcher
+    from core.scope import Scope
+
+
+class Measure:
+    """One value a profile."""
+
+    def values(self) -> pl.Series:
+        """The values to look at, one a profile, null where there is none."""
+        raise AssertionError
+
+    def positive(self, matcher: Matcher, scope: Scope) -> Mask:
+        """Who has a value that the matcher's positive twin accepts: bool, one a profile."""
+        raise AssertionError
+
+    def present(self) -> Mask:
+        """Who has a value."""
+        raise AssertionError
+
+
+@dataclass(frozen=True)
+class Marks(Measure):
+    """Yes or no: a membership."""
+
+    mask: Mask
+
+    def values(self) -> pl.Series:
+        return pl.Series("value", self.mask)
+
+
+@dataclass(frozen=True)
+class Counts(Measure):
+    """How many events, days or values: int64, 0 where none."""
+
+    counts: npt.NDArray[np.int64]
+
+    def values(self) -> pl.Series:
+        return pl.Series("value", self.counts)
+
+    def positive(self, matcher: Matcher, scope: Scope) -> Mask:
+        if isinstance(matcher, Number):
+            return matcher.floats(self.counts.astype(np.float64))
+        return self.present()
+
+    def present(self) -> Mask:
+        return np.ones(len(self.counts), np.bool_)
+
+
+@dataclass(frozen=True)
+class Amounts(Measure):
+    """Exact decimals: `scaled[i] / scale / parts[i]` where `present_[i]`.
+
+    `scaled` holds whole numbers below 2^53 in float64, so sums are exact in any order; `exact` replaces it where a
+    total does not fit (by profile). `parts` divides an average, all ones otherwise.
+    """
+
+    scaled: npt.NDArray[np.float64]
+    scale: int
+    parts: npt.NDArray[np.int64] | None
+    present_: Mask
+    exact: dict[int, Fraction] | None = None
+
+    def floats(self) -> npt.NDArray[np.float64]:
+        """The values rounded to float64; NaN where there is none."""
+        numbers = self.scaled / self.scale
+        if self.parts is not None:
+            numbers = numbers / np.maximum(self.parts, 1)
+        if self.exact is not None:
+            for at, value in self.exact.items():
+                numbers[at] = _float(value)
+        numbers[~self.present_] = np.nan
+        return numbers
+
+    def values(self) -> pl.Series:
+        return pl.Series("value", self.floats()).fill_nan(None)
+
+    def fraction(self, at: int) -> Fraction:
+        """The exact value of profile `at`."""
+        if self.exact is not None:
+            return self.exact[at]
+        return Fraction(int(self.scaled[at]), self.scale * (1 if self.parts is None else int(self.parts[at])))
+
+    def positive(self, matcher: Matcher, scope: Scope) -> Mask:
+        if not isinstance(matcher, Number):
+            return self.present_
+        numbers = self.floats()
+        holds = matcher.floats(numbers)
+        for at in np.flatnonzero(matcher.near(numbers) & self.present_):
+            holds[at] = matcher.exactly(self.fraction(int(at)))
+        return holds & self.present_
+
+    def present(self) -> Mask:
+        return self.present_
+
+
+def _float(value: Fraction) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+@dataclass(frozen=True)
+class Values(Measure):
+    """One free-form value a profile."""
+
+    column: Column
+
+    def values(self) -> pl.Series:
+        entries: list[object] = [None, None, *(plain(entry) for entry in self.column.dictionary.entries)]
+        if all(isinstance(entry, int | float) and not isinstance(entry, bool) for entry in entries[2:]):
+            table = pl.Series("value", entries, dtype=pl.Float64, strict=False)
+        else:
+            texts = [entry if isinstance(entry, str | None) else str(entry) for entry in entries]
+            table = pl.Series("value", texts, dtype=pl.String)
+        return table.gather(pl.Series(self.column.codes))
+
+    def positive(self, matcher: Matcher, scope: Scope) -> Mask:
+        return scope.positive(matcher, self.column.dictionary)[self.column.codes]
+
+    def present(self) -> Mask:
+        return self.column.codes != ABSENT
+
+
+@dataclass(frozen=True)
+class Several(Measure):
+    """Several free-form values a profile: rows of (profile, value)."""
+
+    size: int
+    profile: npt.NDArray[np.uint32]
+    column: Column
+
+    def values(self) -> pl.Series:
+        rows = pl.DataFrame({"profile": self.profile, "value": self.column.tagged().str.slice(1)})
+        joined = rows.group_by("profile").agg(pl.col("value").unique().sort())
+        every = pl.DataFrame({"profile": np.arange(self.size, dtype=np.uint32)})
+        return every.join(joined, on="profile", how="left", maintain_order="left")["value"]
+
+    def positive(self, matcher: Matcher, scope: Scope) -> Mask:
+        return self._holders(scope.positive(matcher, self.column.dictionary)[self.column.codes])
+
+    def present(self) -> Mask:
+        return self._holders(self.column.codes != ABSENT)
+
+    def _holders(self, rows: Mask) -> Mask:
+        mask = np.zeros(self.size, np.bool_)
+        mask[self.profile[rows]] = True
+        return mask
+
+
+@dataclass(frozen=True)
+class Moments(Measure):
+    """A moment a profile: int64 UTC milliseconds, `NO_MOMENT` where there is none."""
+
+    moments: Millis
+
+    def values(self) -> pl.Series:
+        series = pl.Series("value", self.moments)
+        dated = pl.select(pl.when(pl.lit(series) != NO_MOMENT).then(pl.lit(series))).to_series().rename("value")
+        return dated.cast(pl.Datetime("ms", "UTC"))
+
+    def positive(self, matcher: Matcher, scope: Scope) -> Mask:
+        if isinstance(matcher, Moment):
+            return matcher.moments(self.moments, scope.now_ms)
+        return self.present()
+
+    def present(self) -> Mask:
+        return self.moments != NO_MOMENT
+
+
+@dataclass(frozen=True)
+class Distances(Measure):
+    """Kilometers a profile: float64, NaN where no place is known."""
+
+    kilometers: npt.NDArray[np.float64]
+
+    def values(self) -> pl.Series:
+        return pl.Series("value", self.kilometers).fill_nan(None)

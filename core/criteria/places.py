@@ -1,0 +1,136 @@
+"""Where people are: `location` by place names, or within a distance of a point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, Strict, model_validator
+
+from core.criteria.base import Pick
+from core.criteria.measures import Distances, Measure, Values
+from core.criteria.users import ProfileCriterion
+from core.data.places import find_city
+from core.data.values import Mask
+from core.errors import Problem
+
+if TYPE_CHECKING:
+    from core.context import Context
+    from core.scope import Scope
+
+EARTH_RADIUS_KM: Final = 6371.0088
+"""Mean radius (IUGG)."""
+
+KILOMETERS: Final = {"kilometers": 1.0, "miles": 1.609344, "meters": 0.001}
+PARTS: Final = ("city", "state", "zip", "dma", "country")
+
+Number = Annotated[int, Strict()] | Annotated[float, Strict()]
+Place = Annotated[str | None, Field(min_length=1)]
+
+
+class Location(ProfileCriterion):
+    """People by their latest known location."""
+
+    type: Literal["location"]
+    operator: Literal["equals", "within"]
+    city: Annotated[Place, Pick("cities")] = None
+    state: Annotated[Place, Pick("states")] = None
+    zip: Annotated[Place, Pick("zips")] = None
+    dma: Annotated[Place, Pick("dmas")] = None
+    country: Annotated[Place, Pick("countries")] = None
+    latitude: Annotated[Number, Field(ge=-90, le=90, allow_inf_nan=False)] | None = None
+    longitude: Annotated[Number, Field(ge=-180, le=180, allow_inf_nan=False)] | None = None
+    distance: Annotated[Number, Field(gt=0, allow_inf_nan=False)] | None = None
+    unit: Literal["kilometers", "miles", "meters"] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Location:
+        near = {name: getattr(self, name) for name in ("latitude", "longitude", "distance", "unit")}
+        if self.operator == "equals":
+            if given := [name for name, value in near.items() if value is not None]:
+                raise ValueError(f"{given[0]} goes with within, not with equals")
+            if all(getattr(self, part) is None for part in PARTS):
+                raise ValueError(f"equals needs at least one of {', '.join(PARTS)}")
+            return self
+        if self.distance is None or self.unit is None:
+            raise ValueError("within needs a distance and its unit")
+        if given := [part for part in PARTS[1:] if getattr(self, part) is not None]:
+            raise ValueError(f"{given[0]} goes with equals, not with within")
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("a point needs latitude and longitude")
+        if (self.city is None) == (self.latitude is None):
+            raise ValueError("within needs exactly one of a city and a point")
+        return self
+
+    def measure(self, scope: Scope) -> Measure:
+        """`within`: kilometers from the place. `equals`: the latest location's first given part."""
+        if self.operator == "within":
+            return Distances(self._distances(scope))
+        return self._latest(next(part for part in PARTS if getattr(self, part) is not None), scope)
+
+    @property
+    def measured(self) -> str:
+        return self.model_dump_json(exclude={"distance", "unit"})
+
+    def match(self, measure: Measure, scope: Scope) -> Mask:
+        if isinstance(measure, Distances):
+            assert self.distance is not None and self.unit is not None
+            return np.asarray(measure.kilometers <= self.distance * KILOMETERS[self.unit])
+        mask = np.ones(scope.size, np.bool_)
+        for part in PARTS:
+            if (wanted := getattr(self, part)) is not None:
+                column = self._latest(part, scope).column
+                same = (column.dictionary.lower == wanted.lower()).fill_null(value=False).to_numpy()
+                mask &= column.dictionary.spread(np.asarray(same))[column.codes]
+        return mask
+
+    def _latest(self, part: str, scope: Scope) -> Values:
+        log = scope.snapshot.locations(self.reads(scope))
+        return Values(log.state(part, scope.now_ms, scope.size))
+
+    def _distances(self, scope: Scope) -> npt.NDArray[np.float64]:
+        """Great-circle kilometers from each profile's latest coordinates; NaN where there are none."""
+        log = scope.snapshot.coordinates(self.reads(scope))
+        latest = log.latest(scope.now_ms, scope.size)
+        known = latest >= 0
+        kilometers = np.full(scope.size, np.nan)
+        latitude, longitude = self._center()
+        records = log.frame[latest[known]]
+        kilometers[known] = great_circle_km(
+            records["latitude"].to_numpy(), records["longitude"].to_numpy(), latitude, longitude
+        )
+        return kilometers
+
+    def _center(self) -> tuple[float, float]:
+        if self.latitude is not None and self.longitude is not None:
+            return self.latitude, self.longitude
+        city = find_city(self.city or "")
+        assert city is not None, "checked before anything is evaluated"
+        return city.latitude, city.longitude
+
+    @property
+    def sentence(self) -> str:
+        if self.operator == "within":
+            place = self.city or f"{self.latitude}, {self.longitude}"
+            return f"are within {self.distance:g} {self.unit} of {place}{self._in_workspace}"
+        parts = [f"{part} {value}" for part in PARTS if (value := getattr(self, part)) is not None]
+        return f"are in {', '.join(parts)}{self._in_workspace}"
+
+    def problems(self, context: Context, path: str) -> Iterator[Problem]:
+        yield from super().problems(context, path)
+        if self.operator == "within" and self.city is not None and find_city(self.city) is None:
+            message = f"The gazetteer has no city {self.city!r}."
+            yield Problem(path, message, 'Write it like "Paris, FR", or give latitude and longitude.')
+
+
+def great_circle_km(
+    latitudes: npt.NDArray[np.float64], longitudes: npt.NDArray[np.float64], latitude: float, longitude: float
+) -> npt.NDArray[np.float64]:
+    """Haversine distance in kilometers of points from one point, all in degrees."""
+    lat, lon, lat0, lon0 = np.radians(latitudes), np.radians(longitudes), np.radians(latitude), np.radians(longitude)
+    half = np.sin((lat - lat0) / 2) ** 2 + np.cos(lat) * np.cos(lat0) * np.sin((lon - lon0) / 2) ** 2
+    return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(1.0, np.sqrt(half))))
+
+

@@ -1,0 +1,230 @@
+"""Who people are: attributes, consent, devices, identities, and when they were first and last seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field, model_validator
+
+from core.criteria.base import Criterion, Pick
+from core.criteria.comparison import Comparison
+from core.criteria.measures import Measure, Moments, Several, Values
+from core.criteria.windows import PastWindow
+from core.data.schema import IDENTITY_TYPES, VERSION_FIELDS
+from core.data.values import NO_MOMENT, Column, Dictionary, Mask
+from core.errors import Problem
+
+if TYPE_CHECKING:
+    from core.context import Context
+    from core.scope import Scope
+
+Workspace = Annotated[str | None, Pick("workspaces")]
+
+
+class ProfileCriterion(Criterion):
+    """A criterion on profile data of one workspace: the named one, else the audience's first."""
+
+    workspace: Workspace = None
+
+    def reads(self, scope: Scope) -> str:
+        """The workspace whose data it reads."""
+        return self.workspace if self.workspace is not None else scope.workspaces[0]
+
+    def problems(self, context: Context, path: str) -> Iterator[Problem]:
+        if self.workspace is not None and self.workspace not in context.workspaces:
+            yield Problem(
+                path,
+                f"The workspace {self.workspace!r} is not among the audience's.",
+                f"Choose one of {', '.join(context.workspaces)}.",
+            )
+
+    @property
+    def _in_workspace(self) -> str:
+        return f" in {self.workspace}" if self.workspace else ""
+
+
+class ComparedProfileCriterion(ProfileCriterion, Comparison):
+    """A profile criterion that compares a value."""
+
+    def match(self, measure: Measure, scope: Scope) -> Mask:
+        return self.holds(measure, scope)
+
+    @property
+    def measured(self) -> str:
+        named = {name for name in type(self).model_fields if name not in Comparison.model_fields}
+        return self.model_dump_json(include=named)
+
+
+class UserAttribute(ComparedProfileCriterion):
+    """People by a user attribute, list attributes included."""
+
+    type: Literal["user_attribute"]
+    attribute: Annotated[str, Pick("user_attributes")]
+
+    def measure(self, scope: Scope) -> Values:
+        """The attribute's latest value."""
+        log = scope.snapshot.attribute(self.reads(scope), self.attribute)
+        return Values(log.state("value", scope.now_ms, scope.size))
+
+    @property
+    def sentence(self) -> str:
+        return f"have a {self.attribute} that {self.matcher.words}{self._in_workspace}"
+
+    def warnings(self, context: Context, path: str) -> Iterator[Problem]:
+        workspace = context.profile_workspace(self.workspace)
+        if not context.knows("attributes", workspace, self.attribute):
+            message = f"No profile in {workspace} ever had the attribute {self.attribute!r}."
+            yield Problem(path, message, "It is missing for everyone.")
+
+
+CONSENT_STATES = pl.Series(["bfalse", "btrue"])
+
+
+class Consent(ProfileCriterion):
+    """People by the latest state of a consent purpose. CCPA `consented: true` means opted out of data sale."""
+
+    type: Literal["consent"]
+    regulation: Literal["gdpr", "ccpa"]
+    purpose: Annotated[str | None, Pick("consent_purposes")] = None
+    state: Literal["given", "rejected", "opted_out", "not_opted_out", "no_record"]
+
+    @model_validator(mode="after")
+    def _fits_its_regulation(self) -> Consent:
+        if self.regulation == "gdpr" and self.purpose is None:
+            raise ValueError("a gdpr consent needs its purpose")
+        if self.regulation == "ccpa" and self.purpose is not None:
+            raise ValueError("a ccpa consent has no purpose")
+        states = ("given", "rejected") if self.regulation == "gdpr" else ("opted_out", "not_opted_out")
+        if self.state not in (*states, "no_record"):
+            raise ValueError(f"the states of {self.regulation} are {', '.join(states)} and no_record")
+        return self
+
+    def measure(self, scope: Scope) -> Values:
+        """The latest `consented`, absent where there is no record."""
+        log = scope.snapshot.consent(self.reads(scope), self.regulation, self.purpose)
+        known = log.known(scope.now_ms)
+        codes = np.zeros(scope.size, np.uint32)
+        codes[log.profile[:known]] = log.frame["consented"][:known].cast(pl.UInt32).to_numpy() + 2
+        return Values(Column(codes, Dictionary(CONSENT_STATES)))
+
+    @property
+    def measured(self) -> str:
+        return self.model_dump_json(exclude={"state"})
+
+    def match(self, measure: Measure, scope: Scope) -> Mask:
+        assert isinstance(measure, Values)
+        code = {"no_record": 0, "rejected": 2, "not_opted_out": 2, "given": 3, "opted_out": 3}[self.state]
+        return measure.column.codes == code
+
+    @property
+    def sentence(self) -> str:
+        if self.regulation == "gdpr":
+            words = {"given": "gave", "rejected": "rejected", "no_record": "have no record of"}[self.state]
+            return f"{words} GDPR consent to {self.purpose}{self._in_workspace}"
+        words = {"opted_out": "opted out of", "not_opted_out": "did not opt out of", "no_record": "have no record of"}
+        return f"{words[self.state]} data sale (CCPA){self._in_workspace}"
+
+
+class Device(ComparedProfileCriterion):
+    """People by their devices: every value ever seen in the workspace."""
+
+    type: Literal["device"]
+    field: Literal[
+        "device_type",
+        "platform",
+        "os_version",
+        "device_model",
+        "device_brand",
+        "device_manufacturer",
+        "carrier",
+        "device_country",
+        "language",
+    ]
+
+    @property
+    def _is_version(self) -> bool:
+        return self.field in VERSION_FIELDS
+
+    def measure(self, scope: Scope) -> Several:
+        """Every value of the field."""
+        held = scope.snapshot.devices(self.reads(scope), self.field)
+        return Several(scope.size, *held.at(scope.now_ms))
+
+    @property
+    def sentence(self) -> str:
+        return f"have a device whose {self.field.replace('_', ' ')} {self.matcher.words}{self._in_workspace}"
+
+
+class Identity(ComparedProfileCriterion):
+    """People by their identities of a type: every value ever seen in the workspace."""
+
+    type: Literal["identity"]
+    identity_type: Annotated[str, Field(min_length=1), Pick("identity_types")]
+
+    def measure(self, scope: Scope) -> Several:
+        """Every identity of the type."""
+        held = scope.snapshot.identities(self.reads(scope), self.identity_type)
+        return Several(scope.size, *held.at(scope.now_ms))
+
+    @property
+    def sentence(self) -> str:
+        return f"have a {self.identity_type.replace('_', ' ')} that {self.matcher.words}{self._in_workspace}"
+
+    def warnings(self, context: Context, path: str) -> Iterator[Problem]:
+        workspace = context.profile_workspace(self.workspace)
+        if self.identity_type not in IDENTITY_TYPES and not context.knows("identities", workspace, self.identity_type):
+            message = f"{self.identity_type!r} is no known identity type and the data holds none."
+            yield Problem(path, message, "It is missing for everyone.")
+
+
+class FirstSeen(ProfileCriterion):
+    """People by their first activity in the workspace."""
+
+    type: Literal["first_seen"]
+    when: PastWindow
+
+    def measure(self, scope: Scope) -> Moments:
+        """The first activity at or before now."""
+        first = scope.snapshot.first_seen(self.reads(scope))
+        return Moments(np.where(first <= scope.now_ms, first, NO_MOMENT))
+
+    @property
+    def measured(self) -> str:
+        return self.model_dump_json(exclude={"when"})
+
+    def match(self, measure: Measure, scope: Scope) -> Mask:
+        return _inside(measure, self.when.bounds(scope.now_ms))
+
+    @property
+    def sentence(self) -> str:
+        return f"were first seen {self.when.sentence}{self._in_workspace}"
+
+
+class LastSeen(ProfileCriterion):
+    """People by their latest activity in the workspace."""
+
+    type: Literal["last_seen"]
+    when: PastWindow
+
+    def measure(self, scope: Scope) -> Moments:
+        """The latest activity at or before now."""
+        return Moments(scope.snapshot.last_seen(self.reads(scope), scope.now_ms))
+
+    @property
+    def measured(self) -> str:
+        return self.model_dump_json(exclude={"when"})
+
+    def match(self, measure: Measure, scope: Scope) -> Mask:
+        return _inside(measure, self.when.bounds(scope.now_ms))
+
+    @property
+    def sentence(self) -> str:
+        return f"were last seen {self.when.sentence}{self._in_workspace}"
+
+
+def _inside(measure: Measure, bounds: tuple[int, int]) -> Mask:
+    assert isinstance(measure, Moments)
+    return (measure.moments >= bounds[0]) & (measure.moments <= bounds[1])

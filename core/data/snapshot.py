@@ -1,0 +1,173 @@
+"""One version of a dataset, read only: what criteria read, loaded when first asked for and then remembered.
+
+Segments are immutable, so their event stores are shared by every later version that still holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from core.data.columns import EventStore, open_events
+from core.data.facts import Activity, Holdings, Log
+from core.data.store import Manifest, Store
+from core.data.values import Column
+
+T = TypeVar("T")
+
+
+class Snapshot:
+    """What one version of a dataset holds. Not to be changed by whoever reads it."""
+
+    def __init__(self, store: Store, manifest: Manifest, earlier: Snapshot | None = None) -> None:
+        self.store, self.manifest = store, manifest
+        self._memo: dict[tuple[Any, ...], Any] = {}
+        self._segments: dict[Path, list[EventStore]] = {}
+        for file in store.files("events", manifest):
+            known = earlier._segments.get(file) if earlier else None
+            self._segments[file] = known if known is not None else open_events(file)
+
+    def remember(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """What `make` gives, remembered in this snapshot."""
+        if key not in self._memo:
+            self._memo[key] = make()
+        found: T = self._memo[key]
+        return found
+
+    def _table(self, table: str) -> pl.LazyFrame:
+        return self.store.read(table, self.manifest)
+
+    @property
+    def size(self) -> int:
+        """The number of profiles in the account."""
+        return self.manifest.profiles
+
+    @cached_property
+    def _profiles(self) -> pl.DataFrame:
+        return self._table("profiles").collect().sort("profile")
+
+    @cached_property
+    def mpid(self) -> npt.NDArray[np.int64]:
+        """The mpid of each profile index."""
+        return self._profiles["mpid"].to_numpy()
+
+    @cached_property
+    def hash(self) -> npt.NDArray[np.uint64]:
+        """The stable hash of each mpid, for fair samples."""
+        return self._profiles["hash"].to_numpy()
+
+    @cached_property
+    def end_ms(self) -> int | None:
+        """The latest time in the data, None while there is none."""
+        times = [segment.last_ms for segment in self.manifest.segments if segment.last_ms is not None]
+        return max(times) if times else None
+
+    def events(self, workspace: str, kind: str) -> list[EventStore]:
+        """The event stores of a workspace and kind, one a segment."""
+        stores = (store for segment in self._segments.values() for store in segment)
+        return [store for store in stores if store.workspace == workspace and store.kind == kind]
+
+    def event_stores(self) -> list[EventStore]:
+        """Every event store."""
+        return [store for segment in self._segments.values() for store in segment]
+
+    def activity(self, workspace: str) -> Activity:
+        """When profiles were seen in a workspace."""
+
+        def read() -> Activity:
+            mine = pl.col("workspace") == workspace
+            batches = self._table("batches").filter(mine).select("profile", "time_ms")
+            events = self._table("events").filter(mine).select("profile", time_ms="timestamp_ms")
+            seen = pl.concat([batches.collect(), events.collect()])
+            order = np.argsort(seen["time_ms"].to_numpy(), kind="stable")
+            return Activity(seen["profile"].to_numpy()[order], seen["time_ms"].to_numpy()[order])
+
+        return self.remember(("activity", workspace), read)
+
+    def first_seen(self, workspace: str) -> npt.NDArray[np.int64]:
+        """Each profile's first activity ever in a workspace, `NO_MOMENT` where there is none."""
+        return self.remember(("first", workspace), lambda: self.activity(workspace).first(self.size))
+
+    def last_seen(self, workspace: str, now_ms: int) -> npt.NDArray[np.int64]:
+        """Each profile's last activity in a workspace at `now`, `NO_MOMENT` where there is none."""
+        end = self.end_ms
+        at = now_ms if end is None else min(now_ms, end)
+        return self.remember(("last", workspace, at), lambda: self.activity(workspace).last(at, self.size))
+
+    def _log(self, table: str, order: list[str], columns: list[str], **match: str | None) -> Log:
+        def read() -> Log:
+            mine = [pl.col(name).eq_missing(pl.lit(value, pl.String)) for name, value in match.items()]
+            frame = self._table(table).filter(*mine).select("profile", *order, *columns).collect()
+            return Log(frame.sort(order, maintain_order=True))
+
+        return self.remember((table, *match.values()), read)
+
+    def attribute(self, workspace: str, key: str) -> Log:
+        """The log of a user attribute: tagged `value`, null where it was deleted."""
+        return self._log("attributes", ["time_ms", "arrival"], ["value"], workspace=workspace, key=key)
+
+    def consent(self, workspace: str, regulation: str, purpose: str | None) -> Log:
+        """The log of a consent: `consented`."""
+        match = {"workspace": workspace, "regulation": regulation, "purpose": purpose}
+        return self._log("consents", ["time_ms", "arrival"], ["consented"], **match)
+
+    def locations(self, workspace: str) -> Log:
+        """The log of locations, parts as tagged texts; at one moment an event's record beats its batch's."""
+
+        def read() -> Log:
+            names = ["country", "state", "city", "zip", "dma"]
+            texts = [pl.concat_str(pl.lit("s"), name).alias(name) for name in names]
+            frame = self._located(workspace).select("profile", "time_ms", "latitude", "longitude", *texts)
+            return Log(frame)
+
+        return self.remember(("locations", workspace), read)
+
+    def coordinates(self, workspace: str) -> Log:
+        """The log of locations that have a latitude and a longitude."""
+
+        def read() -> Log:
+            known = pl.col("latitude").is_not_null() & pl.col("longitude").is_not_null()
+            return Log(self._located(workspace).filter(known).select("profile", "time_ms", "latitude", "longitude"))
+
+        return self.remember(("coordinates", workspace), read)
+
+    def _located(self, workspace: str) -> pl.DataFrame:
+        frame = self._table("locations").filter(pl.col("workspace") == workspace).collect()
+        return frame.sort("time_ms", "source", "arrival", maintain_order=True)
+
+    def attributions(self, workspace: str, event: str) -> Log:
+        """The log of install or uninstall attributions; at one moment an event beats `attribution_info`."""
+        columns = ["publisher", "campaign", "deleted"]
+        return self._log("attributions", ["time_ms", "source", "arrival"], columns, workspace=workspace, event=event)
+
+    def _holdings(self, table: str, kind: str, workspace: str, name: str, tag: str) -> Holdings:
+        def read() -> Holdings:
+            mine = (pl.col("workspace") == workspace) & (pl.col(kind) == name)
+            value = pl.concat_str(pl.lit(tag), pl.col("value"))
+            frame = self._table(table).filter(mine).select("profile", "time_ms", value=value).collect()
+            return Holdings(frame["profile"].to_numpy(), frame["time_ms"].to_numpy(), Column.of(frame["value"]))
+
+        return self.remember((table, workspace, name), read)
+
+    def identities(self, workspace: str, identity_type: str) -> Holdings:
+        """Every identity of a type seen in a workspace."""
+        return self._holdings("identities", "identity_type", workspace, identity_type, "s")
+
+    def devices(self, workspace: str, field: str) -> Holdings:
+        """Every value of a device field seen in a workspace."""
+        return self._holdings("devices", "field", workspace, field, "")
+
+    def keys(self, table: str, column: str, workspace: str) -> frozenset[str]:
+        """The distinct values of a name column of a fact table in a workspace: attribute keys, identity types."""
+
+        def read() -> frozenset[str]:
+            frame = self._table(table).filter(pl.col("workspace") == workspace).select(pl.col(column).unique())
+            return frozenset(frame.collect()[column].drop_nulls().to_list())
+
+        return self.remember(("keys", table, column, workspace), read)
