@@ -1,0 +1,159 @@
+"""Audience: a name, a scope and a definition, read from and written to the document of DEFINITION 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, Strict, ValidationError, field_validator
+
+from core.criteria import Criterion, Model, Node, walk
+from core.errors import DefinitionError, Problem
+
+MAX_DEPTH: Final = 100
+"""Nodes below each other, the root included."""
+
+_NESTING: Final = ("criteria", "criterion", "any_of", "none_of", "root", "definition")
+
+
+class Definition(Model):
+    """A tree of criteria."""
+
+    version: Literal[1]
+    root: Node
+
+
+class Audience(Model):
+    """A named definition with the scope that it reads. Frozen; equal when it says the same."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    external_name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    workspaces: Annotated[tuple[str, ...], Field(min_length=1)]
+    inputs: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    lookback_days: (
+        Annotated[Annotated[int, Strict()] | Annotated[float, Strict()], Field(gt=0, allow_inf_nan=False, lt=1e6)] | None
+    ) = None
+    definition: Definition
+
+    @field_validator("workspaces", "inputs")
+    @classmethod
+    def _once(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None and len(set(names)) < len(names):
+            raise ValueError("a name is given twice")
+        return names
+
+    @classmethod
+    def from_dict(cls, document: Any) -> Audience:
+        """The audience of a document; raises DefinitionError with every problem of its form."""
+        if not isinstance(document, dict):
+            raise DefinitionError([Problem("", "An audience is a JSON object.", "See the audience document.")])
+        if _depth(document) > MAX_DEPTH:
+            message = f"The definition is nested more than {MAX_DEPTH} levels deep."
+            raise DefinitionError([Problem("root", message, "Join criteria in one group instead of nesting groups.")])
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            raise DefinitionError(list(_problems(error, document))) from None
+
+    @classmethod
+    def of(cls, root: Criterion, *, name: str, workspaces: list[str], **scope: Any) -> Audience:
+        """An audience from a criterion and its scope; raises DefinitionError."""
+        definition = {"version": 1, "root": root.model_dump(mode="json", by_alias=True, exclude_unset=True)}
+        return cls.from_dict({"name": name, "workspaces": list(workspaces), **scope, "definition": definition})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document: JSON values only, what the definition leaves out left out."""
+        document = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return {"external_name": None, "inputs": None, "lookback_days": None} | document
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema of the document."""
+        return cls.model_json_schema(by_alias=True)
+
+    @property
+    def root(self) -> Criterion:
+        """The definition's root node."""
+        root: Criterion = self.definition.root
+        return root
+
+    @property
+    def forwarded_name(self) -> str:
+        """The name that connections and downloads use."""
+        return self.external_name or self.name
+
+    def nodes(self) -> Iterator[tuple[str, Criterion]]:
+        """Every node with its path, pre-order."""
+        return walk(self.root)
+
+    @property
+    def sentence(self) -> str:
+        """The definition in English."""
+        text = f"People who {self.root.sentence}"
+        return text + ("" if text.endswith(".") else ".")
+
+
+def _depth(document: dict[str, Any]) -> int:
+    """How many nodes lie below each other; no recursion, so that any depth is told."""
+    deepest, todo = 0, [(document.get("definition"), 0)]
+    while todo:
+        value, depth = todo.pop()
+        if isinstance(value, list):
+            todo.extend((item, depth) for item in value)
+        elif isinstance(value, dict):
+            below = depth + 1 if "root" not in value or "type" in value else depth
+            deepest = max(deepest, below)
+            if deepest > MAX_DEPTH:
+                return deepest
+            todo.extend((value[key], below) for key in _NESTING if key in value)
+    return deepest
+
+
+_INDEXED: Final = ("criteria", "steps", "where", "where_product")
+
+
+def _problems(error: ValidationError, document: dict[str, Any]) -> Iterator[Problem]:
+    """pydantic's errors as problems, each with the path of its nearest node, step or predicate."""
+    for each in error.errors():
+        path, key = _place(each["loc"], document)
+        message, hint = _reason(each, key)
+        yield Problem(path, message, hint)
+
+
+def _place(loc: tuple[int | str, ...], document: Any) -> tuple[str, str]:
+    """The path of the nearest node, step or predicate, and the key below it. Union tags in `loc` are no keys."""
+    path, key, value, before, closed = "", "", document, "", False
+    for part in loc:
+        if not _has(value, part):
+            continue
+        value = value[part]
+        if part in ("root", "criterion") and not closed:
+            path, key = f"{path}.{part}".lstrip("."), ""
+        elif isinstance(part, int) and before in _INDEXED and not closed:
+            # Alternatives inside a predicate belong to it.
+            path, key, closed = f"{path}.{before}[{part}]", "", before.startswith("where")
+        elif isinstance(part, str) and part not in ("definition", *_INDEXED):
+            key = part
+        before = str(part)
+    return path, key
+
+
+def _has(value: Any, part: int | str) -> bool:
+    if isinstance(part, int):
+        return isinstance(value, list | tuple) and part < len(value)
+    return isinstance(value, dict) and part in value
+
+
+def _reason(error: Any, key: str) -> tuple[str, str]:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"{error['loc'][-1]!r} is no key here.", "Remove it, or check its spelling."
+    if kind == "missing":
+        return f"{error['loc'][-1]!r} is missing.", ""
+    if kind == "union_tag_invalid":
+        return f"{context.get('tag')!r} is no known type.", f"Known are {context.get('expected_tags')}."
+    if kind == "union_tag_not_found":
+        return "An object with its `type` is needed here.", ""
+    text = error["msg"].removeprefix("Value error, ")
+    text = text[:1].upper() + text[1:]
+    return (f"{key}: {text}." if key else f"{text}."), ""
