@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, Protocol
 
 from pydantic import Field, Strict, ValidationError, field_validator
 
+from core.context import Context
 from core.criteria import Criterion, Model, Node, walk
+from core.criteria.memberships import AudienceMembership
 from core.errors import DefinitionError, Problem
 
 MAX_DEPTH: Final = 100
 """Nodes below each other, the root included."""
 
 _NESTING: Final = ("criteria", "criterion", "any_of", "none_of", "root", "definition")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `check` found: problems (the definition cannot be evaluated) and warnings (it can, but look here)."""
+
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+class Checkable(Protocol):
+    """A dataset, as far as a check needs it."""
+
+    def context(self, audience: Audience, audiences: Mapping[str, Audience]) -> Context | tuple[Problem, ...]:
+        """The ground on which an audience is checked, or why its scope has none."""
+        ...
 
 
 class Definition(Model):
@@ -85,6 +104,22 @@ class Audience(Model):
     def nodes(self) -> Iterator[tuple[str, Criterion]]:
         """Every node with its path, pre-order."""
         return walk(self.root)
+
+    @property
+    def named_audiences(self) -> frozenset[str]:
+        """The ids of the audiences whose membership it asks for."""
+        return frozenset(node.audience for _, node in self.nodes() if isinstance(node, AudienceMembership))
+
+    def check(self, dataset: Checkable, audiences: Mapping[str, Audience] | None = None) -> Report:
+        """Every problem and warning of this definition in a dataset; `audiences` by id, for memberships."""
+        context = dataset.context(self, audiences or {})
+        if not isinstance(context, Context):
+            return Report(context, ())
+        nodes = list(self.nodes())
+        problems = [problem for path, node in nodes for problem in node.problems(context, path)]
+        # Warnings may ask for what a broken scope does not have.
+        warnings = [] if problems else [warning for path, node in nodes for warning in node.warnings(context, path)]
+        return Report(tuple(problems), tuple(warnings))
 
     @property
     def sentence(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Discriminator, Field, model_validator
+from pydantic import Discriminator, Field, ValidationError, model_validator
 
 from core.criteria import aggregates
 from core.criteria.base import Model, Pick
@@ -16,7 +16,7 @@ from core.criteria.measures import Counts, Measure
 from core.criteria.users import ComparedProfileCriterion
 from core.criteria.windows import After, WithinLast
 from core.data.values import Mask
-from core.errors import Problem
+from core.errors import DefinitionError, Problem
 
 if TYPE_CHECKING:
     from core.context import Context
@@ -106,19 +106,28 @@ class CalculatedAttribute(Model):
         return measure
 
 
+def calculated_attribute(definition: Any) -> CalculatedAttribute:
+    """The calculated attribute of its JSON form; raises DefinitionError with every problem."""
+    try:
+        return CalculatedAttribute.model_validate(definition)
+    except ValidationError as error:
+        problems = [
+            Problem(".".join(str(part) for part in each["loc"]), each["msg"].removeprefix("Value error, "))
+            for each in error.errors()
+        ]
+        raise DefinitionError(problems) from None
+
+
 class CalculatedAttributeCriterion(ComparedProfileCriterion):
     """People by one of the workspace's calculated attributes."""
 
     type: Literal["calculated_attribute"]
     name: Annotated[str, Pick("calculated_attributes")]
 
-    def _definition(self, known: Any) -> CalculatedAttribute:
-        return known if isinstance(known, CalculatedAttribute) else CalculatedAttribute.model_validate(known)
-
     def measure(self, scope: Scope) -> Measure:
         workspace = self.reads(scope)
         known = scope.snapshot.manifest.workspaces[workspace].calculated_attributes[self.name]
-        return self._definition(known).measure(workspace, scope)
+        return calculated_attribute(known).measure(workspace, scope)
 
     def match(self, measure: Measure, scope: Scope) -> Mask:
         return self.holds(measure, scope)
@@ -135,7 +144,7 @@ class CalculatedAttributeCriterion(ComparedProfileCriterion):
             way_out = f"Known are {', '.join(sorted(known))}." if known else "Define it first."
             yield Problem(path, f"{workspace} has no calculated attribute {self.name!r}.", way_out)
             return
-        result = self._definition(known[self.name]).result_type
+        result = calculated_attribute(known[self.name]).result_type
         if result != "any" and self.matcher.READS not in ("any", result):
             message = f"The calculated attribute {self.name!r} is a {result}; {self.operator} compares a {self.matcher.READS}."
             yield Problem(path, message, f"Choose an operator for a {result}.")

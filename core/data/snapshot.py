@@ -40,7 +40,8 @@ class Snapshot:
         found: T = self._memo[key]
         return found
 
-    def _table(self, table: str) -> pl.LazyFrame:
+    def table(self, table: str) -> pl.LazyFrame:
+        """A table of this version as a lazy frame, with the columns of `schema.TABLES`."""
         return self.store.read(table, self.manifest)
 
     @property
@@ -50,7 +51,7 @@ class Snapshot:
 
     @cached_property
     def _profiles(self) -> pl.DataFrame:
-        return self._table("profiles").collect().sort("profile")
+        return self.table("profiles").collect().sort("profile")
 
     @cached_property
     def mpid(self) -> npt.NDArray[np.int64]:
@@ -82,8 +83,8 @@ class Snapshot:
 
         def read() -> Activity:
             mine = pl.col("workspace") == workspace
-            batches = self._table("batches").filter(mine).select("profile", "time_ms")
-            events = self._table("events").filter(mine).select("profile", time_ms="timestamp_ms")
+            batches = self.table("batches").filter(mine).select("profile", "time_ms")
+            events = self.table("events").filter(mine).select("profile", time_ms="timestamp_ms")
             seen = pl.concat([batches.collect(), events.collect()])
             order = np.argsort(seen["time_ms"].to_numpy(), kind="stable")
             return Activity(seen["profile"].to_numpy()[order], seen["time_ms"].to_numpy()[order])
@@ -103,7 +104,7 @@ class Snapshot:
     def _log(self, table: str, order: list[str], columns: list[str], **match: str | None) -> Log:
         def read() -> Log:
             mine = [pl.col(name).eq_missing(pl.lit(value, pl.String)) for name, value in match.items()]
-            frame = self._table(table).filter(*mine).select("profile", *order, *columns).collect()
+            frame = self.table(table).filter(*mine).select("profile", *order, *columns).collect()
             return Log(frame.sort(order, maintain_order=True))
 
         return self.remember((table, *match.values()), read)
@@ -138,7 +139,7 @@ class Snapshot:
         return self.remember(("coordinates", workspace), read)
 
     def _located(self, workspace: str) -> pl.DataFrame:
-        frame = self._table("locations").filter(pl.col("workspace") == workspace).collect()
+        frame = self.table("locations").filter(pl.col("workspace") == workspace).collect()
         return frame.sort("time_ms", "source", "arrival", maintain_order=True)
 
     def attributions(self, workspace: str, event: str) -> Log:
@@ -150,7 +151,7 @@ class Snapshot:
         def read() -> Holdings:
             mine = (pl.col("workspace") == workspace) & (pl.col(kind) == name)
             value = pl.concat_str(pl.lit(tag), pl.col("value"))
-            frame = self._table(table).filter(mine).select("profile", "time_ms", value=value).collect()
+            frame = self.table(table).filter(mine).select("profile", "time_ms", value=value).collect()
             return Holdings(frame["profile"].to_numpy(), frame["time_ms"].to_numpy(), Column.of(frame["value"]))
 
         return self.remember((table, workspace, name), read)
@@ -167,7 +168,7 @@ class Snapshot:
         """The distinct values of a name column of a fact table in a workspace: attribute keys, identity types."""
 
         def read() -> frozenset[str]:
-            frame = self._table(table).filter(pl.col("workspace") == workspace).select(pl.col(column).unique())
+            frame = self.table(table).filter(pl.col("workspace") == workspace).select(pl.col(column).unique())
             return frozenset(frame.collect()[column].drop_nulls().to_list())
 
         return self.remember(("keys", table, column, workspace), read)

@@ -1,0 +1,172 @@
+"""The catalog: everything that the data holds by name, and the values it holds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from core.data.columns import EventStore
+from core.data.schema import EVENT_KINDS, FIELDS
+from core.data.snapshot import Snapshot
+from core.data.values import FIRST, Column
+from core.errors import CoreError
+
+OVERVIEW: Final = pl.Schema(
+    {
+        "workspace": pl.String(),
+        "kind": pl.String(),
+        "name": pl.String(),
+        "records": pl.Int64(),
+        "profiles": pl.Int64(),
+        "first": pl.Datetime("ms", "UTC"),
+        "last": pl.Datetime("ms", "UTC"),
+        "tier": pl.String(),
+    }
+)
+
+
+def overview(snapshot: Snapshot) -> pl.DataFrame:
+    """Every event name (`kind` an event kind), user attribute, identity type and consent purpose.
+
+    Columns: workspace, kind, name, records, profiles, first, last (UTC), tier (events only).
+    """
+    frames = [_events_overview(store) for store in snapshot.event_stores() if store.kind in EVENT_KINDS]
+    for table, column, kind in (
+        ("attributes", "key", "user_attribute"),
+        ("identities", "identity_type", "identity"),
+        ("consents", "purpose", "consent"),
+    ):
+        frames.append(
+            snapshot.table(table).select("workspace", "profile", "time_ms", kind=pl.lit(kind), name=column).collect()
+        )
+    named = pl.concat([frame.select("workspace", "kind", "name", "profile", "time_ms") for frame in frames])
+    grouped = named.group_by("workspace", "kind", "name").agg(
+        records=pl.len().cast(pl.Int64),
+        profiles=pl.col("profile").n_unique().cast(pl.Int64),
+        first=pl.col("time_ms").min().cast(pl.Datetime("ms", "UTC")),
+        last=pl.col("time_ms").max().cast(pl.Datetime("ms", "UTC")),
+    )
+    tiers = [
+        (workspace, kind, name, tier)
+        for workspace, each in snapshot.manifest.workspaces.items()
+        for (kind, name), tier in each.tiers.items()
+    ]
+    tier_frame = pl.DataFrame(tiers, schema=["workspace", "kind", "name", "tier"], orient="row").cast(pl.String)
+    known = pl.col("kind").is_in(list(EVENT_KINDS))
+    return (
+        grouped.join(tier_frame, on=["workspace", "kind", "name"], how="left", nulls_equal=True)
+        .with_columns(tier=pl.when(known).then(pl.col("tier").fill_null("personalize")))
+        .select(OVERVIEW.names())
+        .sort("workspace", "kind", "records", descending=[False, False, True])
+    )
+
+
+def _events_overview(store: EventStore) -> pl.DataFrame:
+    names = [(name, last - first) for name, (first, last) in store.names.items()]
+    column = pl.concat([pl.Series([name], dtype=pl.String).new_from_index(0, size) for name, size in names])
+    return pl.DataFrame(
+        {
+            "workspace": pl.Series([store.workspace]).new_from_index(0, store.size),
+            "kind": pl.Series([store.kind]).new_from_index(0, store.size),
+            "name": column,
+            "profile": store.profile,
+            "time_ms": store.timestamp_ms,
+        }
+    )
+
+
+def values(
+    snapshot: Snapshot, kind: str, name: str, workspace: str, event: tuple[str, str | None] | None = None
+) -> pl.DataFrame:
+    """The values of a name, most frequent first: columns `value` (text) and `count` (profiles, or events).
+
+    `kind`: user_attribute, identity, device, event_attribute, event_field, product_attribute, product_field. `event`:
+    (kind, name) of the events to look at. Raises CoreError for another kind.
+    """
+    match kind:
+        case "user_attribute":
+            end = snapshot.end_ms or 0
+            columns = [snapshot.attribute(workspace, name).state("value", end, snapshot.size)]
+        case "identity":
+            columns = [snapshot.identities(workspace, name).column]
+        case "device":
+            columns = [snapshot.devices(workspace, name).column]
+        case "event_attribute" | "event_field" | "product_attribute" | "product_field":
+            owner, where = kind.split("_")
+            columns = [_property(store, rows, owner, where, name) for store, rows in _stores(snapshot, workspace, event)]
+        case _:
+            raise CoreError(f"{kind!r} is no list of values.", "Ask for user_attribute, identity, device, event_field, ...")
+    counted = [_counted(column) for column in columns]
+    empty = pl.DataFrame(schema={"value": pl.String, "count": pl.Int64})
+    return (
+        pl.concat([empty, *counted])
+        .group_by("value")
+        .agg(pl.col("count").sum())
+        .sort("count", "value", descending=[True, False])
+    )
+
+
+def _stores(
+    snapshot: Snapshot, workspace: str, event: tuple[str, str | None] | None
+) -> list[tuple[EventStore, slice]]:
+    kinds = EVENT_KINDS if event is None else (event[0],)
+    found = []
+    for store in (each for kind in kinds for each in snapshot.events(workspace, kind)):
+        if event is None or event[1] is None:
+            found.append((store, slice(0, store.size)))
+        elif event[1] in store.names:
+            found.append((store, slice(*store.names[event[1]])))
+    return found
+
+
+def _property(store: EventStore, rows: slice, owner: str, where: str, name: str) -> Column:
+    if owner == "event":
+        column = store.column(where, name)
+        return Column(column.codes[rows], column.dictionary)
+    products = store.products
+    mine = np.flatnonzero((products.owner >= rows.start) & (products.owner < rows.stop))
+    return products.column(where, name).take(mine)
+
+
+def _counted(column: Column) -> pl.DataFrame:
+    counts = np.bincount(column.codes, minlength=len(column.dictionary))[FIRST:]
+    frame = pl.DataFrame({"value": column.dictionary.entries.str.slice(1), "count": counts})
+    return frame.filter(pl.col("count") > 0).with_columns(pl.col("count").cast(pl.Int64))
+
+
+def events(snapshot: Snapshot, name: str | None, kind: str | None, workspace: str | None) -> pl.LazyFrame:
+    """Events as a lazy frame: mpid, timestamp, workspace, input, kind, name, standard fields, attributes, products."""
+    frame = snapshot.table("events")
+    for column, wanted in (("name", name), ("kind", kind), ("workspace", workspace)):
+        if wanted is not None:
+            frame = frame.filter(pl.col(column) == wanted)
+    mpids = snapshot.table("profiles").select("profile", "mpid")
+    texts = [pl.col(field).str.slice(1) for field in FIELDS]
+    return frame.join(mpids, on="profile", how="left").select(
+        "mpid",
+        pl.col("timestamp_ms").cast(pl.Datetime("ms", "UTC")).alias("timestamp"),
+        "workspace",
+        "input",
+        "kind",
+        "name",
+        *texts,
+        "attributes",
+        "products",
+    )
+
+
+def knows(snapshot: Snapshot, names: str, workspace: str, name: str) -> bool:
+    """Whether the data of a workspace ever held a name: attributes, identities, event_attributes, events:KIND."""
+    if names == "attributes":
+        return name in snapshot.keys("attributes", "key", workspace)
+    if names == "identities":
+        return name in snapshot.keys("identities", "identity_type", workspace)
+    stores = [store for store in snapshot.event_stores() if store.workspace == workspace]
+    if names == "event_attributes":
+        return any(name in store.attribute_keys for store in stores)
+    kind = names.removeprefix("events:")
+    return any(store.kind == kind and name in store.names for store in stores)
+
+

@@ -1,0 +1,355 @@
+"""Dataset: one account's profiles and events on disk, and the questions that can be asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from core import catalog
+from core.audience import Audience
+from core.context import Context, Workspace, resolve_inputs
+from core.criteria.calculated import CalculatedAttribute, calculated_attribute
+from core.data import batches as batch_import
+from core.data import segment as segment_import
+from core.data import tables as table_import
+from core.data.loading import LoadReport
+from core.data.mapping import Mapping as TableMapping
+from core.data.snapshot import Snapshot
+from core.data.store import Store
+from core.data.values import Mask
+from core.errors import CoreError, DatasetError, DefinitionError, Problem
+from core.estimate import Estimate, estimated, sampled
+from core.evaluate import Evaluation, attribute_frame
+from core.scope import Scope
+
+InputKind = Literal["platform", "feed"]
+Progress = Callable[[int, int | None], None]
+
+DATA_END_AFTER = timedelta(hours=24)
+"""Data that ends longer than this before the clock is looked at as of its end (DEFINITION 2)."""
+
+
+class Dataset:
+    """One version of a dataset, read only, until `refresh()` or a change through this object moves it on."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._snapshot = Snapshot(store, store.manifest())
+        self._scopes: dict[tuple[Any, ...], Scope] = {}
+
+    @classmethod
+    def create(cls, path: str | Path) -> Dataset:
+        """A new, empty dataset in a folder; DatasetError if something is there."""
+        return cls(Store.create(Path(path)))
+
+    @classmethod
+    def open(cls, path: str | Path) -> Dataset:
+        """The dataset in a folder; DatasetError if there is none, DatasetTooNew if a newer program wrote it."""
+        return cls(Store.open(Path(path)))
+
+    @property
+    def path(self) -> Path:
+        """The folder that holds it."""
+        return self._store.path
+
+    @property
+    def version(self) -> int:
+        """Grows by one with every commit; this object reads one version."""
+        return self._snapshot.manifest.version
+
+    def refresh(self) -> Dataset:
+        """Move on to the newest version on disk; returns this dataset."""
+        manifest = self._store.manifest()
+        if manifest.version != self.version:
+            self._snapshot = Snapshot(self._store, manifest, self._snapshot)
+            self._scopes.clear()
+        return self
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What criteria read of this version."""
+        return self._snapshot
+
+    # -- data in ---------------------------------------------------------------------------------------------------
+
+    def load_batches(
+        self,
+        batches: Iterable[Any] | str | Path,
+        *,
+        workspace: str,
+        input: str,
+        kind: InputKind = "platform",
+        received_at: datetime | None = None,
+        environment: Literal["production", "development", "all"] = "production",
+        geoip: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> LoadReport:
+        """Load mParticle batches: dicts, or paths of JSON files, folders and globs (DEFINITION 6). All or nothing."""
+        return self._moved(
+            batch_import.load_batches(
+                self._store,
+                batches,
+                workspace=workspace,
+                input=input,
+                kind=kind,
+                received_at=received_at,
+                environment=environment,
+                geoip_path=None if geoip is None else Path(geoip),
+                progress=progress,
+            )
+        )
+
+    def load_table(
+        self,
+        frame_or_path: pl.DataFrame | pl.LazyFrame | str | Path,
+        mapping: TableMapping | dict[str, Any],
+        *,
+        workspace: str,
+        input: str,
+        kind: InputKind = "platform",
+        received_at: datetime | None = None,
+        progress: Progress | None = None,
+    ) -> LoadReport:
+        """Load a table (CSV, Parquet, Arrow or a frame) by a mapping (DEFINITION 5.1). All or nothing."""
+        return self._moved(
+            table_import.load_table(
+                self._store,
+                frame_or_path,
+                mapping,
+                workspace=workspace,
+                input=input,
+                kind=kind,
+                received_at=received_at,
+                progress=progress,
+            )
+        )
+
+    def load_segment(
+        self,
+        source: Iterable[Any] | str | Path,
+        *,
+        workspace: str,
+        input: str,
+        kind: InputKind = "platform",
+        received_at: datetime | None = None,
+        progress: Progress | None = None,
+    ) -> LoadReport:
+        """Load Segment-style messages (identify, track, page, screen, ...), one JSON object a line. All or nothing."""
+        return self._moved(
+            segment_import.load_segment(
+                self._store,
+                source,
+                workspace=workspace,
+                input=input,
+                kind=kind,
+                received_at=received_at,
+                progress=progress,
+            )
+        )
+
+    def _moved(self, report: LoadReport) -> LoadReport:
+        self.refresh()
+        return report
+
+    # -- settings --------------------------------------------------------------------------------------------------
+
+    @property
+    def workspaces(self) -> Mapping[str, Any]:
+        """Workspaces by name, each with its inputs, tiers and calculated attributes."""
+        return self._snapshot.manifest.workspaces
+
+    def add_calculated_attribute(self, definition: dict[str, Any], *, workspace: str) -> None:
+        """Define a calculated attribute (DEFINITION 3.4), or replace the one of that name; raises DefinitionError."""
+        parsed = calculated_attribute(definition)
+        self._known_workspace(workspace)
+        demoted = self._demoted(parsed, workspace)
+        if demoted:
+            raise DefinitionError([demoted])
+        self._store.set_calculated_attribute(workspace, parsed.name, definition)
+        self.refresh()
+
+    def _demoted(self, attribute: CalculatedAttribute, workspace: str) -> Problem | None:
+        event = attribute.event
+        tier = self.workspaces[workspace].tiers.get((event.kind, event.name), "personalize")
+        if event.name is None or tier == "personalize":
+            return None
+        return Problem("event", f"The event {event.name!r} is in the tier {tier}.", "Set its tier to personalize first.")
+
+    def remove_calculated_attribute(self, name: str, *, workspace: str) -> None:
+        """Remove a calculated attribute; CoreError if there is none of that name."""
+        self._known_workspace(workspace)
+        if name not in self.workspaces[workspace].calculated_attributes:
+            raise CoreError(f"{workspace} has no calculated attribute {name!r}.", "See `calculated-attribute list`.")
+        self._store.set_calculated_attribute(workspace, name, None)
+        self.refresh()
+
+    def set_event_tier(
+        self, *, kind: str, name: str | None, tier: Literal["personalize", "preserve", "connect"], workspace: str
+    ) -> None:
+        """Set the tier of an event name; outside of Personalize no criterion can use it. CoreError while it is used."""
+        self._known_workspace(workspace)
+        used = [
+            each
+            for each, known in self.workspaces[workspace].calculated_attributes.items()
+            if (event := calculated_attribute(known).event).kind == kind and event.name == name
+        ]
+        if tier != "personalize" and used:
+            raise CoreError(f"The event {name!r} is used by the calculated attribute {used[0]!r}.", "Remove that first.")
+        self._store.set_event_tier(workspace, kind, name, tier)
+        self.refresh()
+
+    @property
+    def profile_retention_days(self) -> float | None:
+        """Profiles inactive for longer leave the universe; None keeps everybody."""
+        return self._snapshot.manifest.profile_retention_days
+
+    @profile_retention_days.setter
+    def profile_retention_days(self, days: float | None) -> None:
+        if days is not None and (isinstance(days, bool) or not days > 0):
+            raise CoreError(f"A retention of {days} days keeps nobody.", "Give a number of days above 0, or None.")
+        self._store.set_profile_retention(days)
+        self.refresh()
+
+    def _known_workspace(self, workspace: str) -> None:
+        if workspace not in self.workspaces:
+            known = ", ".join(self.workspaces) or "none yet"
+            raise CoreError(f"The dataset has no workspace {workspace!r}.", f"Known: {known}. Load data into it first.")
+
+    # -- what the data holds ---------------------------------------------------------------------------------------
+
+    @property
+    def end(self) -> datetime | None:
+        """The latest moment in the data, None while there is none."""
+        end_ms = self._snapshot.end_ms
+        return None if end_ms is None else datetime.fromtimestamp(end_ms / 1000, UTC)
+
+    def as_of(self, clock: datetime) -> datetime:
+        """The `now` to use where a user gives none: the clock, or the data's end where it lies more than 24 h back."""
+        end = self.end
+        return end if end is not None and clock - end > DATA_END_AFTER else clock
+
+    def catalog(self) -> pl.DataFrame:
+        """Everything that the data holds by name, with counts and first and last time (`core.catalog.overview`)."""
+        return catalog.overview(self._snapshot)
+
+    def values(self, kind: str, name: str, *, workspace: str, event: tuple[str, str | None] | None = None) -> pl.DataFrame:
+        """The values of a name with how often they occur, most frequent first (`core.catalog.values`)."""
+        self._known_workspace(workspace)
+        return catalog.values(self._snapshot, kind, name, workspace, event)
+
+    def events(self, name: str | None = None, *, kind: str | None = None, workspace: str | None = None) -> pl.LazyFrame:
+        """Events as a lazy frame: `mpid`, `timestamp`, workspace, input, kind, name, fields, attributes, products."""
+        return catalog.events(self._snapshot, name, kind, workspace)
+
+    def profiles(
+        self, attributes: Iterable[str], *, workspace: str | None = None, now: datetime | None = None
+    ) -> pl.DataFrame:
+        """Everybody seen in a workspace (the first one) with user attributes as of `now` (the data's end)."""
+        chosen = workspace if workspace is not None else next(iter(self.workspaces), "")
+        self._known_workspace(chosen)
+        end = self.end or datetime(1970, 1, 1, tzinfo=UTC)
+        scope = Scope(self._snapshot, (chosen,), frozenset(), None, millis(now or end))
+        return attribute_frame(scope, scope.universe, list(attributes), chosen)
+
+    # -- answers ---------------------------------------------------------------------------------------------------
+
+    def evaluate(
+        self, audience: Audience, *, now: datetime, audiences: Mapping[str, Audience] | None = None
+    ) -> Evaluation:
+        """Who is in the audience at `now` (aware datetime). `audiences` by id answer memberships.
+
+        Raises DefinitionError with every problem before anything is evaluated.
+        """
+        return Evaluation(audience, self._checked_scope(audience, now, audiences or {}))
+
+    def estimate(
+        self, audience: Audience, *, now: datetime, audiences: Mapping[str, Audience] | None = None
+    ) -> Estimate:
+        """The audience's size from the fair sample. Raises DefinitionError; a technical failure is `symbol` "error"."""
+        scope = self._checked_scope(audience, now, audiences or {})
+        sample = sampled(self._snapshot.hash)
+        try:
+            members = scope.judge(audience.root)
+        except (DatasetError, pl.exceptions.PolarsError, OSError, MemoryError) as error:
+            return Estimate(None, None, None, 0, "error", str(error))
+        users = int(np.count_nonzero(sample & scope.universe))
+        universe = int(np.count_nonzero(scope.universe))
+        return estimated(int(np.count_nonzero(members & sample)), users, universe, bool(sample.all()))
+
+    def _checked_scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:
+        report = audience.check(self, audiences)
+        if report.problems:
+            raise DefinitionError(report.problems)
+        return self.scope(audience, now, audiences)
+
+    def scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:
+        """What an audience may see at `now`; kept while the dataset stays, so that edits reuse what did not change."""
+        now_ms = millis(now)
+
+        def members_of(audience_id: str) -> Mask:
+            other = audiences[audience_id]
+            return self.scope(other, now, {}).judge(other.root)
+
+        inputs = self._inputs(audience)[0]
+        named = tuple(sorted((each, audiences[each].model_dump_json()) for each in audience.named_audiences))
+        key = (audience.workspaces, inputs, audience.lookback_days, now_ms, named)
+        if key not in self._scopes:
+            if len(self._scopes) >= 8:
+                self._scopes.pop(next(iter(self._scopes)))
+            self._scopes[key] = Scope(
+                self._snapshot, audience.workspaces, inputs, audience.lookback_days, now_ms, members_of
+            )
+        return self._scopes[key]
+
+    def _inputs(self, audience: Audience) -> tuple[frozenset[tuple[str, str]], list[str]]:
+        every = self._every_input(audience)
+        return (every, []) if audience.inputs is None else resolve_inputs(audience.inputs, every)
+
+    def _every_input(self, audience: Audience) -> frozenset[tuple[str, str]]:
+        known = self.workspaces
+        return frozenset((name, each) for name in audience.workspaces if name in known for each in known[name].inputs)
+
+    def context(self, audience: Audience, audiences: Mapping[str, Audience]) -> Context | tuple[Problem, ...]:
+        """The ground on which an audience is checked, or the problems of its workspaces and inputs."""
+        known = self.workspaces
+        problems = [
+            Problem("", f"The dataset has no workspace {name!r}.", f"Known: {', '.join(known) or 'none yet'}.")
+            for name in audience.workspaces
+            if name not in known
+        ]
+        inputs, unknown = self._inputs(audience)
+        problems += [
+            Problem("", f"The workspaces have no input {name!r}.", "Choose one of the workspaces' inputs.")
+            for name in unknown
+        ]
+        if problems:
+            return tuple(problems)
+
+        def nested(audience_id: str) -> bool | None:
+            other = audiences.get(audience_id)
+            return None if other is None else bool(other.named_audiences)
+
+        return Context(
+            workspaces=audience.workspaces,
+            inputs=inputs,
+            every_input=self._every_input(audience),
+            known={
+                name: Workspace(frozenset(each.inputs), each.tiers, each.calculated_attributes)
+                for name, each in known.items()
+            },
+            knows=lambda names, workspace, name: catalog.knows(self._snapshot, names, workspace, name),
+            nested=nested,
+        )
+
+
+def millis(now: datetime) -> int:
+    """UTC milliseconds of an aware datetime; CoreError for a naive one."""
+    if now.tzinfo is None:
+        raise CoreError("`now` has no time zone.", "Pass an aware datetime, for example datetime.now(UTC).")
+    delta = now - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
