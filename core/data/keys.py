@@ -1,0 +1,102 @@
+"""Sets of 128-bit keys by which copies of batches and events are found; a segment keeps its own as a sorted `.npy` file.
+
+A set is an array of shape (2, n), uint64, ascending by its first row. Two different texts have one key with a probability
+below n² / 2^129: never.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+Keys = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
+
+_SALTS: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03))
+
+
+def keys_of(scope: str, texts: list[str], mpids: npt.NDArray[np.int64] | None = None) -> Keys:
+    """One key a text, within a scope and, if given, one user a text; shape (2, n), in the order of the texts."""
+    digests = b"".join(map(xxhash.xxh3_128_digest, texts))
+    keys = np.frombuffer(digests, dtype=">u8").astype(np.uint64).reshape(-1, 2).T.copy()
+    keys ^= np.frombuffer(xxhash.xxh3_128_digest(scope), dtype=">u8").astype(np.uint64)[:, None]
+    if mpids is not None:
+        for row, salt in zip(keys, _SALTS, strict=True):
+            row ^= _scatter(mpids.view(np.uint64) + salt)
+    return keys
+
+
+def _scatter(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """A bijection of 64-bit numbers that spreads close ones (the finaliser of splitmix64)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def copies(keys: Keys) -> Mask:
+    """Which keys stood earlier in the same array."""
+    order = np.argsort(keys[0], kind="stable")
+    first = keys[0][order]
+    result = np.zeros(keys.shape[1], dtype=bool)
+    if (first[1:] == first[:-1]).any():
+        order = np.lexsort((np.arange(len(order)), keys[1], keys[0]))
+        ordered = keys[:, order]
+        result[order[1:]] = (ordered[:, 1:] == ordered[:, :-1]).all(axis=0)
+    return result
+
+
+def _in(known: Keys, keys: Keys) -> Mask:
+    start = np.searchsorted(known[0], keys[0], side="left")
+    result = np.zeros(keys.shape[1], dtype=bool)
+    open_ = np.arange(keys.shape[1])
+    while len(open_):
+        open_ = open_[start[open_] < known.shape[1]]
+        open_ = open_[known[0][start[open_]] == keys[0][open_]]
+        equal = known[1][start[open_]] == keys[1][open_]
+        result[open_[equal]] = True
+        open_ = open_[~equal]
+        start[open_] += 1
+    return result
+
+
+class KeySet:
+    """The keys of committed segments (mapped from their files) and of the load so far."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self._committed: list[Keys] = [np.load(file, mmap_mode="r") for file in files]
+        self._fresh: list[Keys] = []
+
+    def add(self, keys: Keys) -> Mask:
+        """Adds keys, tells which of them were there already (or stood earlier in the same array)."""
+        known = copies(keys)
+        order = np.argsort(keys[0])
+        ordered = keys[:, order]
+        for part in (*self._committed, *self._fresh):
+            if part.shape[1]:
+                known[order] |= _in(part, ordered)
+        self._push(ordered[:, ~known[order]])
+        return known
+
+    def _push(self, ordered: Keys) -> None:
+        while self._fresh and self._fresh[-1].shape[1] <= 2 * ordered.shape[1]:
+            ordered = _merged([self._fresh.pop(), ordered])
+        if ordered.shape[1]:
+            self._fresh.append(ordered)
+
+    def save(self, file: Path) -> bool:
+        """Writes the fresh keys, which are then read from that file; False, and no file, when there are none."""
+        if not self._fresh:
+            return False
+        np.save(file, _merged(self._fresh))
+        self._fresh = []
+        self._committed.append(np.load(file, mmap_mode="r"))
+        return True
+
+
+def _merged(parts: list[Keys]) -> Keys:
+    keys = np.concatenate(parts, axis=1)
+    return keys[:, np.argsort(keys[0], kind="stable")]

@@ -1,0 +1,326 @@
+"""A dataset on disk: immutable segment files and one manifest; swapping the manifest is the commit.
+
+    DIR/MANIFEST.json                 what belongs to the dataset, replaced atomically
+    DIR/.lock                         held by the one writer; readers never take it
+    DIR/segments/<name>/<table>.parquet
+    DIR/segments/<name>/<keys>.npy    what de-duplication needs (core.data.keys)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import polars as pl
+from filelock import FileLock, Timeout
+
+from core.data.schema import FORMAT, TABLES, TIERS
+from core.errors import CoreError, DatasetBusy, DatasetError, DatasetTooNew
+
+LOCK_SECONDS: Final = 30.0
+"""How long a second writer waits before it gives up."""
+
+_MANIFEST: Final = "MANIFEST.json"
+_NEW_MANIFEST: Final = "MANIFEST.json.new"
+_SEGMENTS: Final = "segments"
+_LOCK: Final = ".lock"
+_UNFINISHED: Final = "unfinished-"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The files of one load (or of one part of a big load): rows by table; times in UTC ms, None without any."""
+
+    name: str
+    tables: Mapping[str, int]
+    first_ms: int | None
+    last_ms: int | None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace's settings: inputs with their kind, event tiers by (kind, name), calculated attributes by name."""
+
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    tiers: Mapping[tuple[str, str | None], str] = field(default_factory=dict)
+    calculated_attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One version of a dataset. `profiles` and `next_arrival` are the next free profile index and arrival number."""
+
+    version: int = 1
+    segments: tuple[Segment, ...] = ()
+    profiles: int = 0
+    next_arrival: int = 0
+    workspaces: Mapping[str, Workspace] = field(default_factory=dict)
+    profile_retention_days: int | None = None
+
+    def with_workspace(self, name: str, workspace: Workspace) -> Manifest:
+        """The same with that workspace's settings."""
+        return replace(self, workspaces={**self.workspaces, name: workspace})
+
+    def to_json(self) -> bytes:
+        """As written to disk."""
+        document = {
+            "format": FORMAT,
+            "version": self.version,
+            "segments": [vars(segment) for segment in self.segments],
+            "profiles": self.profiles,
+            "next_arrival": self.next_arrival,
+            "workspaces": {name: _workspace_document(workspace) for name, workspace in self.workspaces.items()},
+            "profile_retention_days": self.profile_retention_days,
+        }
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2)
+
+    @staticmethod
+    def from_json(text: bytes) -> Manifest:
+        """Raises DatasetTooNew for a later format, DatasetError for anything that is no manifest."""
+        try:
+            document = orjson.loads(text)
+            if document["format"] > FORMAT:
+                raise DatasetTooNew(
+                    f"The dataset has format {document['format']}; this program reads up to {FORMAT}.",
+                    "Open it with a newer version of the program.",
+                )
+            return Manifest(
+                version=document["version"],
+                segments=tuple(Segment(**segment) for segment in document["segments"]),
+                profiles=document["profiles"],
+                next_arrival=document["next_arrival"],
+                workspaces={name: _workspace(entry) for name, entry in document["workspaces"].items()},
+                profile_retention_days=document["profile_retention_days"],
+            )
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise DatasetError(f"{_MANIFEST} is damaged: {error}.", "Restore it from a backup.") from error
+
+
+def _workspace_document(workspace: Workspace) -> dict[str, Any]:
+    tiers = [{"kind": kind, "name": name, "tier": tier} for (kind, name), tier in workspace.tiers.items()]
+    return {
+        "inputs": dict(workspace.inputs),
+        "tiers": tiers,
+        "calculated_attributes": dict(workspace.calculated_attributes),
+    }
+
+
+def _workspace(document: dict[str, Any]) -> Workspace:
+    tiers = {(entry["kind"], entry["name"]): entry["tier"] for entry in document["tiers"]}
+    return Workspace(document["inputs"], tiers, document["calculated_attributes"])
+
+
+class Store:
+    """A dataset's folder at one version (`manifest`); `refresh` moves on to the newest."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path, self.manifest = path, manifest
+
+    @staticmethod
+    def create(path: str | os.PathLike[str]) -> Store:
+        """An empty dataset in a folder that is missing, empty or left by a `create` that was killed.
+
+        Raises DatasetError if something is there.
+        """
+        folder = Path(path)
+        store = Store(folder, Manifest())
+        with explained(folder, "created"):
+            if folder.exists() and (not folder.is_dir() or set(os.listdir(folder)) - {_LOCK, _SEGMENTS, _NEW_MANIFEST}):
+                raise DatasetError(f"Something is there already: {folder}.", "Choose an empty folder, or open it.")
+            (folder / _SEGMENTS).mkdir(parents=True, exist_ok=True)
+            with store._locked():
+                if (folder / _MANIFEST).exists():
+                    raise DatasetError(f"Something is there already: {folder}.", "Choose an empty folder, or open it.")
+                store._swap(store.manifest)
+        return store
+
+    @staticmethod
+    def open(path: str | os.PathLike[str]) -> Store:
+        """The dataset at its newest version; raises DatasetError if none is there."""
+        folder = Path(path)
+        return Store(folder, _read_manifest(folder))
+
+    def refresh(self) -> bool:
+        """Moves on to the newest version; tells whether there was a newer one."""
+        newest = _read_manifest(self.path)
+        moved = newest.version != self.manifest.version
+        self.manifest = newest
+        return moved
+
+    def folder(self, segment: Segment) -> Path:
+        """Where a segment's files are."""
+        return self.path / _SEGMENTS / segment.name
+
+    def files(
+        self, table: str, manifest: Manifest | None = None, segments: Sequence[Segment] | None = None
+    ) -> list[Path]:
+        """The Parquet files that hold rows of the table, oldest segment first."""
+        among = (manifest or self.manifest).segments if segments is None else segments
+        return [self.folder(segment) / f"{table}.parquet" for segment in among if table in segment.tables]
+
+    def read(
+        self, table: str, manifest: Manifest | None = None, segments: Sequence[Segment] | None = None
+    ) -> pl.LazyFrame:
+        """The table's rows at a version (this store's, unless given), with all columns even when there is no row."""
+        files = self.files(table, manifest, segments)
+        return pl.scan_parquet(files, glob=False) if files else pl.LazyFrame(schema=TABLES[table])
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """The right to write, at the newest version; DatasetBusy when another process keeps it for 30 seconds."""
+        with self._locked():
+            with explained(self.path, "written"):
+                self.refresh()
+                self._clean()
+            yield Writer(self)
+
+    def change(self, edit: Callable[[Manifest], Manifest]) -> None:
+        """Commits changed settings; an edit that changes nothing makes no new version."""
+        with self.writing() as writer:
+            edited = edit(self.manifest)
+            if edited != self.manifest:
+                writer.commit(edited)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = FileLock(self.path / _LOCK)
+        try:
+            with explained(self.path, "locked"):
+                lock.acquire(timeout=LOCK_SECONDS, poll_interval=0.02)
+        except Timeout as error:
+            raise DatasetBusy(
+                f"Another process is writing to {self.path}.", "Try again when its load has finished."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _clean(self) -> None:
+        """Removes what killed writers left: no manifest, old or new, names those folders."""
+        current = {segment.name for segment in self.manifest.segments}
+        for entry in os.listdir(self.path / _SEGMENTS):
+            if entry not in current:
+                shutil.rmtree(self.path / _SEGMENTS / entry)
+
+    def _swap(self, manifest: Manifest) -> None:
+        temporary = self.path / _NEW_MANIFEST
+        with temporary.open("wb") as file:
+            file.write(manifest.to_json())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, self.path / _MANIFEST)
+        sync(self.path)
+        self.manifest = manifest
+
+
+class Writer:
+    """What the holder of the write lock may do: make folders for new segments, then commit them."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def new_folder(self, name: str) -> Path:
+        """An empty folder beside the segments, removed by the next writer unless `finish` renames it."""
+        folder = self.store.path / _SEGMENTS / f"{_UNFINISHED}{name}"
+        with explained(self.store.path, "written"):
+            folder.mkdir()
+        return folder
+
+    def finish(self, folder: Path) -> str:
+        """Makes a folder and its files durable under its final name, which is returned; still not committed."""
+        name = folder.name.removeprefix(_UNFINISHED)
+        with explained(self.store.path, "written"):
+            for entry in os.scandir(folder):
+                sync(entry.path)
+            sync(folder)
+            folder.rename(folder.with_name(name))
+            sync(folder.parent)
+        return name
+
+    def commit(self, manifest: Manifest) -> None:
+        """Makes the manifest the newest version, one later than the last."""
+        with explained(self.store.path, "written"):
+            self.store._swap(replace(manifest, version=self.store.manifest.version + 1))
+
+
+def sync(path: str | os.PathLike[str]) -> None:
+    """Waits until a file or folder is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    try:
+        text = (folder / _MANIFEST).read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DatasetError(f"There is no dataset in {folder}.", "Create one, or check the path.") from error
+    except OSError as error:
+        raise DatasetError(f"The dataset in {folder} cannot be read: {error.strerror}.", "") from error
+    return Manifest.from_json(text)
+
+
+@contextmanager
+def explained(folder: Path, done: str) -> Iterator[None]:
+    """Turns what the file system refuses into a DatasetError."""
+    try:
+        yield
+    except (CoreError, Timeout):
+        raise
+    except OSError as error:
+        raise DatasetError(
+            f"The dataset in {folder} cannot be {done}: {error.strerror or error}.", "Check the disk and its permissions."
+        ) from error
+
+
+def register_input(manifest: Manifest, workspace: str, input: str, kind: str) -> Manifest:
+    """The manifest with that input of that workspace; DatasetError for a name or kind that cannot be."""
+    for label, name in (("workspace", workspace), ("input", input)):
+        if not isinstance(name, str) or not name.strip() or "/" in name:
+            raise DatasetError(f"{name!r} is no name of {'an' if label == 'input' else 'a'} {label}.", "Use a text without '/'.")
+    if kind not in ("platform", "feed"):
+        raise DatasetError(f"{kind!r} is no kind of input.", "Use 'platform' or 'feed'.")
+    settings = manifest.workspaces.get(workspace, Workspace())
+    known = settings.inputs.get(input, kind)
+    if known != kind:
+        raise DatasetError(f"Input {input!r} of {workspace!r} is a {known}, not a {kind}.", "Use another input name.")
+    return manifest.with_workspace(workspace, replace(settings, inputs={**settings.inputs, input: kind}))
+
+
+def set_tier(manifest: Manifest, workspace: str, kind: str, name: str | None, tier: str) -> Manifest:
+    """The manifest with that event's tier; `personalize`, the default, removes the entry."""
+    if tier not in TIERS:
+        raise DatasetError(f"{tier!r} is no tier.", f"Use one of {', '.join(TIERS)}.")
+    settings = known_workspace(manifest, workspace)
+    tiers = {event: value for event, value in settings.tiers.items() if event != (kind, name)}
+    if tier != "personalize":
+        tiers[kind, name] = tier
+    return manifest.with_workspace(workspace, replace(settings, tiers=tiers))
+
+
+def set_calculated_attribute(manifest: Manifest, workspace: str, name: str, document: Any | None) -> Manifest:
+    """The manifest with that calculated attribute, or without it when the document is None."""
+    settings = known_workspace(manifest, workspace)
+    others = {known: value for known, value in settings.calculated_attributes.items() if known != name}
+    if document is not None:
+        others[name] = document
+    return manifest.with_workspace(workspace, replace(settings, calculated_attributes=others))
+
+
+def known_workspace(manifest: Manifest, workspace: str) -> Workspace:
+    """The workspace's settings; DatasetError if the dataset has no such workspace."""
+    if workspace not in manifest.workspaces:
+        raise DatasetError(
+            f"The dataset has no workspace {workspace!r}.",
+            f"Known: {', '.join(manifest.workspaces) or 'none yet, load data first'}.",
+        )
+    return manifest.workspaces[workspace]
