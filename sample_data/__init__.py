@@ -1,1 +1,1 @@
-"""Seeded sample data: what the app, the notebooks and the tests start from."""
+"""Seeded sample data: a travel app and a hotel shop, written through the public loading API."""
