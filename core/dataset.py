@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -14,13 +15,10 @@ from core import catalog
 from core.audience import Audience
 from core.context import Context, Workspace, resolve_inputs
 from core.criteria.calculated import CalculatedAttribute, calculated_attribute
-from core.data import batches as batch_import
-from core.data import segment as segment_import
-from core.data import tables as table_import
 from core.data.loading import LoadReport
 from core.data.mapping import Mapping as TableMapping
 from core.data.snapshot import Snapshot
-from core.data.store import Store
+from core.data.store import Manifest, Store, known_workspace, register_input, set_calculated_attribute, set_tier
 from core.data.values import Mask
 from core.errors import CoreError, DatasetError, DefinitionError, Problem
 from core.estimate import Estimate, estimated, sampled
@@ -39,7 +37,7 @@ class Dataset:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._snapshot = Snapshot(store, store.manifest())
+        self._snapshot = Snapshot(store, store.manifest)
         self._scopes: dict[tuple[Any, ...], Scope] = {}
 
     @classmethod
@@ -64,9 +62,9 @@ class Dataset:
 
     def refresh(self) -> Dataset:
         """Move on to the newest version on disk; returns this dataset."""
-        manifest = self._store.manifest()
-        if manifest.version != self.version:
-            self._snapshot = Snapshot(self._store, manifest, self._snapshot)
+        self._store.refresh()
+        if self._store.manifest.version != self.version:
+            self._snapshot = Snapshot(self._store, self._store.manifest, self._snapshot)
             self._scopes.clear()
         return self
 
@@ -90,6 +88,8 @@ class Dataset:
         progress: Progress | None = None,
     ) -> LoadReport:
         """Load mParticle batches: dicts, or paths of JSON files, folders and globs (DEFINITION 6). All or nothing."""
+        from core.data import batches as batch_import
+
         return self._moved(
             batch_import.load_batches(
                 self._store,
@@ -116,6 +116,8 @@ class Dataset:
         progress: Progress | None = None,
     ) -> LoadReport:
         """Load a table (CSV, Parquet, Arrow or a frame) by a mapping (DEFINITION 5.1). All or nothing."""
+        from core.data import tables as table_import
+
         return self._moved(
             table_import.load_table(
                 self._store,
@@ -140,6 +142,8 @@ class Dataset:
         progress: Progress | None = None,
     ) -> LoadReport:
         """Load Segment-style messages (identify, track, page, screen, ...), one JSON object a line. All or nothing."""
+        from core.data import segment as segment_import
+
         return self._moved(
             segment_import.load_segment(
                 self._store,
@@ -170,8 +174,7 @@ class Dataset:
         demoted = self._demoted(parsed, workspace)
         if demoted:
             raise DefinitionError([demoted])
-        self._store.set_calculated_attribute(workspace, parsed.name, definition)
-        self.refresh()
+        self._change(lambda manifest: set_calculated_attribute(manifest, workspace, parsed.name, definition))
 
     def _demoted(self, attribute: CalculatedAttribute, workspace: str) -> Problem | None:
         event = attribute.event
@@ -185,8 +188,7 @@ class Dataset:
         self._known_workspace(workspace)
         if name not in self.workspaces[workspace].calculated_attributes:
             raise CoreError(f"{workspace} has no calculated attribute {name!r}.", "See `calculated-attribute list`.")
-        self._store.set_calculated_attribute(workspace, name, None)
-        self.refresh()
+        self._change(lambda manifest: set_calculated_attribute(manifest, workspace, name, None))
 
     def set_event_tier(
         self, *, kind: str, name: str | None, tier: Literal["personalize", "preserve", "connect"], workspace: str
@@ -200,8 +202,7 @@ class Dataset:
         ]
         if tier != "personalize" and used:
             raise CoreError(f"The event {name!r} is used by the calculated attribute {used[0]!r}.", "Remove that first.")
-        self._store.set_event_tier(workspace, kind, name, tier)
-        self.refresh()
+        self._change(lambda manifest: set_tier(manifest, workspace, kind, name, tier))
 
     @property
     def profile_retention_days(self) -> float | None:
@@ -212,13 +213,18 @@ class Dataset:
     def profile_retention_days(self, days: float | None) -> None:
         if days is not None and (isinstance(days, bool) or not days > 0):
             raise CoreError(f"A retention of {days} days keeps nobody.", "Give a number of days above 0, or None.")
-        self._store.set_profile_retention(days)
+        self._change(lambda manifest: replace(manifest, profile_retention_days=days))
+
+    def add_input(self, workspace: str, input: str, kind: InputKind = "platform") -> None:
+        """Register an input (and its workspace) before data arrives through it; DatasetError for an impossible name."""
+        self._change(lambda manifest: register_input(manifest, workspace, input, kind))
+
+    def _change(self, edit: Callable[[Manifest], Manifest]) -> None:
+        self._store.change(edit)
         self.refresh()
 
     def _known_workspace(self, workspace: str) -> None:
-        if workspace not in self.workspaces:
-            known = ", ".join(self.workspaces) or "none yet"
-            raise CoreError(f"The dataset has no workspace {workspace!r}.", f"Known: {known}. Load data into it first.")
+        known_workspace(self._snapshot.manifest, workspace)
 
     # -- what the data holds ---------------------------------------------------------------------------------------
 
