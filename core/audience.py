@@ -180,15 +180,22 @@ def _has(value: Any, part: int | str) -> bool:
 
 
 def _reason(error: Any, key: str) -> tuple[str, str]:
-    kind, context = error["type"], error.get("ctx", {})
-    if kind == "extra_forbidden":
-        return f"{error['loc'][-1]!r} is no key here.", "Remove it, or check its spelling."
-    if kind == "missing":
-        return f"{error['loc'][-1]!r} is missing.", ""
-    if kind == "union_tag_invalid":
-        return f"{context.get('tag')!r} is no known type.", f"Known are {context.get('expected_tags')}."
-    if kind == "union_tag_not_found":
-        return "An object with its `type` is needed here.", ""
-    text = error["msg"].removeprefix("Value error, ")
-    text = text[:1].upper() + text[1:]
-    return (f"{key}: {text}." if key else f"{text}."), ""
+    context, text = error.get("ctx", {}), error["msg"].removeprefix("Value error, ")
+    match error["type"]:
+        case "extra_forbidden":
+            return f"{error['loc'][-1]!r} is no key here.", "Remove it, or check its spelling."
+        case "missing":
+            return f"{error['loc'][-1]!r} is missing.", ""
+        case "union_tag_invalid":
+            return f"{context.get('tag')!r} is no known type.", f"Known are {context.get('expected_tags')}."
+        case "union_tag_not_found":
+            return f"{key or 'This'} needs an object with its `type`.", ""
+        case "too_short":
+            return f"{key} needs at least one entry.", "Leave it out or add one." if key != "workspaces" else ""
+        case "string_too_short":
+            return f"{key} is empty.", ""
+        case "string_too_long":
+            return f"{key} is longer than {context['max_length']} characters.", ""
+        case "value_error":
+            return (f"{key}: {text}" if key else text).rstrip("?.") + ("?" if text.endswith("?") else "."), ""
+    return f"{key}: {text.replace('Input should be', 'must be')}." if key else f"{text}.", ""

@@ -205,12 +205,12 @@ class Dataset:
         self._change(lambda manifest: set_tier(manifest, workspace, kind, name, tier))
 
     @property
-    def profile_retention_days(self) -> float | None:
+    def profile_retention_days(self) -> int | None:
         """Profiles inactive for longer leave the universe; None keeps everybody."""
         return self._snapshot.manifest.profile_retention_days
 
     @profile_retention_days.setter
-    def profile_retention_days(self, days: float | None) -> None:
+    def profile_retention_days(self, days: int | None) -> None:
         if days is not None and (isinstance(days, bool) or not days > 0):
             raise CoreError(f"A retention of {days} days keeps nobody.", "Give a number of days above 0, or None.")
         self._change(lambda manifest: replace(manifest, profile_retention_days=days))

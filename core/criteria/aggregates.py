@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +80,7 @@ def total(values: Gathered) -> Amounts:
     if scaled is not None:
         weights = scaled[1][at]
         if np.abs(weights).sum() < 2**53:
-            sums = np.bincount(profile, weights=weights, minlength=values.size)
+            sums = np.bincount(profile, weights=weights, minlength=values.size).astype(np.float64)
             return Amounts(sums, scaled[0], None, everybody)
     exact = {at: sum(items, Fraction(0)) for at, items in _fractions(values, profile, at).items()}
     return _exact(values.size, exact, everybody, Fraction(0))
@@ -175,7 +177,7 @@ def moment(values: Gathered, last: bool) -> Moments:
     return Moments(moments)
 
 
-FUNCTIONS = {
+FUNCTIONS: Final[dict[str, Callable[[Gathered], Measure]]] = {
     "sum": total,
     "average": average,
     "minimum": lambda values: extreme(values, largest=False),
@@ -188,5 +190,4 @@ FUNCTIONS = {
 
 def aggregate(function: str, values: Gathered) -> Measure:
     """The measure of an aggregate function of DEFINITION 3.1."""
-    measure: Measure = FUNCTIONS[function](values)
-    return measure
+    return FUNCTIONS[function](values)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import numpy as np
 from pydantic import Discriminator, Field, ValidationError, model_validator
@@ -15,7 +15,7 @@ from core.criteria.events import Event, gather, qualifying
 from core.criteria.measures import Counts, Measure
 from core.criteria.users import ComparedProfileCriterion
 from core.criteria.windows import After, WithinLast
-from core.data.values import Mask
+from core.data.values import Column, Mask
 from core.errors import DefinitionError, Problem
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ CalculationName = Literal[
 ]
 WITHOUT_VALUE = ("count", "first_timestamp", "last_timestamp")
 NUMBERS = ("count", "sum", "minimum", "maximum", "average", "unique_count")
-VALUES = {
+VALUES: Final[dict[str, Callable[[aggregates.Gathered], Measure]]] = {
     "sum": aggregates.total,
     "average": aggregates.average,
     "minimum": aggregates.FUNCTIONS["minimum"],
@@ -98,12 +98,10 @@ class CalculatedAttribute(Model):
                 (part.take(part.store.profile), part.take(part.store.timestamp_ms), part.take(part.store.arrival))
                 for part in rows
             ]
-            missing = aggregates.Column.missing
-            gathered = aggregates.Gathered.of(scope.size, [(*part, missing(len(part[0]))) for part in parts])
+            gathered = aggregates.Gathered.of(scope.size, [(*part, Column.missing(len(part[0]))) for part in parts])
             return aggregates.moment(gathered, last=self.calculation == "last_timestamp")
         assert self.of is not None
-        measure: Measure = VALUES[self.calculation](gather(self.event, self.of, rows, scope))
-        return measure
+        return VALUES[self.calculation](gather(self.event, self.of, rows, scope))
 
 
 def calculated_attribute(definition: Any) -> CalculatedAttribute:

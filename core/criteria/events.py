@@ -269,7 +269,7 @@ def _narrow(rows: Rows, event: Event, scope: Scope) -> Rows:
 
 
 def _verdict(predicate: Predicate, scope: Scope, dictionary: Any, codes: Any) -> Mask:
-    mask = scope.positive(predicate.matcher, dictionary)[codes]
+    mask: Mask = scope.positive(predicate.matcher, dictionary)[codes]
     return ~mask if predicate.matcher.operator.negated else mask
 
 

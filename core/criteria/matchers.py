@@ -307,23 +307,6 @@ def regex_error(pattern: str) -> str | None:
     try:
         pl.Series([""]).str.contains(f"(?i){pattern}")
     except pl.exceptions.ComputeError as error:
-        return str(error).strip().splitlines()[-1].removeprefix("error: ")
+        reasons = [line for line in str(error).splitlines() if line.startswith("error: ")]
+        return reasons[0].removeprefix("error: ") if reasons else "it is too big"
     return None
-
-
-__all__ = [
-    "LIST",
-    "NUMBER",
-    "PRESENCE",
-    "TEXT",
-    "Boolean",
-    "ListMatch",
-    "Matcher",
-    "Moment",
-    "Number",
-    "Operator",
-    "Presence",
-    "Text",
-    "Version",
-    "regex_error",
-]

@@ -135,10 +135,11 @@ class Values(Measure):
         return table.gather(pl.Series(self.column.codes))
 
     def positive(self, matcher: Matcher, scope: Scope) -> Mask:
-        return scope.positive(matcher, self.column.dictionary)[self.column.codes]
+        mask: Mask = scope.positive(matcher, self.column.dictionary)[self.column.codes]
+        return mask
 
     def present(self) -> Mask:
-        return self.column.codes != ABSENT
+        return np.asarray(self.column.codes != ABSENT)
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ class Moments(Measure):
         return self.present()
 
     def present(self) -> Mask:
-        return self.moments != NO_MOMENT
+        return np.asarray(self.moments != NO_MOMENT)
 
 
 @dataclass(frozen=True)

@@ -117,13 +117,13 @@ class Consent(ProfileCriterion):
     def match(self, measure: Measure, scope: Scope) -> Mask:
         assert isinstance(measure, Values)
         code = {"no_record": 0, "rejected": 2, "not_opted_out": 2, "given": 3, "opted_out": 3}[self.state]
-        return measure.column.codes == code
+        return np.asarray(measure.column.codes == code)
 
     @property
     def sentence(self) -> str:
         if self.regulation == "gdpr":
-            words = {"given": "gave", "rejected": "rejected", "no_record": "have no record of"}[self.state]
-            return f"{words} GDPR consent to {self.purpose}{self._in_workspace}"
+            words = {"given": "gave", "rejected": "rejected", "no_record": "have no record of"}
+            return f"{words[self.state]} GDPR consent to {self.purpose}{self._in_workspace}"
         words = {"opted_out": "opted out of", "not_opted_out": "did not opt out of", "no_record": "have no record of"}
         return f"{words[self.state]} data sale (CCPA){self._in_workspace}"
 
@@ -227,4 +227,4 @@ class LastSeen(ProfileCriterion):
 
 def _inside(measure: Measure, bounds: tuple[int, int]) -> Mask:
     assert isinstance(measure, Moments)
-    return (measure.moments >= bounds[0]) & (measure.moments <= bounds[1])
+    return np.asarray((measure.moments >= bounds[0]) & (measure.moments <= bounds[1]))

@@ -170,7 +170,7 @@ class EventStore:
             return None
         return Rows(self, *self.names[name])
 
-    def everything(self, leave_out: frozenset[str]) -> Iterator[Rows]:
+    def everything(self, leave_out: frozenset[str | None]) -> Iterator[Rows]:
         """The rows of every name but those left out."""
         for name, (first, last) in self.names.items():
             if name not in leave_out:
