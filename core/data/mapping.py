@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import Annotated, Any, Final, Literal
-from zoneinfo import available_timezones
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, Strict, StrictStr, ValidationError
 
 from core.data.schema import CUSTOM_TYPES, EVENT_KINDS, FIELDS, NAMELESS_KINDS, PLACE_FIELDS, PRODUCT_FIELDS
@@ -29,6 +28,9 @@ ECOMMERCE_NAMES: Final = (*PRODUCT_ACTIONS, "promotion_view", "promotion_click",
 
 TABLE_KINDS: Final = (*EVENT_KINDS, "session_end")
 """Kinds that a table's rows can be: those that criteria read, and the end of a session, which carries its duration."""
+
+NAMELESS: Final = NAMELESS_KINDS | {"session_end"}
+"""Kinds whose events have no name."""
 
 PROFILE_ROW_FIELDS: Final = (
     "platform",
@@ -159,7 +161,7 @@ def contradictions(mapping: Mapping) -> Iterator[str]:
     """Every reason, one line each, why the mapping cannot be meant; columns are not looked at."""
     if (mapping.user.identity_type is None) == (mapping.user.as_ is None):
         yield 'user: exactly one of "identity_type" and "as": "mpid" is needed'
-    if mapping.time is not None and mapping.time.timezone not in _time_zones():
+    if mapping.time is not None and not _is_zone(mapping.time.timezone):
         yield f'time.timezone: "{mapping.time.timezone}" is no IANA time zone such as "UTC" or "Europe/Paris"'
     yield from _unknown_names("fields", mapping.fields, FIELDS)
     yield from _unknown_names("product", mapping.product, PRODUCT_FIELDS)
@@ -169,6 +171,9 @@ def contradictions(mapping: Mapping) -> Iterator[str]:
             yield f'location.{part}: "fields" names another column for {part}'
     if "" in mapping.identities:
         yield "identities: an identity type has no name"
+    own = mapping.identities.get(mapping.user.identity_type or "")
+    if own is not None and own != mapping.user.column:
+        yield f'identities.{mapping.user.identity_type}: "user" names another column for it'
     yield from _csv_problems(mapping)
     yield from _event_problems(mapping) if mapping.rows == "events" else _profile_problems(mapping)
 
@@ -199,7 +204,7 @@ def _event_problems(mapping: Mapping) -> Iterator[str]:
     if mapping.default_kind not in TABLE_KINDS:
         yield f"default_kind: unknown; one of {', '.join(TABLE_KINDS)}"
     if mapping.event is None:
-        if mapping.default_kind not in (*NAMELESS_KINDS, "session_end"):
+        if mapping.default_kind not in NAMELESS:
             yield "event: rows of events need the column, or the value, of their event name"
         if mapping.kinds:
             yield 'kinds: there is no "event" whose values they could be'
@@ -215,7 +220,7 @@ def _event_problems(mapping: Mapping) -> Iterator[str]:
 def _kind_problems(value: str, meaning: EventKind) -> Iterator[str]:
     if meaning.kind not in TABLE_KINDS:
         yield f".kind: unknown; one of {', '.join(TABLE_KINDS)}"
-    if meaning.kind in (*NAMELESS_KINDS, "session_end") and meaning.name is not None:
+    if meaning.kind in NAMELESS and meaning.name is not None:
         yield f".name: {meaning.kind} events have no name"
     if meaning.kind == "ecommerce" and (meaning.name or value) not in ECOMMERCE_NAMES:
         yield f".name: an ecommerce name is needed; one of {', '.join(ECOMMERCE_NAMES)}"
@@ -226,7 +231,7 @@ def _kind_problems(value: str, meaning: EventKind) -> Iterator[str]:
 
 
 def _profile_problems(mapping: Mapping) -> Iterator[str]:
-    for key in ("event", "kinds", "product"):
+    for key in ("event", "kinds", "product", "message_id"):
         if getattr(mapping, key):
             yield f"{key}: rows of profiles are no events"
     if mapping.attributes:
@@ -236,9 +241,12 @@ def _profile_problems(mapping: Mapping) -> Iterator[str]:
             yield f"fields.{name}: rows of profiles are no events; only {', '.join(PROFILE_ROW_FIELDS)} and places"
 
 
-@cache
-def _time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+def _is_zone(name: str) -> bool:
+    try:
+        pl.Series([None], dtype=pl.Datetime("us")).dt.replace_time_zone(name)
+    except pl.exceptions.ComputeError:
+        return False
+    return True
 
 
 def _from_pydantic(error: ValidationError) -> Iterator[str]:

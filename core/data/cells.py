@@ -1,0 +1,106 @@
+"""Cells of typed columns as tagged values, column by column; the same texts as `values.tagged` gives one by one."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from typing import Final
+
+import polars as pl
+
+from core.data.values import tagged
+
+_EXACT_WHOLE: Final = float(1 << 63)
+
+
+def tagged_cells(cells: pl.Series) -> pl.Series:
+    """The cells as tagged strings, null where a cell is null.
+
+    Text is `s`, numbers `n`, booleans `b`, lists `l`; dates and times become ISO texts (in UTC with a Z if they have a
+    zone, else without), durations milliseconds, bytes their text or, where that is not UTF-8, their hexadecimal digits.
+    """
+    dtype = cells.dtype
+    if dtype == pl.Boolean():
+        return _prefixed("b", cells.cast(pl.String))
+    if dtype.is_float():
+        return _floats(cells)
+    if dtype.is_integer():
+        return _prefixed("n", cells.cast(pl.String))
+    if isinstance(dtype, pl.Decimal):
+        text = cells.cast(pl.String)
+        fraction = text.str.contains(".", literal=True)
+        return _prefixed("n", _where(fraction, text.str.strip_chars_end("0").str.strip_suffix("."), text))
+    if isinstance(dtype, pl.Duration):
+        return _floats(cells.dt.total_microseconds() / 1000)
+    if dtype.is_nested() or dtype == pl.Object():
+        return pl.Series(cells.name, [None if cell is None else tagged(_plain(cell)) for cell in cells], pl.String())
+    return _prefixed("s", texts(cells))
+
+
+def texts(cells: pl.Series) -> pl.Series:
+    """The cells as string operators read them, null where a cell is null."""
+    dtype = cells.dtype
+    if dtype == pl.String():
+        return cells
+    if isinstance(dtype, pl.Datetime):
+        if dtype.time_zone is not None:
+            return cells.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
+        return cells.dt.strftime("%Y-%m-%dT%H:%M:%S%.f")
+    if dtype == pl.Date():
+        return cells.dt.strftime("%Y-%m-%d")
+    if dtype == pl.Time():
+        return cells.dt.strftime("%H:%M:%S%.f")
+    if dtype == pl.Binary():
+        return pl.Series(cells.name, [None if cell is None else _text_of_bytes(cell) for cell in cells], pl.String())
+    if isinstance(dtype, pl.Categorical | pl.Enum) or dtype == pl.Null():
+        return cells.cast(pl.String)
+    return tagged_cells(cells).str.slice(1)
+
+
+def _prefixed(tag: str, cells: pl.Series) -> pl.Series:
+    return pl.select((pl.lit(tag) + pl.lit(cells)).alias(cells.name)).to_series()
+
+
+def _where(condition: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
+    return yes.zip_with(condition.fill_null(False), no)
+
+
+def _floats(cells: pl.Series) -> pl.Series:
+    """Numbers in shortest form, whole ones in full and without a fraction; non-finite ones are texts."""
+    whole = (cells == cells.floor()) & (cells.abs() < _EXACT_WHOLE)
+    plain = cells.abs() >= 1e-4
+    result = _prefixed("n", cells.cast(pl.String))
+    integers = pl.select(pl.when(pl.lit(whole)).then(pl.lit(cells))).to_series().cast(pl.Int64).cast(pl.String)
+    result = _where(whole, _prefixed("n", integers), result)
+    rare = ~(whole | (plain & (cells.abs() < _EXACT_WHOLE))).fill_null(True)
+    at = rare.arg_true()
+    if len(at):
+        odd = cells.gather(at)
+        result = result.scatter(
+            at, [tagged(_shortest(cell, text)) for cell, text in zip(odd, odd.cast(pl.String), strict=True)]
+        )
+    return result.alias(cells.name)
+
+
+def _shortest(cell: float, text: str) -> float:
+    """The number that the shortest text of a cell stands for: 0.1 for a 32-bit 0.1; whole numbers stay as they are."""
+    return cell if cell.is_integer() else float(text)
+
+
+def _text_of_bytes(cell: bytes) -> str:
+    try:
+        return cell.decode()
+    except UnicodeDecodeError:
+        return cell.hex()
+
+
+def _plain(cell: object) -> object:
+    """A nested cell with its moments and bytes as texts, as JSON would carry it."""
+    if isinstance(cell, pl.Series):
+        return [_plain(item) for item in cell]
+    if isinstance(cell, list | tuple):
+        return [_plain(item) for item in cell]
+    if isinstance(cell, dict):
+        return {str(key): _plain(item) for key, item in cell.items()}
+    if isinstance(cell, date | datetime | time | timedelta | bytes):
+        return texts(pl.Series([cell]))[0]
+    return cell

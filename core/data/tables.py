@@ -1,0 +1,113 @@
+"""Tables by mapping (DEFINITION 5.1): CSV, Parquet, Arrow and polars frames into a load, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Final
+
+import polars as pl
+
+from core.data.claims import users_of
+from core.data.delimited import Chunk
+from core.data.frames import Table, TextLayout, name_of, open_table
+from core.data.loading import Loader, LoadReport, Part, Refusal
+from core.data.mapped import mapped_tables
+from core.data.mapping import Mapping, contradictions, mapping_error
+from core.data.rows import Rows, read_rows
+from core.data.store import Store
+from core.errors import InputError
+
+PART_ROWS: Final = 250_000
+
+Progress = Callable[[int, int | None], None]
+
+
+def load_table(
+    store: Store,
+    frame_or_path: Table,
+    mapping: Mapping | dict[str, Any],
+    *,
+    workspace: str,
+    input: str,
+    kind: str,
+    received_at: datetime | None = None,
+    progress: Progress | None = None,
+) -> LoadReport:
+    """Loads a table into one input. Rows that cannot be read are in the report, each with its line; the rest is loaded.
+
+    `received_at` is the moment of profile rows without a time. `progress` is told (rows read, None) after each part.
+    InputError: the table cannot be read, or the mapping does not fit it (every reason); then nothing is loaded.
+    """
+    mapping = mapping if isinstance(mapping, Mapping) else Mapping.from_dict(mapping)
+    received_ms = _milliseconds(received_at)
+    refusals: list[Refusal] = []
+    source, cut, seen = name_of(frame_or_path), 0, 0
+    chunks = fitting_chunks(frame_or_path, mapping)
+    with Loader(store, workspace=workspace, input=input, kind=kind) as load:
+        for chunk in chunks:
+            rows = read_rows(chunk, mapping, received_ms)
+            refusals += [Refusal(source, line, reason) for line, reason in rows.refused.rows()]
+            if rows.size:
+                load.stage(part_of(rows, mapping))
+            cut += rows.cells.cut
+            seen += chunk.frame.height + chunk.refused.height
+            if progress is not None:
+                progress(seen, None)
+        return load.commit(cut=cut, refusals=refusals)
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise InputError("received_at has no time zone.", "Give it one, such as datetime.UTC.")
+    return int(moment.timestamp() * 1000)
+
+
+def fitting_chunks(table: Table, mapping: Mapping, rows: int = PART_ROWS) -> Iterator[Chunk]:
+    """The table's chunks, at most `rows` rows each, after every check of the mapping against its columns."""
+    layout = TextLayout(mapping.delimiter, mapping.header, mapping.columns)
+    schema, chunks = open_table(table, layout)
+    problems = [*contradictions(mapping), *misfits(mapping, schema)]
+    if problems:
+        raise mapping_error(problems)
+    return (part for chunk in chunks for part in _split(chunk, rows))
+
+
+def _split(chunk: Chunk, rows: int) -> Iterator[Chunk]:
+    """A chunk in pieces; what was refused goes with the first."""
+    refused = chunk.refused
+    for start in range(0, max(1, chunk.frame.height), rows):
+        yield Chunk(chunk.frame.slice(start, rows), chunk.lines.slice(start, rows), refused)
+        refused = refused.clear()
+
+
+def misfits(mapping: Mapping, schema: pl.Schema) -> Iterator[str]:
+    """Every reason, one line each, why the mapping does not fit a table with these columns."""
+    missing = [(key, column) for key, column in mapping.uses() if column not in schema]
+    for key, column in missing:
+        yield f'{key}: there is no column "{column}"'
+    if missing:
+        yield "the columns are " + ", ".join(f'"{name}"' for name in schema)
+    for key, column in mapping.uses():
+        dtype = schema.get(column)
+        single = not key.startswith(("attributes", "user_attributes", "fields.", "product."))
+        if single and dtype is not None and dtype.is_nested():
+            yield f'{key}: column "{column}" holds {dtype}, one value a row is needed'
+    time = mapping.time
+    dtype = None if time is None else schema.get(time.column)
+    if time is not None and dtype is not None:
+        if time.unit != "iso" and dtype.is_temporal():
+            yield f'time.unit: column "{time.column}" holds {dtype}; leave the unit out'
+        elif dtype == pl.Boolean() or dtype in (pl.Time(), pl.Binary()) or isinstance(dtype, pl.Duration):
+            yield f'time.column: column "{time.column}" holds {dtype}, no moments'
+
+
+def part_of(rows: Rows, mapping: Mapping) -> Part:
+    """The rows as a part of a load; every row takes one arrival."""
+    users, who, identities = users_of(rows)
+    tables = mapped_tables(rows, users, mapping)
+    if identities.height:
+        tables["identities"] = identities
+    return Part(who, tables, rows.size)
