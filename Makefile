@@ -41,9 +41,9 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 	@echo "Ready."
 
-# Sample data is made where no dataset is yet; your own data is never touched.
+# Sample data is made where there is no dataset yet; your own data is never touched.
 run: setup
-	@find "$(WORKBENCH_HOME)" -maxdepth 3 -name MANIFEST.json 2>/dev/null | grep -q . || $(BIN)/python -m sample_data.make
+	@test -e "$(WORKBENCH_HOME)/dataset" || $(BIN)/python -m sample_data.make
 	@$(BIN)/workbench run $(if $(PORT),--port $(PORT))
 
 test: setup
@@ -57,7 +57,7 @@ check: setup
 	$(BIN)/lint-imports
 
 bench: setup
-	$(BIN)/python -m tests.benchmarks $(BENCH_ARGS)
+	$(BIN)/python -m tests.benchmarks $(if $(wildcard $(WORKBENCH_HOME)/dataset),--sample "$(WORKBENCH_HOME)") $(BENCH_ARGS)
 
 lock: setup
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
