@@ -366,7 +366,7 @@ def _calculated_attribute(scope: Scope, node: Node, mpid: int) -> bool:
 
 
 def qualifying(scope: Scope, node: Node, mpid: int, selected_only: bool = False) -> list[Event]:
-    """The profile's events that an event node counts, in order; `selected_only`: whichever kind, selected inputs only."""
+    """The profile's events that an event node counts, in order; `selected_only`: whatever kind, selected inputs."""
     kind = node["kind"]
     everything = kind in USER_BASED and not selected_only
     allowed = scope.inputs(None) if everything else scope.inputs(scope.audience.get("inputs"))

@@ -49,12 +49,11 @@ FROM_DEVICE: Final = {
     "device_manufacturer": "device_manufacturer",
     "carrier": "network_carrier",
 }
-FROM_EVENT: Final = (
-    "session_id currency_code screen_name class_name severity message exception_handled".split()
-)
+FROM_EVENT: Final = "session_id currency_code screen_name class_name severity message exception_handled".split()
 FROM_ACTION: Final = (
     "total_amount tax_amount shipping_amount transaction_id affiliation coupon_code checkout_step".split()
 )
+PROMOTION: Final = ("id", "name", "creative", "position")
 PRODUCT_FIELDS: Final = (
     "id name brand category variant position price quantity coupon_code total_product_amount".split()
 )
@@ -133,7 +132,7 @@ class World:
         if batch.get("environment") == "development":
             return
         request = batch.get("source_request_id")
-        events = [event for event in batch.get("events") or []]
+        events = list(batch.get("events") or [])
         at = batch.get("timestamp_unixtime_ms")
         if at is None:
             at = max((t for event in events if (t := _event_time(event)) is not None), default=received_at)
@@ -216,15 +215,16 @@ class World:
         for position, (kind, name) in enumerate(kinds):
             event = Event(
                 workspace, input, kind, None if name is None else name[:NAME_LIMIT], data.get("custom_event_type"),
-                mpid, at, arrival, _fields(batch, document["event_type"], data, own_place), attributes, _products(data, kind),
-                _session(data), also=position > 0,
+                mpid, at, arrival, _fields(batch, document["event_type"], data, own_place), attributes,
+                _products(data, kind), _session(data), also=position > 0,
             )  # fmt: skip
             self.events.append(event)
             self._attribution(event)
 
     def _attribution(self, event: Event) -> None:
         named = event.kind == "attribution" and event.name in ("attribution", "uninstall")
-        told = event.kind == "uninstall" and any(event.attributes.get(key) is not None for key in ("publisher", "campaign"))
+        parts = [event.attributes.get(key) for key in ("publisher", "campaign")]
+        told = event.kind == "uninstall" and any(part is not None for part in parts)
         if not named and not told:
             return
         about = "install" if event.name == "attribution" else "uninstall"
@@ -271,11 +271,11 @@ def _identities(batch: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _device(info: dict[str, Any]) -> dict[str, Any]:
     tablet = info.get("is_tablet")
-    country = next((info[key] for key in ("device_country", "network_country", "locale_country") if info.get(key)), None)
+    countries = [info.get(key) for key in ("device_country", "network_country", "locale_country")]
     values = {
         **{name: info.get(key) for name, key in FROM_DEVICE.items()},
         "device_type": None if tablet is None else "tablet" if tablet else "phone",
-        "device_country": country,
+        "device_country": next((each for each in countries if each), None),
         "language": info.get("locale_language"),
     }
     return {name: value for name, value in values.items() if value is not None}
@@ -353,7 +353,7 @@ def _fields(
         **{name: device.get(key) for name, key in FROM_DEVICE.items()},
         **{name: data.get(name) for name in FROM_EVENT},
         **{name: action.get(name) for name in FROM_ACTION},
-        **{f"promotion_{key}": _several(item.get(key) for item in promotions) for key in ("id", "name", "creative", "position")},
+        **{f"promotion_{key}": _several(item.get(key) for item in promotions) for key in PROMOTION},
         "product_list": _several(lists),
         **place,
     }

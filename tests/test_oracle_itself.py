@@ -1,12 +1,11 @@
-"""The oracle against every table of cases: it must agree with what was derived by hand before it may judge the engine."""
+"""The oracle against the tables of cases: it agrees with what was derived by hand before it may judge the engine."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.conformance.cases import Case, cases
+from tests.conformance.cases import CITIES, Case, cases, world_of
 from tests.oracle import members
-from tests.conformance.cases import CITIES, world_of
 
 CASES = [case for case in cases() if case.expect is not None]
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.oracle_world import World
+
+if TYPE_CHECKING:
+    from core import Dataset
 
 FILES: Final = ("seed_cases.jsonl", "more_cases.jsonl")
 CITIES: Final = {"Paris, FR": (48.85341, 2.3488)}
@@ -59,13 +62,38 @@ def cases() -> tuple[Case, ...]:
     return tuple(_case(json.loads(line)) for line in lines)
 
 
+def received_at(each: dict[str, Any]) -> datetime | None:
+    """The arrival time of an entry of `inputs`, if the case gives one."""
+    return datetime.fromisoformat(each["received_at"]) if "received_at" in each else None
+
+
 def world_of(case: Case) -> World:
     """The oracle's world of a case."""
     world = World(retention_days=case.profile_retention_days)
     for each in case.inputs:
-        world.load(each["batches"], each["workspace"], each["input"], each["kind"], each.get("received_at"))
+        arrived = received_at(each)
+        at = None if arrived is None else round(arrived.timestamp() * 1000)
+        world.load(each["batches"], each["workspace"], each["input"], each["kind"], at)
     for definition in case.calculated_attributes:
         world.calculated[definition["workspace"], definition["name"]] = definition
     for tier in case.tiers:
         world.tiers[tier["workspace"], tier["kind"], tier["name"]] = tier["tier"]
     return world
+
+
+def dataset_of(case: Case, path: Path) -> Dataset:
+    """The engine's dataset of a case, made through the public API."""
+    from core import Dataset
+
+    dataset = Dataset.create(path)
+    for each in case.inputs:
+        where = {"workspace": each["workspace"], "input": each["input"], "kind": each["kind"]}
+        dataset.load_batches(each["batches"], **where, received_at=received_at(each))
+    for definition in case.calculated_attributes:
+        own = {key: value for key, value in definition.items() if key != "workspace"}
+        dataset.add_calculated_attribute(own, workspace=definition["workspace"])
+    for tier in case.tiers:
+        dataset.set_event_tier(**tier)
+    if case.profile_retention_days is not None:
+        dataset.profile_retention_days = case.profile_retention_days
+    return dataset

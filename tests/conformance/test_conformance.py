@@ -1,0 +1,61 @@
+"""Every case through the public API: the members, or the place of the problem."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from core import Audience, Dataset, DefinitionError
+from tests.conformance.cases import Case, cases, dataset_of
+
+MEMBERS = [case for case in cases() if case.expect is not None]
+ERRORS = [case for case in cases() if case.error is not None]
+
+
+class Shelf:
+    """The datasets of the cases; cases that share their data share the dataset."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[str, Dataset] = {}
+
+    def __getitem__(self, case: Case) -> Dataset:
+        key = json.dumps([case.inputs, case.calculated_attributes, case.tiers, case.profile_retention_days])
+        if key not in self._made:
+            self._made[key] = dataset_of(case, self._folder / str(len(self._made)))
+        return self._made[key]
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    return Shelf(tmp_path_factory.mktemp("cases"))
+
+
+@pytest.mark.parametrize("case", MEMBERS, ids=[case.id for case in MEMBERS])
+def test_members(case: Case, shelf: Shelf) -> None:
+    audiences = {key: Audience.from_dict(document) for key, document in case.audiences.items()}
+    result = shelf[case].evaluate(Audience.from_dict(case.audience), now=case.now, audiences=audiences)
+    assert result.members.schema == {"mpid": pl.Int64}
+    assert result.members["mpid"].to_list() == case.expect, case.title
+    assert result.size == len(case.expect)
+
+
+@pytest.mark.parametrize("case", ERRORS, ids=[case.id for case in ERRORS])
+def test_errors(case: Case, shelf: Shelf) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        audiences = {key: Audience.from_dict(document) for key, document in case.audiences.items()}
+        shelf[case].evaluate(Audience.from_dict(case.audience), now=case.now, audiences=audiences)
+    if case.reports is None:
+        assert caught.value.path == case.error, case.title
+    else:
+        assert {problem.path for problem in caught.value.problems} == set(case.reports), case.title
+    assert all(problem.message for problem in caught.value.problems)
+
+
+def test_ids_are_unique() -> None:
+    ids = [case.id for case in cases()]
+    assert len(ids) == len(set(ids))

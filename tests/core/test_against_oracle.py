@@ -1,0 +1,76 @@
+"""The engine against the oracle on random data and random definitions: members, universe and the sizes of every node.
+
+`--hypothesis-profile=deep` tries 10,000 situations instead of the few hundred of CI. A difference is reported as the
+smallest situation that still shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from hypothesis import Phase, given, settings
+
+from core import Audience, DefinitionError
+from tests.oracle import node_sizes, scope_of
+from tests.smaller import smallest
+from tests.strategies import Dice, Situation, situation, situations
+from tests.worlds import dataset_of, moment, named_audiences, world_of
+
+
+def differences(found: Situation) -> list[str]:
+    """What the engine answers otherwise than the oracle, in words; empty when they agree."""
+    world = world_of(found)
+    said: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = dataset_of(found, Path(folder) / "data")
+        named = named_audiences(found)
+        for document in found.audiences:
+            scope = scope_of(world, document, found.now, audiences=found.named)
+            result = dataset.evaluate(Audience.from_dict(document), now=moment(found.now), audiences=named)
+            sizes = [(node.path, node.size, node.here, node.unique) for node in result.criteria]
+            answers = (
+                ("universe", result.universe, len(scope.universe())),
+                ("members", result.members["mpid"].to_list(), sorted(scope.members(document["definition"]["root"]))),
+                ("sizes (path, size, here, unique)", sizes, node_sizes(scope)),
+            )
+            said += [f"{what}: engine {ours}, oracle {theirs}" for what, ours, theirs in answers if ours != theirs]
+    return said
+
+
+def _still_differs(found: Situation) -> bool:
+    """Whether a situation made smaller is still valid and still shows a difference."""
+    if not found.audiences or not found.loads:
+        return False
+    try:
+        return bool(differences(found))
+    except (DefinitionError, KeyError, IndexError):
+        return False
+
+
+def check(found: Situation) -> None:
+    """Fails with the smallest situation in which engine and oracle differ."""
+    if not differences(found):
+        return
+    small = smallest(found, _still_differs)
+    raise AssertionError("\n".join([*differences(small), json.dumps(asdict(small), ensure_ascii=False)]))
+
+
+@settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])  # `smallest` shrinks what a seed hides
+@given(situations)
+def test_engine_agrees_with_oracle(found: Situation) -> None:
+    check(found)
+
+
+def test_smaller_keeps_what_fails() -> None:
+    """The reducer itself: it leaves only the batch that the failure needs."""
+    found = situation(Dice(7))
+
+    def needs_mpid_3(some: Situation) -> bool:
+        return any(batch.get("mpid") == 3 for load in some.loads for batch in load.batches) and bool(some.audiences)
+
+    start = replace(found, loads=[replace(found.loads[0], batches=[{"mpid": 3}, *found.loads[0].batches])])
+    small = smallest(start, needs_mpid_3)
+    assert [load.batches for load in small.loads] == [[{"mpid": 3}]]

@@ -1,0 +1,64 @@
+"""A random situation as the oracle's world and as the engine's dataset."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.oracle_world import World
+from tests.strategies import Load, Situation
+
+if TYPE_CHECKING:
+    from core import Audience, Dataset
+
+
+def moment(at: int) -> datetime:
+    """UTC milliseconds as an aware datetime."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)
+
+
+def world_of(situation: Situation) -> World:
+    """What the oracle knows."""
+    world = World(retention_days=situation.retention_days)
+    for load in situation.loads:
+        world.load(load.batches, load.workspace, load.input, load.kind, load.received_at)
+    for definition in situation.calculated:
+        world.calculated[definition["workspace"], definition["name"]] = definition
+    for workspace in situation.workspaces:
+        for kind, name in situation.demoted:
+            world.tiers[workspace, kind, name] = "preserve"
+    return world
+
+
+def load_into(dataset: Dataset, loads: list[Load]) -> None:
+    """Load in order."""
+    for load in loads:
+        arrived = None if load.received_at is None else moment(load.received_at)
+        dataset.load_batches(
+            load.batches, workspace=load.workspace, input=load.input, kind=load.kind, received_at=arrived
+        )
+
+
+def dataset_of(situation: Situation, path: Path) -> Dataset:
+    """What the engine knows, through its public API."""
+    from core import Dataset
+
+    dataset = Dataset.create(path)
+    load_into(dataset, situation.loads)
+    for workspace in situation.workspaces:
+        for kind, name in situation.demoted:
+            dataset.set_event_tier(kind=kind, name=name, tier="preserve", workspace=workspace)
+    for definition in situation.calculated:
+        own = {key: value for key, value in definition.items() if key != "workspace"}
+        dataset.add_calculated_attribute(own, workspace=definition["workspace"])
+    if situation.retention_days is not None:
+        dataset.profile_retention_days = situation.retention_days
+    return dataset
+
+
+def named_audiences(situation: Situation) -> dict[str, Audience]:
+    """The audiences that memberships may name."""
+    from core import Audience
+
+    return {key: Audience.from_dict(document) for key, document in situation.named.items()}
