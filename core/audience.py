@@ -50,7 +50,8 @@ class Audience(Model):
     workspaces: Annotated[tuple[str, ...], Field(min_length=1)]
     inputs: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     lookback_days: (
-        Annotated[Annotated[int, Strict()] | Annotated[float, Strict()], Field(gt=0, allow_inf_nan=False, lt=1e6)] | None
+        Annotated[Annotated[int, Strict()] | Annotated[float, Strict()], Field(gt=0, allow_inf_nan=False, lt=1e6)]
+        | None
     ) = None
     definition: Definition
 

@@ -95,9 +95,13 @@ def values(
             columns = [snapshot.devices(workspace, name).column]
         case "event_attribute" | "event_field" | "product_attribute" | "product_field":
             owner, where = kind.split("_")
-            columns = [_property(store, rows, owner, where, name) for store, rows in _stores(snapshot, workspace, event)]
+            columns = [
+                _property(store, rows, owner, where, name) for store, rows in _stores(snapshot, workspace, event)
+            ]
         case _:
-            raise CoreError(f"{kind!r} is no list of values.", "Ask for user_attribute, identity, device, event_field, ...")
+            raise CoreError(
+                f"{kind!r} is no list of values.", "Ask for user_attribute, identity, device, event_field, ..."
+            )
     counted = [_counted(column) for column in columns]
     empty = pl.DataFrame(schema={"value": pl.String, "count": pl.Int64})
     return (
@@ -108,9 +112,7 @@ def values(
     )
 
 
-def _stores(
-    snapshot: Snapshot, workspace: str, event: tuple[str, str | None] | None
-) -> list[tuple[EventStore, slice]]:
+def _stores(snapshot: Snapshot, workspace: str, event: tuple[str, str | None] | None) -> list[tuple[EventStore, slice]]:
     kinds = EVENT_KINDS if event is None else (event[0],)
     found = []
     for store in (each for kind in kinds for each in snapshot.events(workspace, kind)):
@@ -168,5 +170,3 @@ def knows(snapshot: Snapshot, names: str, workspace: str, name: str) -> bool:
         return any(name in store.attribute_keys for store in stores)
     kind = names.removeprefix("events:")
     return any(store.kind == kind and name in store.names for store in stores)
-
-

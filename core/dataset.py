@@ -181,7 +181,9 @@ class Dataset:
         tier = self.workspaces[workspace].tiers.get((event.kind, event.name), "personalize")
         if event.name is None or tier == "personalize":
             return None
-        return Problem("event", f"The event {event.name!r} is in the tier {tier}.", "Set its tier to personalize first.")
+        return Problem(
+            "event", f"The event {event.name!r} is in the tier {tier}.", "Set its tier to personalize first."
+        )
 
     def remove_calculated_attribute(self, name: str, *, workspace: str) -> None:
         """Remove a calculated attribute; CoreError if there is none of that name."""
@@ -201,7 +203,9 @@ class Dataset:
             if (event := calculated_attribute(known).event).kind == kind and event.name == name
         ]
         if tier != "personalize" and used:
-            raise CoreError(f"The event {name!r} is used by the calculated attribute {used[0]!r}.", "Remove that first.")
+            raise CoreError(
+                f"The event {name!r} is used by the calculated attribute {used[0]!r}.", "Remove that first."
+            )
         self._change(lambda manifest: set_tier(manifest, workspace, kind, name, tier))
 
     @property
@@ -243,7 +247,9 @@ class Dataset:
         """Everything that the data holds by name, with counts and first and last time (`core.catalog.overview`)."""
         return catalog.overview(self._snapshot)
 
-    def values(self, kind: str, name: str, *, workspace: str, event: tuple[str, str | None] | None = None) -> pl.DataFrame:
+    def values(
+        self, kind: str, name: str, *, workspace: str, event: tuple[str, str | None] | None = None
+    ) -> pl.DataFrame:
         """The values of a name with how often they occur, most frequent first (`core.catalog.values`)."""
         self._known_workspace(workspace)
         return catalog.values(self._snapshot, kind, name, workspace, event)

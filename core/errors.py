@@ -29,7 +29,7 @@ class CoreError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One reason why a definition is refused; `path` is the nearest node, step or predicate, "" for the audience itself."""
+    """One reason why a definition is refused; `path` is the nearest node, step or predicate, "" for the audience."""
 
     path: str
     message: str

@@ -114,9 +114,7 @@ class _Sizes:
             without = level.without(without)
         rest = self.scope.universe if without is None else without
         unique = int(np.count_nonzero(rest)) - self.total
-        self.sizes.append(
-            NodeSize(path, int(np.count_nonzero(mask)), int(np.count_nonzero(here)), unique)
-        )
+        self.sizes.append(NodeSize(path, int(np.count_nonzero(mask)), int(np.count_nonzero(here)), unique))
         self._below(path, node, above)
 
     def _below(self, path: str, node: Criterion, above: list[_Level]) -> None:

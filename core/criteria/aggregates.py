@@ -88,7 +88,7 @@ def total(values: Gathered) -> Amounts:
 
 def average(values: Gathered) -> Amounts:
     """`average`: nothing where there is no value."""
-    profile, at = values.numbers()
+    profile, _ = values.numbers()
     sums, counts = total(values), _counted(values.size, profile)
     if sums.exact is None:
         return Amounts(sums.scaled, sums.scale, counts, counts > 0)

@@ -109,7 +109,8 @@ class Criterion(Model):
 
     def __bool__(self) -> bool:
         raise TypeError(
-            "A criterion is not true or false by itself: write & for and, | for or, ~ for not, and brackets around each side."
+            "A criterion is not true or false by itself: write & for and, | for or, ~ for not, "
+            "and brackets around each side."
         )
 
 

@@ -144,5 +144,6 @@ class CalculatedAttributeCriterion(ComparedProfileCriterion):
             return
         result = calculated_attribute(known[self.name]).result_type
         if result != "any" and self.matcher.READS not in ("any", result):
-            message = f"The calculated attribute {self.name!r} is a {result}; {self.operator} compares a {self.matcher.READS}."
+            reads = self.matcher.READS
+            message = f"The calculated attribute {self.name!r} is a {result}; {self.operator} compares a {reads}."
             yield Problem(path, message, f"Choose an operator for a {result}.")

@@ -423,7 +423,5 @@ def _of(data: Any) -> str:
     return "product" if "product" in keys else "event"
 
 
-Ref = Annotated[
-    Annotated[PropertyRef, Tag("event")] | Annotated[ProductRef, Tag("product")], Discriminator(_of)
-]
+Ref = Annotated[Annotated[PropertyRef, Tag("event")] | Annotated[ProductRef, Tag("product")], Discriminator(_of)]
 """A property of an event, or of its products."""

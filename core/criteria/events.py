@@ -50,6 +50,9 @@ CustomType = Literal[
     "media",
     "other",
 ]
+DAY_BLOCK = 1 << 24
+"""How many (day, profile) marks are held at once."""
+
 KIND_WORDS = {
     "custom": ("did any custom event", "did"),
     "attribution": ("had any attribution event", "had the attribution event"),
@@ -97,7 +100,7 @@ class Frequency(Model):
 
     @property
     def sentence(self) -> str:
-        """"at least 2 times", "on at least 3 days"."""
+        """ "at least 2 times", "on at least 3 days"."""
         words = {"greater_than": "more than", "less_than": "less than", "equals": "exactly"}
         operator = words.get(self.operator, self.operator.replace("_", " "))
         value = " and ".join(str(item) for item in self.value) if isinstance(self.value, tuple) else str(self.value)
@@ -122,7 +125,7 @@ class Aggregate(Comparison):
 
     @property
     def sentence(self) -> str:
-        """"with a sum of total amount that is greater than 100"."""
+        """ "with a sum of total amount that is greater than 100"."""
         return f"with {self.function.replace('_', ' ')} of {self.of.ref[1].replace('_', ' ')} that {self.matcher.words}"
 
 
@@ -217,7 +220,7 @@ def event_problems(event: Event, context: Context, path: str, among: Inputs) -> 
     chosen, unknown = context.resolve(event.inputs, among)
     for name in unknown:
         yield Problem(path, f"The input {name!r} is not among the audience's.", "Choose one of the audience's inputs.")
-    for workspace in sorted({pair[0] for pair in chosen}):
+    for workspace in sorted({one[0] for one in chosen}):
         tier = context.known[workspace].tiers.get((event.kind, event.name), "personalize")
         if event.name is not None and tier != "personalize":
             yield demoted_problem(path, event.kind, event.name, workspace, tier)
@@ -304,11 +307,20 @@ def gather(event: Event, of: Ref, rows: list[Rows], scope: Scope) -> Gathered:
 
 
 def _days(rows: list[Rows], size: int) -> Any:
-    """Distinct UTC days with a qualifying event."""
-    if not rows:
-        return np.zeros(size, np.int64)
-    keys = [part.take(part.store.profile).astype(np.int64) << 32 | part.take(part.store.day) for part in rows]
-    return np.bincount(np.unique(np.concatenate(keys)) >> 32, minlength=size)
+    """Distinct UTC days with a qualifying event: int64, one a profile."""
+    seen = [(part.take(part.store.day), part.take(part.store.profile)) for part in rows]
+    counts = np.zeros(size, np.int64)
+    if not seen:
+        return counts
+    first, last = min(int(day.min()) for day, _ in seen), max(int(day.max()) for day, _ in seen)
+    block = max(1, DAY_BLOCK // max(size, 1))
+    for start in range(first, last + 1, block):
+        marks = np.zeros((min(block, last + 1 - start), size), np.bool_)
+        for day, profile in seen:
+            mine = (day >= start) & (day < start + block)
+            marks[day[mine] - start, profile[mine]] = True
+        counts += marks.sum(axis=0)
+    return counts
 
 
 class Step(Event):
@@ -365,31 +377,35 @@ class Sequence(Criterion):
 def completions(steps: list[tuple[Any, Any]], within_ms: int | None, size: int) -> Any:
     """Each profile's latest completion of the steps in strictly ascending time, `NO_MOMENT` where there is none.
 
-    Steps are (profile, timestamp_ms) arrays. Every (profile, moment) gets a rank in that order. A step's event carries
-    the latest possible start of a chain that ends in it: the running maximum, over the step before, of what strictly
-    smaller ranks carry. Ranks of other profiles are told by looking the start's profile up.
+    Steps are (profile, timestamp_ms) arrays. Every event is one key, ordered by profile and time. A step's event
+    carries the latest possible start of a chain that ends in it: the running maximum, over the step before, of what
+    smaller keys carry. A key of another profile is no start; it is told by its profile.
     """
-    profile = np.concatenate([step[0] for step in steps])
-    times = np.concatenate([step[1] for step in steps])
-    order = np.lexsort((times, profile))
-    fresh = np.ones(len(order), np.bool_)
-    fresh[1:] = (profile[order][1:] != profile[order][:-1]) | (times[order][1:] != times[order][:-1])
-    rank_of = np.empty(len(order), np.int64)
-    rank_of[order] = np.cumsum(fresh) - 1
-    who, when = profile[order][fresh], times[order][fresh]
-    ranks = np.split(rank_of, np.cumsum([len(step[0]) for step in steps])[:-1])
-    at = np.sort(ranks[0])
-    start = at
-    for step in ranks[1:]:
-        here = np.sort(step)
-        before = np.searchsorted(at, here, "left") - 1
-        reachable = before >= 0
-        here, carried = here[reachable], np.maximum.accumulate(start)[before[reachable]] if len(start) else start
-        mine = who[carried] == who[here]
-        at, start = here[mine], carried[mine]
-    if within_ms is not None:
-        quick = when[at] - when[start] <= within_ms
-        at = at[quick]
     moments = np.full(size, NO_MOMENT, np.int64)
-    moments[who[at]] = when[at]
+    everybody = np.ones(size, np.bool_)
+    for profile, _ in steps:
+        everybody &= np.bincount(profile, minlength=size) > 0
+    steps = [(profile[everybody[profile]].astype(np.int64), times[everybody[profile]]) for profile, times in steps]
+    every = np.concatenate([when for _, when in steps])
+    if not len(every):
+        return moments
+    earliest, width = int(every.min()), int(every.max() - every.min()) + 1
+    clock = None
+    if width * size >= 1 << 62:  # too wide for one key: ranks stand for moments
+        clock = np.unique(every)
+        earliest, width = 0, len(clock)
+        steps = [(profile, np.searchsorted(clock, when)) for profile, when in steps]
+    keys = [np.sort(profile * width + (when - earliest)) for profile, when in steps]
+    at = start = keys[0]
+    for following in keys[1:]:
+        before = np.searchsorted(at, following, "left") - 1
+        here, before = following[before >= 0], before[before >= 0]
+        carried = np.maximum.accumulate(start)[before]
+        mine = carried // width == here // width
+        at, start = here[mine], carried[mine]
+        if not len(at):
+            return moments
+    begun, ended = (key % width + earliest if clock is None else clock[key % width] for key in (start, at))
+    quick = np.ones(len(at), np.bool_) if within_ms is None else ended - begun <= within_ms
+    moments[at[quick] // width] = ended[quick]
     return moments

@@ -132,5 +132,3 @@ def great_circle_km(
     lat, lon, lat0, lon0 = np.radians(latitudes), np.radians(longitudes), np.radians(latitude), np.radians(longitude)
     half = np.sin((lat - lat0) / 2) ** 2 + np.cos(lat) * np.cos(lat0) * np.sin((lon - lon0) / 2) ** 2
     return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(1.0, np.sqrt(half))))
-
-

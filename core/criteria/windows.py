@@ -48,8 +48,6 @@ def _date_or_instant(text: str) -> str:
     return text
 
 
-
-
 Date: TypeAlias = Annotated[str, AfterValidator(_date)]
 DateOrInstant: TypeAlias = Annotated[str, AfterValidator(_date_or_instant)]
 Amount: TypeAlias = Annotated[
@@ -66,7 +64,7 @@ def span_ms(amount: float, unit: str) -> int:
 
 
 def counted(amount: float, unit: str) -> str:
-    """"1 day", "3 days"."""
+    """ "1 day", "3 days"."""
     return f"{amount:g} {unit.removesuffix('s') if amount == 1 else unit}"
 
 
@@ -308,5 +306,5 @@ class Wait(Model):
 
     @property
     def words(self) -> str:
-        """"4 days"."""
+        """ "4 days"."""
         return counted(self.amount, self.unit)

@@ -15,7 +15,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 from core.data.values import Column, Mask, Millis
 
@@ -35,14 +34,10 @@ class Bag:
     @classmethod
     def of(cls, bags: pl.Series) -> Bag:
         """The bag of a `schema.BAG` column."""
-        lists: Any = _single(bags.to_arrow())
-        counts = np.asarray(lists.value_lengths().fill_null(0)).astype(np.int64)
-        pairs = lists.flatten()
-        rows = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
-        frame = pl.DataFrame({"row": rows, "key": pl.Series(pairs.field(0)), "value": pl.Series(pairs.field(1))})
-        parts = frame.partition_by("key", as_dict=True, maintain_order=True)
+        rows, pairs = _flat(bags)
+        parts = pairs.with_columns(row=rows).partition_by("key", as_dict=True, maintain_order=True)
         keys = {str(key[0]): (part["row"].to_numpy(), part["value"]) for key, part in parts.items()}
-        return cls(len(counts), keys)
+        return cls(len(bags), keys)
 
     def column(self, key: str) -> Column:
         """One key as a column; absent where a row does not have it."""
@@ -55,9 +50,12 @@ class Bag:
         return Column(codes, inner.dictionary)
 
 
-def _single(array: Any) -> Any:
-    """An Arrow array in one piece."""
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+def _flat(lists: pl.Series) -> tuple[Index, pl.DataFrame]:
+    """The structs of a list column one below the other, and the row of each; empty and null lists have none."""
+    counts = lists.list.len().fill_null(0).to_numpy()
+    rows = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    filled = lists.filter(pl.Series(counts > 0))
+    return rows, filled.explode().rename("each").to_frame().unnest("each")
 
 
 @dataclass
@@ -71,10 +69,7 @@ class Products:
     @classmethod
     def of(cls, products: pl.Series) -> Products:
         """The products of a `schema.PRODUCT` list column."""
-        lists: Any = _single(products.to_arrow())
-        counts = np.asarray(lists.value_lengths().fill_null(0)).astype(np.int64)
-        frame = pl.DataFrame(pl.Series("products", lists.flatten())).unnest("products")
-        return cls(np.repeat(np.arange(len(counts), dtype=np.int64), counts), frame)
+        return cls(*_flat(products))
 
     @cached_property
     def _bag(self) -> Bag:
@@ -91,7 +86,9 @@ class Products:
 class EventStore:
     """The events of one segment, workspace and kind. Immutable; columns are read once, when first asked for."""
 
-    def __init__(self, file: Path, workspace: str, kind: str, start: int, names: list[tuple[str | None, int, int]]) -> None:
+    def __init__(
+        self, file: Path, workspace: str, kind: str, start: int, names: list[tuple[str | None, int, int]]
+    ) -> None:
         """`start`: the first row in the file; `names`: (name, first row, row after the last) within this store."""
         self.file, self.workspace, self.kind = file, workspace, kind
         self._start = start
@@ -266,6 +263,8 @@ def open_events(file: Path) -> list[EventStore]:
     stores = []
     for (workspace, kind), part in runs.group_by("workspace", "kind", maintain_order=True):
         start = int(part["first"][0])
-        names = [(name, first - start, last - start) for name, first, last in part.select("name", "first", "last").rows()]
+        names = [
+            (name, first - start, last - start) for name, first, last in part.select("name", "first", "last").rows()
+        ]
         stores.append(EventStore(file, str(workspace), str(kind), start, names))
     return stores

@@ -25,7 +25,7 @@ Mpids = npt.NDArray[np.int64]
 
 def derived_mpid(identity_type: str, value: str) -> int:
     """The mpid of a profile that is made because nobody owns the identity: xxh3-64 of `type:value`, signed."""
-    unsigned = xxhash.xxh3_64_intdigest(f"{identity_type}:{value}")
+    unsigned = xxhash.xxh3_64_intdigest(f"{identity_type}:{value}".encode())
     return unsigned - (1 << 64) if unsigned >= 1 << 63 else unsigned
 
 

@@ -34,9 +34,9 @@ NO_MOMENT: Final = np.iinfo(np.int64).min
 NUMBER_PATTERN: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
 """Plain decimals with optional sign and exponent: never "NaN", "Infinity", "0x1F" or " 12 "."""
 
-DATE_PATTERN: Final = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?$"
-)
+_ZONE: Final = r"(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)"
+_CLOCK: Final = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?"
+DATE_PATTERN: Final = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:[Tt ]{_CLOCK}{_ZONE}?)?$"
 
 _VERSION: Final = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _FLOAT_DIGITS: Final = 15
@@ -232,7 +232,8 @@ class Dictionary:
         """Version parts of the texts, None where a part is no number."""
         readable = self.pick("sn")
         return [
-            version_parts(text) if ok else None for text, ok in zip(self.texts.to_list(), readable.tolist(), strict=True)
+            version_parts(text) if ok else None
+            for text, ok in zip(self.texts.to_list(), readable.tolist(), strict=True)
         ]
 
     @cached_property
