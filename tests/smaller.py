@@ -1,4 +1,4 @@
-"""Makes a failing situation small: drops whatever the failure does not need, piece by piece, until nothing more goes."""
+"""Makes a failing situation small: drops what the failure does not need, piece by piece, until nothing more goes."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def _smaller(situation: Situation) -> Iterator[Situation]:
     for audience in situation.audiences:
         if len(situation.audiences) > 1:
             yield replace(situation, audiences=[audience])
-    for root in _nodes(situation.audiences[0]["definition"]["root"]):
-        definition = {"version": 1, "root": root}
-        yield replace(situation, audiences=[{**situation.audiences[0], "definition": definition}])
+    first = situation.audiences[0]
+    for root in _nodes(first.get("definition", {}).get("root", {})):
+        yield replace(situation, audiences=[{**first, "definition": {"version": 1, "root": root}}])
     for name in ("named", "calculated", "demoted"):
         if getattr(situation, name):
             yield replace(situation, **{name: type(getattr(situation, name))()})

@@ -331,16 +331,22 @@ def load(dice: Dice) -> Load:
     return Load(dice.pick("app", "app", "shop"), dice.pick(*INPUTS), batches, dice.pick(None, dice.moment()))
 
 
+def inputs_of(loads: list[Load]) -> dict[str, list[str]]:
+    """The inputs of each workspace."""
+    found: dict[str, list[str]] = {}
+    for each in loads:
+        names = found.setdefault(each.workspace, [])
+        if each.input not in names:
+            names.append(each.input)
+    return found
+
+
 def situation(dice: Dice, audience_count: int = 4) -> Situation:
     """A world with definitions that are valid in it."""
     from tests.definitions import Surroundings, audience, calculated_attributes
 
     loads = dice.several(lambda: load(dice), 1, 3)
-    inputs: dict[str, list[str]] = {}
-    for each in loads:
-        names = inputs.setdefault(each.workspace, [])
-        if each.input not in names:
-            names.append(each.input)
+    inputs = inputs_of(loads)
     demoted = dice.subset(DEMOTABLE, 0, 1)
     calculated = calculated_attributes(dice, list(inputs), demoted)
     around = Surroundings(inputs, demoted, calculated)

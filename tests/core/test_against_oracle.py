@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hypothesis import Phase, given, settings
 
-from core import Audience, DefinitionError
+from core import Audience, CoreError
 from tests.oracle import node_sizes, scope_of
 from tests.smaller import smallest
 from tests.strategies import Dice, Situation, situation, situations
@@ -46,7 +46,7 @@ def _still_differs(found: Situation) -> bool:
         return False
     try:
         return bool(differences(found))
-    except (DefinitionError, KeyError, IndexError):
+    except (CoreError, KeyError, IndexError, TypeError):
         return False
 
 
