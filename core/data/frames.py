@@ -25,6 +25,8 @@ Table: TypeAlias = pl.DataFrame | pl.LazyFrame | str | Path
 
 CHUNK_ROWS: Final = 500_000
 
+HEAD_BYTES: Final = 64 << 10
+
 _NO_REFUSALS: Final = pl.DataFrame(schema={"line": pl.Int64, "reason": pl.String})
 
 
@@ -91,6 +93,18 @@ def _form(path: Path) -> str:
     if start.startswith(b"ARROW1"):
         return "arrow"
     return "stream" if start.startswith(b"\xff\xff\xff\xff") else "text"
+
+
+def head_of_text(table: Table) -> str | None:
+    """The first 64 KB of a delimited text; None for tables of other forms. InputError: it cannot be read."""
+    if not isinstance(table, str | Path):
+        return None
+    path = Path(table)
+    with _readable(path):
+        if _form(path) != "text":
+            return None
+        with path.open("rb") as file, _plain(file) as stream:
+            return stream.read(HEAD_BYTES).decode("utf-8-sig", errors="replace")
 
 
 def _of_frame(frame: pl.LazyFrame) -> tuple[pl.Schema, Iterator[Chunk]]:
