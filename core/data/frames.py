@@ -5,19 +5,16 @@ What a file is is seen from its first bytes, not from its name.
 
 from __future__ import annotations
 
-import gzip
-import io
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import polars as pl
-import zstandard
 
 from core.data.delimited import Chunk, read_delimited
+from core.data.sources import decompressed, readable
 from core.errors import InputError
 
 Table: TypeAlias = pl.DataFrame | pl.LazyFrame | str | Path
@@ -45,18 +42,16 @@ def name_of(table: Table) -> str:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Whatever goes wrong while a file is read is an InputError that names it."""
+def _readable(name: str) -> Iterator[None]:
+    """Whatever goes wrong while a table is read is an InputError that names it."""
     try:
-        yield
+        with readable(Path(name)):
+            yield
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{name}: cannot be read ({str(error).partition(chr(10))[0]}).") from None
     except InputError as error:
-        raise InputError(f"{path}: {error.message}", error.hint) from None
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file.") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
-        raise InputError(f"{path}: the compressed file is damaged or cut short ({error}).") from None
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path}: cannot be read ({str(error).splitlines()[0]}).") from None
+        named = error.message.startswith(f"{name}: ")
+        raise error if named else InputError(f"{name}: {error.message}", error.hint) from None
 
 
 def open_table(table: Table, layout: TextLayout) -> tuple[pl.Schema, Iterator[Chunk]]:
@@ -64,25 +59,37 @@ def open_table(table: Table, layout: TextLayout) -> tuple[pl.Schema, Iterator[Ch
 
     InputError: not there, damaged, an empty text without header.
     """
-    if isinstance(table, pl.DataFrame | pl.LazyFrame):
-        return _of_frame(table.lazy())
-    path = Path(table)
-    with _readable(path):
-        form = _form(path)
-        if form == "text":
-            schema, chunks = _of_text(path, layout)
-        elif form == "parquet":
-            schema, chunks = _of_frame(pl.scan_parquet(path, glob=False))
-        elif form == "arrow":
-            schema, chunks = _of_frame(pl.scan_ipc(path, glob=False))
+    name = name_of(table)
+    with _readable(name):
+        if isinstance(table, pl.DataFrame | pl.LazyFrame):
+            schema, chunks = _of_frame(table.lazy())
         else:
-            schema, chunks = _of_frame(pl.read_ipc_stream(path).lazy())
-    return schema, _guarded(path, chunks)
+            schema, chunks = _of_file(_existing(table), layout)
+    return schema, _guarded(name, chunks)
 
 
-def _guarded(path: Path, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    with _readable(path):
+def _guarded(name: str, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    with _readable(name):
         yield from chunks
+
+
+def _existing(path: str | Path) -> Path:
+    if not isinstance(path, str | Path):
+        raise InputError("A table is a polars frame or the path of a file.")
+    if not Path(path).is_file():
+        raise InputError("there is no such file.", "Give the path of a CSV, Parquet or Arrow file.")
+    return Path(path)
+
+
+def _of_file(path: Path, layout: TextLayout) -> tuple[pl.Schema, Iterator[Chunk]]:
+    form = _form(path)
+    if form == "text":
+        return _of_text(path, layout)
+    if form == "parquet":
+        return _of_frame(pl.scan_parquet(path, glob=False))
+    if form == "arrow":
+        return _of_frame(pl.scan_ipc(path, glob=False))
+    return _of_frame(pl.read_ipc_stream(path).lazy())
 
 
 def _form(path: Path) -> str:
@@ -97,13 +104,13 @@ def _form(path: Path) -> str:
 
 def head_of_text(table: Table) -> str | None:
     """The first 64 KB of a delimited text; None for tables of other forms. InputError: it cannot be read."""
-    if not isinstance(table, str | Path):
+    if isinstance(table, pl.DataFrame | pl.LazyFrame):
         return None
-    path = Path(table)
-    with _readable(path):
+    with _readable(name_of(table)):
+        path = _existing(table)
         if _form(path) != "text":
             return None
-        with path.open("rb") as file, _plain(file) as stream:
+        with path.open("rb") as file, decompressed(file) as stream:
             return stream.read(HEAD_BYTES).decode("utf-8-sig", errors="replace")
 
 
@@ -131,20 +138,5 @@ def _of_text(path: Path, layout: TextLayout) -> tuple[pl.Schema, Iterator[Chunk]
 
 
 def _text_chunks(path: Path, layout: TextLayout) -> Iterator[Chunk]:
-    with path.open("rb") as file, _plain(file) as stream:
+    with path.open("rb") as file, decompressed(file) as stream:
         yield from read_delimited(stream, layout.delimiter, layout.header, layout.columns)
-
-
-@contextmanager
-def _plain(file: BinaryIO) -> Iterator[BinaryIO]:
-    """The file's text, decompressed if it is compressed."""
-    start = file.read(4)
-    file.seek(0)
-    if start.startswith(b"\x1f\x8b"):
-        with gzip.open(file) as stream:
-            yield io.BufferedReader(stream)
-    elif start.startswith(b"\x28\xb5\x2f\xfd"):
-        with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as stream:
-            yield io.BufferedReader(stream)
-    else:
-        yield file

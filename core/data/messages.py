@@ -36,17 +36,17 @@ _PLACES: Final = {
 }
 
 
-class Unreadable(ValueError):
+class UnreadableMessage(ValueError):
     """The message cannot be read; the text says why."""
 
 
 def batch_of(message: object) -> Document:
-    """The batch that says what the message says. Raises Unreadable."""
+    """The batch that says what the message says. Raises UnreadableMessage."""
     if not isinstance(message, dict):
-        raise Unreadable("no JSON object")
+        raise UnreadableMessage("no JSON object")
     kind = message.get("type")
     if kind not in TYPES:
-        raise Unreadable(f'type "{str(kind)[:60]}" is none of {", ".join(TYPES)}' if kind else "no type")
+        raise UnreadableMessage(f'type "{str(kind)[:60]}" is none of {", ".join(TYPES)}' if kind else "no type")
     moment = _moment(message)
     batch: Document = {"events": [], "user_identities": _identities(message), "user_attributes": _attributes(message)}
     batch |= _surroundings(_object(message.get("context")), message)
@@ -80,13 +80,13 @@ def _object(value: object) -> Document:
 
 
 def _moment(message: Document) -> int | None:
-    """UTC milliseconds of the first time that is there, None if none is. Raises Unreadable."""
+    """UTC milliseconds of the first time that is there, None if none is. Raises UnreadableMessage."""
     for key in _TIMES:
         given = message.get(key)
         if given is not None:
             moment = moment_ms(given) if isinstance(given, str) else None
             if moment is None:
-                raise Unreadable(f'{key} "{str(given)[:60]}" is no ISO-8601 time')
+                raise UnreadableMessage(f'{key} "{str(given)[:60]}" is no ISO-8601 time')
             return moment
     return None
 
@@ -172,7 +172,7 @@ def _known(values: Document) -> Document:
 
 
 def _event(message: Document) -> Document | None:
-    """The message's event, None for an identify. Raises Unreadable."""
+    """The message's event, None for an identify. Raises UnreadableMessage."""
     kind = message["type"]
     properties = dict(flattened(_object(message.get("properties"))))
     if kind == "identify":
@@ -180,7 +180,7 @@ def _event(message: Document) -> Document | None:
     if kind == "track":
         name = message.get("event")
         if not isinstance(name, str) or not name:
-            raise Unreadable("a track message without event name")
+            raise UnreadableMessage("a track message without event name")
         return track_event(name, _object(message.get("properties")), properties)
     if kind in ("page", "screen"):
         return screen_event(message, properties, _object(_object(message.get("context")).get("page")))
