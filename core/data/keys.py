@@ -21,9 +21,9 @@ _SALTS: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03))
 
 def keys_of(scope: str, texts: list[str], mpids: npt.NDArray[np.int64] | None = None) -> Keys:
     """One key a text, within a scope and, if given, one user a text; shape (2, n), in the order of the texts."""
-    digests = b"".join(map(xxhash.xxh3_128_digest, texts))
+    digests = b"".join(xxhash.xxh3_128_digest(text.encode()) for text in texts)
     keys = np.frombuffer(digests, dtype=">u8").astype(np.uint64).reshape(-1, 2).T.copy()
-    keys ^= np.frombuffer(xxhash.xxh3_128_digest(scope), dtype=">u8").astype(np.uint64)[:, None]
+    keys ^= np.frombuffer(xxhash.xxh3_128_digest(scope.encode()), dtype=">u8").astype(np.uint64)[:, None]
     if mpids is not None:
         for row, salt in zip(keys, _SALTS, strict=True):
             row ^= _scatter(mpids.view(np.uint64) + salt)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Final
 
@@ -22,7 +23,7 @@ import polars as pl
 from core.data.keys import KeySet, keys_of
 from core.data.resolution import Owners
 from core.data.segments import BATCH_KEYS, EVENT_KEYS, SegmentWriter
-from core.data.store import Store, Writer, register_input
+from core.data.store import Manifest, Store
 from core.errors import InputError
 
 _FROM_EVENTS: Final = ("locations", "attributions")
@@ -74,10 +75,10 @@ class Loader:
         self._exit = ExitStack()
 
     def __enter__(self) -> Loader:
-        register_input(self._store.manifest, self._workspace, self._input, self._kind)
-        writer: Writer = self._exit.enter_context(self._store.writing())
+        Manifest().with_input(self._workspace, self._input, self._kind)
+        writer = self._exit.enter_context(self._store.writing())
         try:
-            self._manifest = register_input(self._store.manifest, self._workspace, self._input, self._kind)
+            self._manifest = writer.manifest.with_input(self._workspace, self._input, self._kind)
             segments = SegmentWriter(writer, self._workspace, self._input)
             self._segments = self._exit.enter_context(segments)
         except BaseException:
@@ -86,7 +87,7 @@ class Loader:
         self._scope = f"{self._workspace}/{self._input}"
         self._batch_keys = KeySet(self._key_files(BATCH_KEYS))
         self._event_keys = KeySet(self._key_files(EVENT_KEYS))
-        self._owners = Owners(self._store)
+        self._owners = Owners(self._store, self._manifest)
         self._arrivals = self._manifest.next_arrival
         self._touched: list[npt.NDArray[np.int64]] = []
         self._batches = self._events = self._duplicates = 0
@@ -97,9 +98,9 @@ class Loader:
     ) -> None:
         self._exit.close()
 
-    def _key_files(self, name: str) -> list[str]:
-        folders = (self._store.folder(segment) for segment in self._store.manifest.segments)
-        return [str(folder / name) for folder in folders if (folder / name).exists()]
+    def _key_files(self, name: str) -> list[Path]:
+        folders = (self._store.folder(segment) for segment in self._manifest.segments)
+        return [folder / name for folder in folders if (folder / name).exists()]
 
     def stage(self, part: Part) -> None:
         """Takes a part, which arrives after all earlier ones; drops copies, resolves users."""

@@ -10,7 +10,7 @@ import polars as pl
 import xxhash
 
 from core.data.schema import DEVICE_IDENTITIES, USER_IDENTITIES
-from core.data.store import Store
+from core.data.store import Manifest, Store
 from core.errors import InputError
 
 _UNKNOWN: Final = len(USER_IDENTITIES)
@@ -32,8 +32,8 @@ def derived_mpid(identity_type: str, value: str) -> int:
 class Owners:
     """Which profile each identity belongs to: the one that arrived with it last, in the dataset or in the load so far."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, manifest: Manifest) -> None:
+        self._store, self._manifest = store, manifest
         self._claims: list[pl.DataFrame] = []
 
     def resolve(self, mpids: pl.Series, arrivals: pl.Series, identities: pl.DataFrame | None) -> Mpids:
@@ -74,12 +74,12 @@ class Owners:
     def _owners(self, asked: pl.DataFrame) -> list[int | None]:
         """The owner of each asked identity before this part, None for nobody."""
         wanted = asked.lazy().select(_KEY)
-        seen = self._store.read("identities")
+        seen = self._store.read("identities", self._manifest)
         if len(asked) < 1000:
             seen = seen.filter(pl.col("value").is_in(asked["value"].to_list()))
         stored = seen.join(wanted, on=_KEY, how="semi").select(*_KEY, "arrival", "profile").collect()
         profiles = stored.select("profile").unique()
-        known = self._store.read("profiles").join(profiles.lazy(), on="profile", how="semi").collect()
+        known = self._store.read("profiles", self._manifest).join(profiles.lazy(), on="profile", how="semi").collect()
         history = stored.join(known.select("profile", "mpid"), on="profile").select(*_KEY, "arrival", "mpid")
         fresh = [claims.join(asked, on=_KEY, how="semi") for claims in self._claims]
         last = pl.concat([history, *fresh]).sort("arrival", maintain_order=True)

@@ -37,7 +37,7 @@ class SegmentWriter:
     def __init__(self, writer: Writer, workspace: str, input: str) -> None:
         self._writer = writer
         self._constants = {"workspace": workspace, "input": input}
-        self._name = f"{writer.store.manifest.version + 1:08d}"
+        self._name = f"{writer.manifest.version + 1:08d}"
         self._pending: dict[str, list[pl.DataFrame]] = {}
         self._events = 0
         self._folders: list[Path] = []
@@ -78,15 +78,13 @@ class SegmentWriter:
         self._pending, self._events = {}, 0
         return joined
 
-    def commit(
-        self, manifest: Manifest, touched: Mpids, arrivals: int, batch_keys: KeySet, event_keys: KeySet
-    ) -> None:
+    def commit(self, manifest: Manifest, touched: Mpids, arrivals: int, batch_keys: KeySet, event_keys: KeySet) -> None:
         """Writes every group as a segment and commits them together; no commit when the manifest would not change.
 
         `touched`: the mpids that any staged row names, ascending.
         """
         store = self._writer.store
-        indexes, new = number_profiles(store.read("profiles"), manifest.profiles, touched)
+        indexes, new = number_profiles(store.read("profiles", manifest), manifest.profiles, touched)
         aside = list(self._folders)
         last = self._joined()
         if last or (len(new) and not aside):
@@ -97,7 +95,7 @@ class SegmentWriter:
             segments.append(self._write(folder, tables, new if not segments else new.clear(), touched, indexes))
         self._folders = []
         changed = replace(manifest, segments=(*manifest.segments, *segments), profiles=manifest.profiles + len(new))
-        if changed != store.manifest:
+        if changed != self._writer.manifest:
             self._writer.commit(replace(changed, next_arrival=arrivals))
 
     def _write(self, folder: Path, tables: Tables, new: pl.DataFrame, touched: Mpids, indexes: pl.Series) -> Segment:
@@ -114,7 +112,9 @@ class SegmentWriter:
                 frame = _ordered(frame)
             rows[name] = len(frame)
             with explained(self._writer.store.path, "written"):
-                self._full(name, frame).write_parquet(folder / f"{name}.parquet", compression="zstd", compression_level=1)
+                self._full(name, frame).write_parquet(
+                    folder / f"{name}.parquet", compression="zstd", compression_level=1
+                )
         moments = [int(time) for time in times if isinstance(time, int)]
         name = self._writer.finish(folder)
         return Segment(name, rows, min(moments, default=None), max(moments, default=None))
@@ -144,7 +144,9 @@ def number_profiles(known: pl.LazyFrame, count: int, touched: Mpids) -> tuple[pl
     hashes = [xxhash.xxh3_64_intdigest(fresh_bytes, seed=1) for fresh_bytes in _eights(fresh)]
     new = pl.DataFrame({"mpid": fresh, "hash": pl.Series(hashes, dtype=pl.UInt64)}).sort("hash", "mpid")
     new = new.with_columns(profile=pl.Series(np.arange(count, count + len(new), dtype=np.uint32)))
-    numbered = frame.join(new, on="mpid", how="left", maintain_order="left").select(pl.coalesce("profile", "profile_right"))
+    numbered = frame.join(new, on="mpid", how="left", maintain_order="left").select(
+        pl.coalesce("profile", "profile_right")
+    )
     return numbered["profile"], new.select(TABLES["profiles"].names())
 
 

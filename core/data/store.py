@@ -1,9 +1,9 @@
 """A dataset on disk: immutable segment files and one manifest; swapping the manifest is the commit.
 
-    DIR/MANIFEST.json                 what belongs to the dataset, replaced atomically
-    DIR/.lock                         held by the one writer; readers never take it
-    DIR/segments/<name>/<table>.parquet
-    DIR/segments/<name>/<keys>.npy    what de-duplication needs (core.data.keys)
+DIR/MANIFEST.json                 what belongs to the dataset, replaced atomically
+DIR/.lock                         held by the one writer; readers never take it
+DIR/segments/<name>/<table>.parquet
+DIR/segments/<name>/<keys>.npy    what de-duplication needs (core.data.keys)
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from core.errors import CoreError, DatasetBusy, DatasetError, DatasetTooNew
 
 LOCK_SECONDS: Final = 30.0
 """How long a second writer waits before it gives up."""
+
+INPUT_KINDS: Final = ("platform", "feed")
 
 _MANIFEST: Final = "MANIFEST.json"
 _NEW_MANIFEST: Final = "MANIFEST.json.new"
@@ -61,11 +63,35 @@ class Manifest:
     profiles: int = 0
     next_arrival: int = 0
     workspaces: Mapping[str, Workspace] = field(default_factory=dict)
-    profile_retention_days: int | None = None
+    profile_retention_days: float | None = None
 
     def with_workspace(self, name: str, workspace: Workspace) -> Manifest:
         """The same with that workspace's settings."""
         return replace(self, workspaces={**self.workspaces, name: workspace})
+
+    def settings(self, workspace: str) -> Workspace:
+        """A workspace's settings; DatasetError if the dataset has no such workspace."""
+        if workspace not in self.workspaces:
+            known = ", ".join(self.workspaces) or "none yet"
+            raise DatasetError(
+                f"The dataset has no workspace {workspace!r}.", f"Known: {known}. Load data into it first."
+            )
+        return self.workspaces[workspace]
+
+    def with_input(self, workspace: str, input: str, kind: str) -> Manifest:
+        """The same with that input; DatasetError for a name or kind that cannot be, or an input of the other kind."""
+        for label, name in (("workspace", workspace), ("input", input)):
+            if not isinstance(name, str) or not name.strip() or "/" in name or not name.isprintable():
+                raise DatasetError(f"{name!r} cannot name the {label}.", "Use a printable text without '/'.")
+        if kind not in INPUT_KINDS:
+            raise DatasetError(f"{kind!r} is no kind of input.", f"Use one of {', '.join(INPUT_KINDS)}.")
+        settings = self.workspaces.get(workspace, Workspace())
+        known = settings.inputs.get(input, kind)
+        if known != kind:
+            raise DatasetError(
+                f"Input {input!r} of {workspace!r} is a {known}, not a {kind}.", "Use another input name."
+            )
+        return self.with_workspace(workspace, replace(settings, inputs={**settings.inputs, input: kind}))
 
     def to_json(self) -> bytes:
         """As written to disk."""
@@ -117,10 +143,10 @@ def _workspace(document: dict[str, Any]) -> Workspace:
 
 
 class Store:
-    """A dataset's folder at one version (`manifest`); `refresh` moves on to the newest."""
+    """A dataset's folder. Reading takes a manifest, so that one version can be read while later ones are written."""
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
-        self.path, self.manifest = path, manifest
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     @staticmethod
     def create(path: str | os.PathLike[str]) -> Store:
@@ -129,7 +155,7 @@ class Store:
         Raises DatasetError if something is there.
         """
         folder = Path(path)
-        store = Store(folder, Manifest())
+        store = Store(folder)
         with explained(folder, "created"):
             if folder.exists() and (not folder.is_dir() or set(os.listdir(folder)) - {_LOCK, _SEGMENTS, _NEW_MANIFEST}):
                 raise DatasetError(f"Something is there already: {folder}.", "Choose an empty folder, or open it.")
@@ -137,21 +163,25 @@ class Store:
             with store._locked():
                 if (folder / _MANIFEST).exists():
                     raise DatasetError(f"Something is there already: {folder}.", "Choose an empty folder, or open it.")
-                store._swap(store.manifest)
+                store._swap(Manifest())
         return store
 
     @staticmethod
     def open(path: str | os.PathLike[str]) -> Store:
         """The dataset at its newest version; raises DatasetError if none is there."""
-        folder = Path(path)
-        return Store(folder, _read_manifest(folder))
+        store = Store(Path(path))
+        store.manifest()
+        return store
 
-    def refresh(self) -> bool:
-        """Moves on to the newest version; tells whether there was a newer one."""
-        newest = _read_manifest(self.path)
-        moved = newest.version != self.manifest.version
-        self.manifest = newest
-        return moved
+    def manifest(self) -> Manifest:
+        """The newest version."""
+        try:
+            text = (self.path / _MANIFEST).read_bytes()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise DatasetError(f"There is no dataset in {self.path}.", "Create one, or check the path.") from error
+        except OSError as error:
+            raise DatasetError(f"The dataset in {self.path} cannot be read: {error.strerror}.") from error
+        return Manifest.from_json(text)
 
     def folder(self, segment: Segment) -> Path:
         """Where a segment's files are."""
@@ -161,13 +191,13 @@ class Store:
         self, table: str, manifest: Manifest | None = None, segments: Sequence[Segment] | None = None
     ) -> list[Path]:
         """The Parquet files that hold rows of the table, oldest segment first."""
-        among = (manifest or self.manifest).segments if segments is None else segments
+        among = (manifest or self.manifest()).segments if segments is None else segments
         return [self.folder(segment) / f"{table}.parquet" for segment in among if table in segment.tables]
 
     def read(
         self, table: str, manifest: Manifest | None = None, segments: Sequence[Segment] | None = None
     ) -> pl.LazyFrame:
-        """The table's rows at a version (this store's, unless given), with all columns even when there is no row."""
+        """The table's rows at a version (the newest, unless given), with all columns even when there is no row."""
         files = self.files(table, manifest, segments)
         return pl.scan_parquet(files, glob=False) if files else pl.LazyFrame(schema=TABLES[table])
 
@@ -176,16 +206,46 @@ class Store:
         """The right to write, at the newest version; DatasetBusy when another process keeps it for 30 seconds."""
         with self._locked():
             with explained(self.path, "written"):
-                self.refresh()
-                self._clean()
-            yield Writer(self)
+                manifest = self.manifest()
+                self._clean(manifest)
+            yield Writer(self, manifest)
 
     def change(self, edit: Callable[[Manifest], Manifest]) -> None:
         """Commits changed settings; an edit that changes nothing makes no new version."""
         with self.writing() as writer:
-            edited = edit(self.manifest)
-            if edited != self.manifest:
+            edited = edit(writer.manifest)
+            if edited != writer.manifest:
                 writer.commit(edited)
+
+    def set_event_tier(self, workspace: str, kind: str, name: str | None, tier: str) -> None:
+        """Commits an event's tier; `personalize`, the default, removes the entry."""
+        if tier not in TIERS:
+            raise DatasetError(f"{tier!r} is no tier.", f"Use one of {', '.join(TIERS)}.")
+
+        def edit(manifest: Manifest) -> Manifest:
+            settings = manifest.settings(workspace)
+            tiers = {event: value for event, value in settings.tiers.items() if event != (kind, name)}
+            if tier != "personalize":
+                tiers[kind, name] = tier
+            return manifest.with_workspace(workspace, replace(settings, tiers=tiers))
+
+        self.change(edit)
+
+    def set_calculated_attribute(self, workspace: str, name: str, document: Any | None) -> None:
+        """Commits a calculated attribute, or its removal when the document is None."""
+
+        def edit(manifest: Manifest) -> Manifest:
+            settings = manifest.settings(workspace)
+            known = {other: value for other, value in settings.calculated_attributes.items() if other != name}
+            if document is not None:
+                known[name] = document
+            return manifest.with_workspace(workspace, replace(settings, calculated_attributes=known))
+
+        self.change(edit)
+
+    def set_profile_retention(self, days: float | None) -> None:
+        """Commits after how many days without activity a profile leaves the universe; None = never."""
+        self.change(lambda manifest: replace(manifest, profile_retention_days=days))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -202,9 +262,9 @@ class Store:
         finally:
             lock.release()
 
-    def _clean(self) -> None:
+    def _clean(self, manifest: Manifest) -> None:
         """Removes what killed writers left: no manifest, old or new, names those folders."""
-        current = {segment.name for segment in self.manifest.segments}
+        current = {segment.name for segment in manifest.segments}
         for entry in os.listdir(self.path / _SEGMENTS):
             if entry not in current:
                 shutil.rmtree(self.path / _SEGMENTS / entry)
@@ -217,14 +277,13 @@ class Store:
             os.fsync(file.fileno())
         os.replace(temporary, self.path / _MANIFEST)
         sync(self.path)
-        self.manifest = manifest
 
 
 class Writer:
     """What the holder of the write lock may do: make folders for new segments, then commit them."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, manifest: Manifest) -> None:
+        self.store, self.manifest = store, manifest
 
     def new_folder(self, name: str) -> Path:
         """An empty folder beside the segments, removed by the next writer unless `finish` renames it."""
@@ -247,7 +306,8 @@ class Writer:
     def commit(self, manifest: Manifest) -> None:
         """Makes the manifest the newest version, one later than the last."""
         with explained(self.store.path, "written"):
-            self.store._swap(replace(manifest, version=self.store.manifest.version + 1))
+            self.manifest = replace(manifest, version=self.manifest.version + 1)
+            self.store._swap(self.manifest)
 
 
 def sync(path: str | os.PathLike[str]) -> None:
@@ -259,16 +319,6 @@ def sync(path: str | os.PathLike[str]) -> None:
         os.close(descriptor)
 
 
-def _read_manifest(folder: Path) -> Manifest:
-    try:
-        text = (folder / _MANIFEST).read_bytes()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DatasetError(f"There is no dataset in {folder}.", "Create one, or check the path.") from error
-    except OSError as error:
-        raise DatasetError(f"The dataset in {folder} cannot be read: {error.strerror}.", "") from error
-    return Manifest.from_json(text)
-
-
 @contextmanager
 def explained(folder: Path, done: str) -> Iterator[None]:
     """Turns what the file system refuses into a DatasetError."""
@@ -278,49 +328,6 @@ def explained(folder: Path, done: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise DatasetError(
-            f"The dataset in {folder} cannot be {done}: {error.strerror or error}.", "Check the disk and its permissions."
+            f"The dataset in {folder} cannot be {done}: {error.strerror or error}.",
+            "Check the disk and its permissions.",
         ) from error
-
-
-def register_input(manifest: Manifest, workspace: str, input: str, kind: str) -> Manifest:
-    """The manifest with that input of that workspace; DatasetError for a name or kind that cannot be."""
-    for label, name in (("workspace", workspace), ("input", input)):
-        if not isinstance(name, str) or not name.strip() or "/" in name:
-            raise DatasetError(f"{name!r} is no name of {'an' if label == 'input' else 'a'} {label}.", "Use a text without '/'.")
-    if kind not in ("platform", "feed"):
-        raise DatasetError(f"{kind!r} is no kind of input.", "Use 'platform' or 'feed'.")
-    settings = manifest.workspaces.get(workspace, Workspace())
-    known = settings.inputs.get(input, kind)
-    if known != kind:
-        raise DatasetError(f"Input {input!r} of {workspace!r} is a {known}, not a {kind}.", "Use another input name.")
-    return manifest.with_workspace(workspace, replace(settings, inputs={**settings.inputs, input: kind}))
-
-
-def set_tier(manifest: Manifest, workspace: str, kind: str, name: str | None, tier: str) -> Manifest:
-    """The manifest with that event's tier; `personalize`, the default, removes the entry."""
-    if tier not in TIERS:
-        raise DatasetError(f"{tier!r} is no tier.", f"Use one of {', '.join(TIERS)}.")
-    settings = known_workspace(manifest, workspace)
-    tiers = {event: value for event, value in settings.tiers.items() if event != (kind, name)}
-    if tier != "personalize":
-        tiers[kind, name] = tier
-    return manifest.with_workspace(workspace, replace(settings, tiers=tiers))
-
-
-def set_calculated_attribute(manifest: Manifest, workspace: str, name: str, document: Any | None) -> Manifest:
-    """The manifest with that calculated attribute, or without it when the document is None."""
-    settings = known_workspace(manifest, workspace)
-    others = {known: value for known, value in settings.calculated_attributes.items() if known != name}
-    if document is not None:
-        others[name] = document
-    return manifest.with_workspace(workspace, replace(settings, calculated_attributes=others))
-
-
-def known_workspace(manifest: Manifest, workspace: str) -> Workspace:
-    """The workspace's settings; DatasetError if the dataset has no such workspace."""
-    if workspace not in manifest.workspaces:
-        raise DatasetError(
-            f"The dataset has no workspace {workspace!r}.",
-            f"Known: {', '.join(manifest.workspaces) or 'none yet, load data first'}.",
-        )
-    return manifest.workspaces[workspace]
