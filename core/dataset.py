@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +17,7 @@ from core.criteria.calculated import CalculatedAttribute, calculated_attribute
 from core.data.loading import LoadReport
 from core.data.mapping import Mapping as TableMapping
 from core.data.snapshot import Snapshot
-from core.data.store import Manifest, Store, known_workspace, register_input, set_calculated_attribute, set_tier
+from core.data.store import Store
 from core.data.values import Mask
 from core.errors import CoreError, DatasetError, DefinitionError, Problem
 from core.estimate import Estimate, estimated, sampled
@@ -37,7 +36,7 @@ class Dataset:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._snapshot = Snapshot(store, store.manifest)
+        self._snapshot = Snapshot(store, store.manifest())
         self._scopes: dict[tuple[Any, ...], Scope] = {}
 
     @classmethod
@@ -62,9 +61,9 @@ class Dataset:
 
     def refresh(self) -> Dataset:
         """Move on to the newest version on disk; returns this dataset."""
-        self._store.refresh()
-        if self._store.manifest.version != self.version:
-            self._snapshot = Snapshot(self._store, self._store.manifest, self._snapshot)
+        manifest = self._store.manifest()
+        if manifest.version != self.version:
+            self._snapshot = Snapshot(self._store, manifest, self._snapshot)
             self._scopes.clear()
         return self
 
@@ -174,7 +173,8 @@ class Dataset:
         demoted = self._demoted(parsed, workspace)
         if demoted:
             raise DefinitionError([demoted])
-        self._change(lambda manifest: set_calculated_attribute(manifest, workspace, parsed.name, definition))
+        self._store.set_calculated_attribute(workspace, parsed.name, definition)
+        self.refresh()
 
     def _demoted(self, attribute: CalculatedAttribute, workspace: str) -> Problem | None:
         event = attribute.event
@@ -190,7 +190,8 @@ class Dataset:
         self._known_workspace(workspace)
         if name not in self.workspaces[workspace].calculated_attributes:
             raise CoreError(f"{workspace} has no calculated attribute {name!r}.", "See `calculated-attribute list`.")
-        self._change(lambda manifest: set_calculated_attribute(manifest, workspace, name, None))
+        self._store.set_calculated_attribute(workspace, name, None)
+        self.refresh()
 
     def set_event_tier(
         self, *, kind: str, name: str | None, tier: Literal["personalize", "preserve", "connect"], workspace: str
@@ -206,29 +207,28 @@ class Dataset:
             raise CoreError(
                 f"The event {name!r} is used by the calculated attribute {used[0]!r}.", "Remove that first."
             )
-        self._change(lambda manifest: set_tier(manifest, workspace, kind, name, tier))
+        self._store.set_event_tier(workspace, kind, name, tier)
+        self.refresh()
 
     @property
-    def profile_retention_days(self) -> int | None:
+    def profile_retention_days(self) -> float | None:
         """Profiles inactive for longer leave the universe; None keeps everybody."""
         return self._snapshot.manifest.profile_retention_days
 
     @profile_retention_days.setter
-    def profile_retention_days(self, days: int | None) -> None:
+    def profile_retention_days(self, days: float | None) -> None:
         if days is not None and (isinstance(days, bool) or not days > 0):
             raise CoreError(f"A retention of {days} days keeps nobody.", "Give a number of days above 0, or None.")
-        self._change(lambda manifest: replace(manifest, profile_retention_days=days))
+        self._store.set_profile_retention(days)
+        self.refresh()
 
     def add_input(self, workspace: str, input: str, kind: InputKind = "platform") -> None:
         """Register an input (and its workspace) before data arrives through it; DatasetError for an impossible name."""
-        self._change(lambda manifest: register_input(manifest, workspace, input, kind))
-
-    def _change(self, edit: Callable[[Manifest], Manifest]) -> None:
-        self._store.change(edit)
+        self._store.change(lambda manifest: manifest.with_input(workspace, input, kind))
         self.refresh()
 
     def _known_workspace(self, workspace: str) -> None:
-        known_workspace(self._snapshot.manifest, workspace)
+        self._snapshot.manifest.settings(workspace)
 
     # -- what the data holds ---------------------------------------------------------------------------------------
 

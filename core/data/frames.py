@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 import polars as pl
 
 from core.data.delimited import Chunk, read_delimited
-from core.data.sources import decompressed, readable
+from core.data.sources import readable, unpacked
 from core.errors import InputError
 
 Table: TypeAlias = pl.DataFrame | pl.LazyFrame | str | Path
@@ -45,7 +45,7 @@ def name_of(table: Table) -> str:
 def _readable(name: str) -> Iterator[None]:
     """Whatever goes wrong while a table is read is an InputError that names it."""
     try:
-        with readable(Path(name)):
+        with readable(name):
             yield
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{name}: cannot be read ({str(error).partition(chr(10))[0]}).") from None
@@ -110,7 +110,8 @@ def head_of_text(table: Table) -> str | None:
         path = _existing(table)
         if _form(path) != "text":
             return None
-        with path.open("rb") as file, decompressed(file) as stream:
+        with path.open("rb") as file:
+            stream = unpacked(file)
             return stream.read(HEAD_BYTES).decode("utf-8-sig", errors="replace")
 
 
@@ -138,5 +139,6 @@ def _of_text(path: Path, layout: TextLayout) -> tuple[pl.Schema, Iterator[Chunk]
 
 
 def _text_chunks(path: Path, layout: TextLayout) -> Iterator[Chunk]:
-    with path.open("rb") as file, decompressed(file) as stream:
+    with path.open("rb") as file:
+            stream = unpacked(file)
         yield from read_delimited(stream, layout.delimiter, layout.header, layout.columns)

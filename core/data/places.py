@@ -7,7 +7,7 @@ at first use (about 0.2 s) and kept for the life of the process; then a look-up 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,7 @@ class City:
         return f"{self.name}, {self.country_code}"
 
 
+@lru_cache(maxsize=1024)
 def find_city(text: str) -> City | None:
     """The most populous city of that name, ASCII name or alternate name in any case; None if there is none.
 

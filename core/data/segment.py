@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from core.data.batches import load_batches
 from core.data.loading import LoadReport
 from core.data.messages import UnreadableMessage, batch_of
-from core.data.sources import Document, Documents, Unreadable
+from core.data.sources import Broken, Found, documents
 from core.data.store import Store
 
 
-class Messages(Documents):
-    """The messages of a source as batches, each with where it stood; `Unreadable` in place of those that are none."""
-
-    def __iter__(self) -> Iterator[Document]:
-        for source, line, document in super().__iter__():
-            yield source, line, _batch(document)
+def _batches(source: Any) -> Iterator[Found]:
+    """The messages of a source as batches, each with where it stood; `Broken` in place of those that are none."""
+    for found in documents([source] if isinstance(source, str | Path | dict) else source):
+        yield replace(found, document=_batch(found.document))
 
 
 def _batch(document: Any) -> Any:
-    if isinstance(document, Unreadable):
+    if isinstance(document, Broken):
         return document
     try:
         return batch_of(document)
     except UnreadableMessage as error:
-        return Unreadable(str(error))
+        return Broken(str(error))
 
 
 def load_segment(
@@ -47,7 +47,7 @@ def load_segment(
     """
     return load_batches(
         store,
-        Messages(source),
+        _batches(source),
         workspace=workspace,
         input=input,
         kind=kind,

@@ -47,7 +47,7 @@ def files_of(path: str | os.PathLike[str]) -> list[Path]:
     Raises InputError when there is none.
     """
     place = Path(path)
-    with _readable(str(path)):
+    with readable(str(path)):
         if place.is_dir():
             every = sorted(file for file in place.rglob("*") if file.is_file() and not file.name.startswith("."))
             files = [file for file in every if _is_json(file.name)]
@@ -70,7 +70,7 @@ def _is_json(name: str) -> bool:
 
 
 def documents(sources: Iterable[Any], heard: Callable[[int], None] | None = None) -> Iterator[Found]:
-    """Every document of an iterable of documents (dicts) and paths, in order; `heard` gets the bytes read of files.
+    """Every document of an iterable of documents (dicts, or `Found` elsewhere) and paths, in order; `heard` gets the bytes read of files.
 
     Raises InputError for a file that cannot be read to its end.
     """
@@ -78,19 +78,21 @@ def documents(sources: Iterable[Any], heard: Callable[[int], None] | None = None
         if isinstance(source, str | os.PathLike):
             for file in files_of(source):
                 yield from _of_file(file, heard)
+        elif isinstance(source, Found):
+            yield source
         else:
             yield Found("batches", number, source)
 
 
 def _of_file(file: Path, heard: Callable[[int], None] | None) -> Iterator[Found]:
     source = str(file)
-    with _readable(source), file.open("rb") as raw:
+    with readable(source), file.open("rb") as raw:
         before = 0
         whole = _whole(file)
         if whole is not None:
             yield from _items(source, whole[0], whole[1])
         else:
-            for number, line in enumerate(_unpacked(raw), start=1):
+            for number, line in enumerate(unpacked(raw), start=1):
                 text = line.strip()
                 if number == 1:
                     text = text.removeprefix(b"\xef\xbb\xbf")
@@ -107,7 +109,7 @@ def _of_file(file: Path, heard: Callable[[int], None] | None) -> Iterator[Found]
 def _whole(file: Path) -> tuple[int, Any] | None:
     """The one JSON value that a file holds over several lines, with its first line; None if it holds one a line."""
     with file.open("rb") as raw:
-        data = _unpacked(raw)
+        data = unpacked(raw)
         number, head = 1, data.readline().removeprefix(b"\xef\xbb\xbf")
         while head and not head.strip():
             number, head = number + 1, data.readline()
@@ -140,7 +142,7 @@ def _parsed(text: bytes) -> Any:
     return Broken(f"The line is not valid JSON: {reason}.")
 
 
-def _unpacked(raw: BinaryIO) -> BinaryIO:
+def unpacked(raw: BinaryIO) -> BinaryIO:
     """The content of a file, by its first bytes and not by its name."""
     magic = raw.read(4)
     raw.seek(0)
@@ -182,7 +184,7 @@ class _Zstd(io.RawIOBase):
 
 
 @contextmanager
-def _readable(source: str) -> Iterator[None]:
+def readable(source: str) -> Iterator[None]:
     """Turns what cannot be read into an InputError that names the source."""
     try:
         yield

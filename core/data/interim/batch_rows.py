@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from core.data.batch_events import Bags, EventRows, EventShape, Refused, cut_name, milliseconds
+from core.data.interim.batch_events import Bags, EventRows, EventShape, Refused, cut_name, milliseconds
 from core.data.loading import Part
 from core.data.places_of_ip import Locate
 from core.data.schema import CONTEXT_FIELDS, DEVICE_IDENTITIES, IDENTITY_TYPES
@@ -87,7 +87,7 @@ class BatchRows:
 
     def __init__(self, received_ms: int | None, locate: Locate | None) -> None:
         self._received_ms, self._locate = received_ms, locate
-        self.cut = 0
+        self.cut = self.taken = 0
         self._start()
 
     def _start(self) -> None:
@@ -136,6 +136,7 @@ class BatchRows:
         bag = self._bag.read(attributes)
 
         user, arrival = len(self._mpids), self._arrival
+        self.taken += 1
         self._arrival += 1
         self._mpids.append(mpid)
         self._arrivals.append(arrival)
