@@ -50,8 +50,7 @@ def _readable(name: str) -> Iterator[None]:
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{name}: cannot be read ({str(error).partition(chr(10))[0]}).") from None
     except InputError as error:
-        named = error.message.startswith(f"{name}: ")
-        raise error if named else InputError(f"{name}: {error.message}", error.hint) from None
+        raise error if name in error.message else InputError(f"{name}: {error.message}", error.hint) from None
 
 
 def open_table(table: Table, layout: TextLayout) -> tuple[pl.Schema, Iterator[Chunk]]:
@@ -111,8 +110,7 @@ def head_of_text(table: Table) -> str | None:
         if _form(path) != "text":
             return None
         with path.open("rb") as file:
-            stream = unpacked(file)
-            return stream.read(HEAD_BYTES).decode("utf-8-sig", errors="replace")
+            return unpacked(file).read(HEAD_BYTES).decode("utf-8-sig", errors="replace")
 
 
 def _of_frame(frame: pl.LazyFrame) -> tuple[pl.Schema, Iterator[Chunk]]:
@@ -140,5 +138,4 @@ def _of_text(path: Path, layout: TextLayout) -> tuple[pl.Schema, Iterator[Chunk]
 
 def _text_chunks(path: Path, layout: TextLayout) -> Iterator[Chunk]:
     with path.open("rb") as file:
-            stream = unpacked(file)
-        yield from read_delimited(stream, layout.delimiter, layout.header, layout.columns)
+        yield from read_delimited(unpacked(file), layout.delimiter, layout.header, layout.columns)

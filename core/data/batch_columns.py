@@ -1,0 +1,129 @@
+"""Columns out of many documents at once: one list a key, checked by the set of its types, then one polars series.
+
+Whatever is not of the expected type raises Odd: the caller then brings the documents into shape one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from core.data.batch_shapes import EARLIEST_MS, LATEST_MS, SCALARS, Limits, Odd
+
+Object = dict[str, Any]
+
+_NONE: Final = type(None)
+_TEXT: Final = frozenset({str, _NONE})
+_WHOLE: Final = frozenset({int, _NONE})
+_OBJECT: Final = frozenset({dict, _NONE})
+_LIST: Final = frozenset({list, _NONE})
+_EMPTY: Final[Object] = {}
+
+
+def values(objects: Sequence[Object], key: str, kinds: frozenset[type] | None = None) -> list[Any]:
+    """The values of a key, None where it is missing; Odd if one is of another kind."""
+    found = [each.get(key) for each in objects]
+    if kinds is not None and not kinds.issuperset(map(type, found)):
+        raise Odd(key)
+    return found
+
+
+def texts(objects: Sequence[Object], key: str) -> list[str | None]:
+    """Texts or None."""
+    return values(objects, key, _TEXT)
+
+
+def flags(objects: Sequence[Object], key: str) -> list[bool | None]:
+    """True, False or None."""
+    return values(objects, key, frozenset({bool, _NONE}))
+
+
+def lists(objects: Sequence[Object], key: str) -> list[list[Any]]:
+    """Lists, empty where missing or null."""
+    return [found or [] for found in values(objects, key, _LIST)]
+
+
+def bags(objects: Sequence[Object], key: str) -> list[Object]:
+    """Objects, empty where missing or null."""
+    return [found or _EMPTY for found in values(objects, key, _OBJECT)]
+
+
+def moments(objects: Sequence[Object], key: str) -> pl.Series:
+    """UTC milliseconds between the years 1 and 9999, or null."""
+    series = whole(values(objects, key, _WHOLE), key)
+    least, most = series.min(), series.max()
+    if least is not None and not (EARLIEST_MS <= least and most <= LATEST_MS):  # type: ignore[operator]
+        raise Odd(key)
+    return series
+
+
+def whole(found: list[int | None], name: str) -> pl.Series:
+    """Signed 64-bit numbers or null."""
+    try:
+        return pl.Series(name, found, dtype=pl.Int64, strict=True)
+    except (OverflowError, TypeError, pl.exceptions.PolarsError) as error:
+        raise Odd(name) from error
+
+
+def scalars(found: list[Any], name: str, limits: Limits) -> pl.Series | None:
+    """Tagged single values, null for null; None when all are null."""
+    kinds = set(map(type, found))
+    if not kinds <= SCALARS:
+        raise Odd(name)
+    if kinds <= {_NONE}:
+        return None
+    tag = limits.tag
+    tagged = ["s" + each if type(each) is str else None if each is None else tag(each) for each in found]
+    return cut(pl.Series(name, tagged, dtype=pl.String), Limits.VALUE + 1, limits)
+
+
+def cut(series: pl.Series, length: int, limits: Limits) -> pl.Series:
+    """The texts, cut to a number of code points and counted."""
+    longest = series.str.len_bytes().max()
+    if longest is None or longest <= length:  # type: ignore[operator]
+        return series
+    long = int((series.str.len_chars() > length).sum())
+    limits.cut += long
+    return series.str.slice(0, length) if long else series
+
+
+def tag_all(found: list[Any], name: str, limits: Limits) -> pl.Series:
+    """Tagged values of any kind; null is a value of its own."""
+    tag = limits.tag
+    tagged = ["s" + each if type(each) is str else tag(each) for each in found]
+    return cut(pl.Series(name, tagged, dtype=pl.String), Limits.VALUE + 1, limits)
+
+
+def keyed(found: Sequence[Object], limits: Limits) -> tuple[list[int], pl.Series, pl.Series]:
+    """Attribute bags as lengths, keys and tagged values, in document order."""
+    keys = list(chain.from_iterable(found))
+    tagged = list(chain.from_iterable(map(dict.values, found)))
+    names = cut(pl.Series("key", keys, dtype=pl.String), Limits.NAME, limits)
+    return list(map(len, found)), names, tag_all(tagged, "value", limits)
+
+
+def bag_series(name: str, found: Sequence[Object], limits: Limits) -> pl.Series | None:
+    """Attribute bags of events or products, at most 100 attributes each; None when all are empty."""
+    if not any(found):
+        return None
+    longest = max(map(len, found))
+    if longest > Limits.ATTRIBUTES:
+        limits.cut += sum(len(each) - Limits.ATTRIBUTES for each in found if len(each) > Limits.ATTRIBUTES)
+        found = [dict(list(each.items())[: Limits.ATTRIBUTES]) if len(each) > Limits.ATTRIBUTES else each for each in found]
+    lengths, keys, tagged = keyed(found, limits)
+    return listed(name, lengths, pl.DataFrame([keys, tagged]))
+
+
+def listed(name: str, lengths: Sequence[int], rows: pl.DataFrame) -> pl.Series:
+    """A series of lists of structs: the first `lengths[0]` rows, the next `lengths[1]`, and so on."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    structs = rows.to_struct(name).to_arrow(compat_level=pl.CompatLevel.newest())
+    series = pl.from_arrow(pa.LargeListArray.from_arrays(pa.array(offsets), structs))
+    assert isinstance(series, pl.Series)
+    return series.alias(name)

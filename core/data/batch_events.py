@@ -1,0 +1,216 @@
+"""The events of many batches as one frame: kinds, names, fields, attribute bags, products (DEFINITION 3.1, 3.2, 6)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any, Final
+
+import orjson
+import polars as pl
+
+from core.data.batch_columns import Object, bag_series, bags, cut, flags, listed, lists, scalars, texts, values
+from core.data.batch_shapes import ACTION_KEYS, PLACE_KEYS, PRODUCT_KEYS, PROMOTION_KEYS, Limits, Odd
+from core.data.schema import BAG, PLACE_FIELDS, PRODUCT
+
+_ACTIONS: Final = {"remove_from_wishlist": "remove_from_wish_list", "add_to_wish_list": "add_to_wishlist"}
+_CRASH_FIELDS: Final = ("class_name", "severity", "message", "exception_handled")
+
+Rows = list[int]
+Columns = dict[str, Any]
+
+
+def event_rows(kinds: Sequence[str], datas: list[Object], limits: Limits) -> pl.DataFrame:
+    """One row an event, or two (install and upgrade): `row` (its number), kind, name, custom_type, also, own fields.
+
+    `kinds` are the raw event types, `datas` their data.
+    """
+    groups: dict[str, Rows] = defaultdict(list)
+    for row, kind in enumerate(kinds):
+        groups[kind].append(row)
+    frames = []
+    for kind, rows in groups.items():
+        read = _READERS.get(kind, _other)
+        columns = read(kind, [datas[row] for row in rows], limits)
+        extra = columns.pop("upgraded", [])
+        frame = _frame(rows, columns, limits)
+        frames.append(frame)
+        if extra:
+            frames.append(_frame([rows[at] for at in extra], {"kind": "upgrade", "also": True}, limits))
+    return pl.concat(frames, how="diagonal").sort("row", "also", nulls_last=False)
+
+
+def _frame(rows: Rows, columns: Columns, limits: Limits) -> pl.DataFrame:
+    series: list[pl.Series | pl.Expr] = [pl.Series("row", rows, dtype=pl.UInt32)]
+    constants = []
+    for name, found in columns.items():
+        if isinstance(found, pl.Series):
+            series.append(found.alias(name))
+        elif isinstance(found, list):
+            column = pl.Series(name, found, dtype=pl.String)
+            series.append(cut(column, Limits.NAME, limits) if name == "name" else column)
+        elif found is not None:
+            constants.append(pl.lit(found).alias(name))
+    if "also" not in columns:
+        constants.append(pl.lit(False).alias("also"))
+    return pl.DataFrame(series).with_columns(constants)
+
+
+def _plain(kind: str) -> Callable[[str, list[Object], Limits], Columns]:
+    return lambda _type, _datas, _limits: {"kind": kind}
+
+
+def _other(kind: str, datas: list[Object], limits: Limits) -> Columns:
+    return {"kind": "other", "name": [kind] * len(datas)}
+
+
+def _session_end(kind: str, datas: list[Object], limits: Limits) -> Columns:
+    duration = scalars(values(datas, "session_duration_ms"), "session_duration_ms", limits)
+    return {"kind": "session_end", "session_duration_ms": duration}
+
+
+def _screen_view(kind: str, datas: list[Object], limits: Limits) -> Columns:
+    names = texts(datas, "screen_name")
+    return {"kind": "screen_view", "name": names, "screen_name": scalars(names, "screen_name", limits)}
+
+
+def _custom(kind: str, datas: list[Object], limits: Limits) -> Columns:
+    types = texts(datas, "custom_event_type")
+    if "attribution" not in types:
+        return {"kind": "custom", "name": texts(datas, "event_name"), "custom_type": types}
+    return {
+        "kind": ["attribution" if each == "attribution" else "custom" for each in types],
+        "name": texts(datas, "event_name"),
+        "custom_type": [None if each == "attribution" else each for each in types],
+    }
+
+
+def _crash(kind: str, datas: list[Object], limits: Limits) -> Columns:
+    return {"kind": "crash", **{name: scalars(values(datas, name), name, limits) for name in _CRASH_FIELDS}}
+
+
+def _transition(kind: str, datas: list[Object], limits: Limits) -> Columns:
+    started = [each == "application_initialized" for each in texts(datas, "application_transition_type")]
+    first = [bool(each) and on for each, on in zip(flags(datas, "is_first_run"), started, strict=True)]
+    upgraded = [bool(each) and on for each, on in zip(flags(datas, "is_upgrade"), started, strict=True)]
+    kinds = ["install" if one else "upgrade" if two else "other" for one, two in zip(first, upgraded, strict=True)]
+    both = [at for at, (one, two) in enumerate(zip(first, upgraded, strict=True)) if one and two]
+    return {"kind": kinds, "name": [kind if each == "other" else None for each in kinds], "upgraded": both}
+
+
+def _commerce(kind: str, datas: list[Object], limits: Limits) -> Columns:
+    actions, promotions = bags(datas, "product_action"), bags(datas, "promotion_action")
+    impressions = lists(datas, "product_impressions")
+    names: list[str | None] = []
+    kinds: list[str] = []
+    for data, action, promotion, shown in zip(datas, actions, promotions, impressions, strict=True):
+        name = _action(action) if action else _promotion(promotion) if promotion else "impression" if shown else None
+        bare = not (action or promotion or shown)
+        crash = bare and (data.get("class_name") is not None or data.get("exception_handled") is not None)
+        kinds.append("crash" if crash else "ecommerce")
+        names.append(name)
+    columns: Columns = {"kind": kinds, "name": names, **_commerce_fields(datas, actions, limits)}
+    columns |= _several(actions, promotions, impressions, limits)
+    if "crash" in kinds:
+        crashed = [data if each == "crash" else {} for data, each in zip(datas, kinds, strict=True)]
+        columns |= {name: scalars(values(crashed, name), name, limits) for name in _CRASH_FIELDS}
+    columns["products"] = _products(actions, impressions, limits)
+    return columns
+
+
+def _action(action: Object) -> str | None:
+    name = action.get("action")
+    if name is not None and type(name) is not str:
+        raise Odd("action")
+    return None if name is None else _ACTIONS.get(name, name)
+
+
+def _promotion(promotion: Object) -> str | None:
+    name = _action(promotion)
+    return None if name is None else f"promotion_{name}"
+
+
+def _commerce_fields(datas: list[Object], actions: list[Object], limits: Limits) -> Columns:
+    columns = {key: scalars(values(actions, key), key, limits) for key in ACTION_KEYS if key != "product_action_list"}
+    for key in ("currency_code", "screen_name"):
+        columns[key] = scalars(values(datas, key), key, limits)
+    return columns
+
+
+def _several(actions: list[Object], promotions: list[Object], impressions: list[Any], limits: Limits) -> Columns:
+    """The fields that hold several values: those of the promotions, and the lists that products stood in."""
+    columns: Columns = {}
+    offered = lists(promotions, "promotions")
+    for key in PROMOTION_KEYS:
+        columns[f"promotion_{key}"] = _multiple([_each(objects, key) for objects in offered], key, limits)
+    shown = [_each(objects, "product_impression_list") for objects in impressions]
+    acted = [[found] if found is not None else [] for found in values(actions, "product_action_list")]
+    named = [own if action else others for own, others, action in zip(acted, shown, actions, strict=True)]
+    columns["product_list"] = _multiple(named, "product_list", limits)
+    return columns
+
+
+def _each(objects: list[Any], key: str) -> list[Any]:
+    if not all(type(each) is dict for each in objects):
+        raise Odd(key)
+    return [found for each in objects if (found := each.get(key)) is not None]
+
+
+def _multiple(found: list[list[Any]], name: str, limits: Limits) -> pl.Series | None:
+    if not any(found):
+        return None
+    flat = scalars(list(chain.from_iterable(found)), name, limits)
+    tags = [] if flat is None else flat.to_list()
+    result: list[str | None] = []
+    start = 0
+    for each in found:
+        end = start + len(each)
+        result.append("m" + orjson.dumps(tags[start:end]).decode() if each else None)
+        start = end
+    return pl.Series(name, result, dtype=pl.String)
+
+
+def _products(actions: list[Object], impressions: list[Any], limits: Limits) -> pl.Series | None:
+    """The products of an action, or of all of an event's impressions; none of promotions or carts."""
+    found = [
+        products if action else list(chain.from_iterable(lists(shown, "products")))
+        for action, products, shown in zip(actions, lists(actions, "products"), impressions, strict=True)
+    ]
+    flat = list(chain.from_iterable(found))
+    if not flat:
+        return None
+    if set(map(type, flat)) != {dict}:
+        raise Odd("products")
+    columns = []
+    for key in PRODUCT_KEYS:
+        column = scalars(values(flat, key), key, limits)
+        columns.append(pl.Series(key, [None] * len(flat), dtype=pl.String) if column is None else column)
+    own = bag_series("attributes", bags(flat, "custom_attributes"), limits)
+    columns.append(pl.Series("attributes", [None] * len(flat), dtype=BAG) if own is None else own)
+    return listed("products", list(map(len, found)), pl.DataFrame(columns)).cast(pl.List(PRODUCT))
+
+
+_READERS: Final[dict[str, Callable[[str, list[Object], Limits], Columns]]] = {
+    "session_start": _plain("session"),
+    "session_end": _session_end,
+    "screen_view": _screen_view,
+    "custom_event": _custom,
+    "crash_report": _crash,
+    "first_run": _plain("install"),
+    "uninstall": _plain("uninstall"),
+    "application_state_transition": _transition,
+    "commerce_event": _commerce,
+}
+
+
+def places(objects: list[Object], limits: Limits) -> pl.DataFrame | None:
+    """The place fields (tagged) of locations, one row each; None when none has any."""
+    if not any(objects):
+        return None
+    named = zip(PLACE_FIELDS, PLACE_KEYS, strict=True)
+    columns = {field: scalars(values(objects, key), field, limits) for field, key in named}
+    if all(column is None for column in columns.values()):
+        return None
+    blank = pl.Series([None] * len(objects), dtype=pl.String)
+    return pl.DataFrame([(blank if column is None else column).alias(field) for field, column in columns.items()])
