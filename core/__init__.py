@@ -11,8 +11,10 @@ from core.errors import (
     DatasetError,
     DatasetTooNew,
     DefinitionError,
+    FormulaError,
     InputError,
     InterchangeError,
+    LinkError,
     Problem,
 )
 from core.estimate import Estimate
@@ -28,8 +30,10 @@ __all__ = [
     "DefinitionError",
     "Estimate",
     "Evaluation",
+    "FormulaError",
     "InputError",
     "InterchangeError",
+    "LinkError",
     "LoadReport",
     "NodeSize",
     "Problem",

@@ -123,6 +123,13 @@ class Audience(Model):
         return Report(tuple(problems), tuple(warnings))
 
     @property
+    def formula(self) -> str:
+        """The logic line: "(A or B) and not C", letters for the criteria in their order."""
+        from core.formula import to_formula
+
+        return to_formula(self.root)
+
+    @property
     def sentence(self) -> str:
         """The definition in English."""
         text = f"People who {self.root.sentence}"

@@ -6,6 +6,8 @@ CoreError
 │   ├── DatasetBusy      another process is writing and did not finish in time
 │   └── DatasetTooNew    written by a newer version of the program
 ├── InputError           a source (file, folder, mapping) cannot be read at all
+├── FormulaError         a logic line cannot be read; `.column` is the place of the mistake
+├── LinkError            a link is damaged, foreign or too long
 └── InterchangeError     something cannot be said in the other language; `.problems` lists it
 """
 
@@ -71,6 +73,21 @@ class DatasetTooNew(DatasetError):
 
 class InputError(CoreError):
     """A source cannot be read at all: no such file, truncated, not the format it says."""
+
+
+class FormulaError(CoreError):
+    """A logic line cannot be read; `column` is where, counted from 1 (one past the end where something is missing)."""
+
+    def __init__(self, message: str, column: int, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.column = column
+
+    def __str__(self) -> str:
+        return f"column {self.column}: {super().__str__()}"
+
+
+class LinkError(CoreError):
+    """A link does not hold an audience: damaged, of another program or version, or too long."""
 
 
 class InterchangeError(_ProblemsError):
