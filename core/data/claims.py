@@ -57,7 +57,7 @@ def _apart(keys: pl.DataFrame, user: pl.Series) -> pl.Series:
     entangled = user.is_in(shared.implode())
     runs = user.filter(entangled).rle_id().cast(pl.Int64)
     run = pl.repeat(None, len(user), dtype=pl.Int64, eager=True).scatter(entangled.arg_true(), runs)
-    return _numbered(pl.DataFrame({"user": user, "run": run}))
+    return _numbered(pl.DataFrame({"content": user, "run": run}))
 
 
 def _sharing(distinct: pl.DataFrame, name: str) -> pl.Series:
