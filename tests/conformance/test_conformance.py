@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import polars as pl
@@ -22,11 +23,12 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._made: dict[str, Dataset] = {}
+        self._number = count()
 
     def __getitem__(self, case: Case) -> Dataset:
         key = json.dumps([case.inputs, case.calculated_attributes, case.tiers, case.profile_retention_days])
         if key not in self._made:
-            self._made[key] = dataset_of(case, self._folder / str(len(self._made)))
+            self._made[key] = dataset_of(case, self._folder / str(next(self._number)))
         return self._made[key]
 
 
