@@ -94,7 +94,7 @@ def draw(*, end: datetime, profiles: int = PROFILES, events: int = EVENTS, seed:
     return Plan(people, visits, batches, Feeds(people, visits, batches.details, end_ms, seed), end_ms)
 
 
-def fill(dataset: Any, plan: Plan, say: Say = print) -> None:
+def fill(dataset: Any, plan: Plan, say: Say) -> None:
     """Load everything into a `core.Dataset` and define its calculated attributes and tiers."""
     progress = _Progress(len(plan.visits.action) + 2 * len(plan.visits), say)
     received_at = datetime.fromtimestamp(plan.end_ms / 1000, UTC)
@@ -139,13 +139,14 @@ class _Progress:
         self._say(f"  {share:3d} %  {time.perf_counter() - self._since:5.1f} s  {what}")
 
 
-def make(home: Path, plan: Callable[[], Plan], *, force: bool = False, say: Say = print) -> bool:
+def make(home: Path, plan: Callable[[], Plan], *, force: bool = False, say: Say | None = None) -> bool:
     """Make `home/dataset` and `home/audiences` of the sample; False, and nothing done, where a dataset is already.
 
     `force` remakes both; whatever else is in the home stays. An interrupted run leaves the home as it was.
     """
     from core import Dataset
 
+    say = say or partial(print, flush=True)
     home = home.absolute()
     if (home / "dataset").exists() and not force:
         say(f"There is a dataset in {home} already (--force makes it anew).")
