@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 import orjson
@@ -14,7 +14,6 @@ from core.data.batch_rows import Locate, identities_of, part_of
 from core.data.batch_shapes import Limits, Odd, Refused, canonical
 from core.data.geoip import locator
 from core.data.loading import Loader, LoadReport, Refusal
-from core.data.moments import epoch_ms
 from core.data.sources import Broken, Found, documents, files_of
 from core.data.store import Store
 from core.errors import InputError
@@ -66,7 +65,7 @@ def load_batches(
 def _milliseconds(moment: datetime) -> int:
     if not isinstance(moment, datetime) or moment.tzinfo is None:
         raise InputError("received_at must be a moment with its time zone.", "Use datetime(..., tzinfo=UTC).")
-    return epoch_ms(moment)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
 def _sources(batches: Any) -> Iterable[Any]:

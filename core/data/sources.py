@@ -70,7 +70,9 @@ def _is_json(name: str) -> bool:
 
 
 def documents(sources: Iterable[Any], heard: Callable[[int], None] | None = None) -> Iterator[Found]:
-    """Every document of an iterable of documents (dicts, or `Found` elsewhere) and paths, in order; `heard` gets the bytes read of files.
+    """Every document of an iterable of documents (dicts, or `Found` elsewhere) and paths, in order.
+
+    `heard` gets the number of bytes read of files since it was last called.
 
     Raises InputError for a file that cannot be read to its end.
     """
