@@ -37,6 +37,11 @@ class Evaluation:
         """Who is a member: bool, one a profile of the account. Not to be changed."""
 
     @property
+    def scope(self) -> Scope:
+        """What was looked at."""
+        return self._scope
+
+    @property
     def now(self) -> datetime:
         """The moment for which this was calculated."""
         return datetime.fromtimestamp(self._scope.now_ms / 1000, UTC)

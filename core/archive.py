@@ -1,0 +1,257 @@
+"""The download: a ZIP of one CSV per audience and a manifest (PRODUCT 8).
+
+A CSV has the header `mpid,scanned_timestamp_ms,identity_value,identity_type` and one row for each identity of the
+chosen types that a member has anywhere in the account, ascending by mpid, type (in the order of
+`schema.IDENTITY_TYPES`, unknown types after them by name) and value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Final
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import polars as pl
+
+from core.data.schema import IDENTITY_TYPES
+from core.data.snapshot import Snapshot
+from core.dataset import millis
+from core.errors import CoreError
+from core.evaluate import Evaluation
+from core.files import whole_file
+
+CHUNK_MEMBERS: Final = 500_000
+"""Members whose rows are in memory at once."""
+
+_COLUMNS: Final = ("mpid", "scanned_timestamp_ms", "identity_value", "identity_type")
+_FORMULA: Final = r"^[=+\-@\t\r\n]"
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """One CSV of an archive: the members of an audience at its calculation."""
+
+    audience_id: str
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """What one CSV holds. `total_users`: members with at least one row."""
+
+    file_name: str
+    min_timestamp_ms: int
+    max_timestamp_ms: int
+    total_users: int
+    total_rows: int
+    rows_by_identity: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveManifest:
+    """What an archive holds; `to_json` is the archive's `manifest.json`."""
+
+    archive_name: str
+    id: str
+    audience_ids: list[str]
+    included_identities: list[str]
+    manifest_generated: str
+    min_timestamp_ms: int
+    max_timestamp_ms: int
+    total_rows: int
+    rows_by_identity: dict[str, int]
+    files: list[FileEntry]
+
+    def to_json(self) -> bytes:
+        """The manifest as written into the archive."""
+        return orjson.dumps(self, option=orjson.OPT_INDENT_2)
+
+
+def known_identity_types(snapshot: Snapshot) -> list[str]:
+    """Every identity type that a download can ask for: the known ones, then those that only the data has."""
+    workspaces = snapshot.manifest.workspaces
+    held = {name for each in workspaces for name in snapshot.keys("identities", "identity_type", each)}
+    return [*IDENTITY_TYPES, *sorted(held - set(IDENTITY_TYPES))]
+
+
+def chosen_identity_types(snapshot: Snapshot, names: Iterable[str]) -> list[str]:
+    """The types of that name in the order of rows, each once. CoreError: an unknown one, or none at all."""
+    wanted, known = set(names), known_identity_types(snapshot)
+    if not wanted:
+        raise CoreError("No identity type is chosen.", f"Choose among {', '.join(known)}.")
+    unknown = sorted(wanted - set(known))
+    if unknown:
+        own = known[len(IDENTITY_TYPES) :]
+        hint = f"Known are {', '.join(IDENTITY_TYPES)}" + (f"; the data also has {', '.join(own)}." if own else ".")
+        raise CoreError(f"There is no identity type {', '.join(map(repr, unknown))}.", hint)
+    return [name for name in known if name in wanted]
+
+
+def archive_name(archive_id: str, generated: datetime) -> str:
+    """`Audiences_{HHMMSSMonDDYYYY}_{first four characters of the id}.zip`."""
+    return f"Audiences_{_stamp(generated)}_{archive_id[:4]}.zip"
+
+
+def file_name(audience_id: str, forwarded_name: str, generated: datetime) -> str:
+    """`{audience_id}_{ExternalNameWithoutSpaces}_{HHMMSSMonDDYYYY}.csv`, safe as a path on every system."""
+    name = "".join(forwarded_name.split())
+    return f"{_safe(audience_id, 80)}_{_safe(name, 120)}_{_stamp(generated)}.csv"
+
+
+def _stamp(moment: datetime) -> str:
+    at = moment.astimezone(UTC)
+    # strftime's month names follow the machine's language.
+    return f"{at:%H%M%S}{_MONTHS[at.month - 1]}{at:%d}{at.year:04d}"
+
+
+def _safe(text: str, longest: int) -> str:
+    """The text without what a path cannot hold, at most `longest` bytes."""
+    safe = re.sub(r'[\x00-\x1f\x7f/\\:*?"<>|]', "-", text)
+    return safe.encode("utf-8", "replace")[:longest].decode("utf-8", "ignore")
+
+
+def write_archive(
+    path: str | Path,
+    downloads: Sequence[Download],
+    *,
+    identity_types: Iterable[str],
+    archive_id: str,
+    generated: datetime,
+    sample: int | None = None,
+    neutralise_formulas: bool = False,
+    progress: Progress | None = None,
+) -> ArchiveManifest:
+    """Write the archive of audiences of one dataset to `path`: whole or not at all. Returns its manifest.
+
+    `generated` (aware) is the moment of writing. `sample`: the members of each audience with the least hash of their
+    mpid, that many; the same members each time. `neutralise_formulas`: an apostrophe goes before every cell that a
+    spreadsheet would run. `progress` is told (members written, members in all). Raises CoreError.
+    """
+    if not downloads:
+        raise CoreError("A download needs at least one audience.")
+    if sample is not None and sample < 1:
+        raise CoreError(f"A sample of {sample} members holds nobody.", "Give a number above 0, or leave it out.")
+    types = chosen_identity_types(downloads[0].evaluation.scope.snapshot, identity_types)
+    members = [_members(each.evaluation, sample) for each in downloads]
+    told = _Told(progress, sum(map(len, members)))
+    with whole_file(Path(path)) as unfinished, ZipFile(unfinished, "w", ZIP_DEFLATED) as archive:
+        files = []
+        for download, chosen in zip(downloads, members, strict=True):
+            rows = _Rows(download.evaluation, chosen, types, neutralise_formulas)
+            name = file_name(download.audience_id, download.evaluation.audience.forwarded_name, generated)
+            with archive.open(_info(name, generated), "w", force_zip64=True) as file:
+                files.append(rows.write(name, file, told))
+        manifest = _manifest(downloads, files, types, archive_id, generated)
+        archive.writestr(_info("manifest.json", generated), manifest.to_json())
+    return manifest
+
+
+def _info(name: str, generated: datetime) -> ZipInfo:
+    """An entry dated to the archive's moment, so that the same download gives the same bytes; ZIP knows no years before 1980."""
+    at = generated.astimezone(UTC)
+    info = ZipInfo(name, (max(at.year, 1980), at.month, at.day, at.hour, at.minute, at.second))
+    info.compress_type = ZIP_DEFLATED
+    info.external_attr = 0o644 << 16
+    return info
+
+
+def _manifest(
+    downloads: Sequence[Download], files: list[FileEntry], types: list[str], archive_id: str, generated: datetime
+) -> ArchiveManifest:
+    at = generated.astimezone(UTC)
+    return ArchiveManifest(
+        archive_name=archive_name(archive_id, generated),
+        id=archive_id,
+        audience_ids=[each.audience_id for each in downloads],
+        included_identities=types,
+        # Seven digits, as mParticle's manifests have them.
+        manifest_generated=f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06d}0Z",
+        min_timestamp_ms=min(file.min_timestamp_ms for file in files),
+        max_timestamp_ms=max(file.max_timestamp_ms for file in files),
+        total_rows=sum(file.total_rows for file in files),
+        rows_by_identity={name: sum(file.rows_by_identity[name] for file in files) for name in types},
+        files=files,
+    )
+
+
+class _Told:
+    """Progress over all files of an archive."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def __call__(self, members: int) -> None:
+        self._done += members
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+def _members(evaluation: Evaluation, sample: int | None) -> npt.NDArray[np.int64]:
+    """The profile indices of the members, or of their sample, ascending by mpid."""
+    snapshot = evaluation.scope.snapshot
+    chosen = np.flatnonzero(evaluation.mask)
+    if sample is not None and sample < len(chosen):
+        chosen = chosen[np.lexsort((snapshot.mpid[chosen], snapshot.hash[chosen]))[:sample]]
+    return chosen[np.argsort(snapshot.mpid[chosen])]
+
+
+class _Rows:
+    """The rows of one CSV, a chunk of members at a time."""
+
+    def __init__(
+        self, evaluation: Evaluation, members: npt.NDArray[np.int64], types: list[str], neutralise_formulas: bool
+    ) -> None:
+        self._snapshot, self._now_ms = evaluation.scope.snapshot, millis(evaluation.now)
+        self._members, self._types, self._neutralise = members, types, neutralise_formulas
+
+    def write(self, name: str, file: IO[bytes], told: _Told) -> FileEntry:
+        """Write header and rows; returns what was written."""
+        file.write((",".join(_COLUMNS) + "\n").encode())
+        by_type: Counter[str] = Counter()
+        users = 0
+        for size, rows in self._chunks():
+            by_type.update(dict(rows["identity_type"].value_counts().rows()))
+            users += rows["mpid"].n_unique()
+            self._safe(rows).write_csv(file, include_header=False)
+            told(size)
+        counts = {each: by_type[each] for each in self._types}
+        return FileEntry(name, self._now_ms, self._now_ms, users, by_type.total(), counts)
+
+    def _chunks(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        """Members and their rows."""
+        for start in range(0, len(self._members), CHUNK_MEMBERS):
+            members = self._members[start : start + CHUNK_MEMBERS]
+            yield len(members), self._identities(members)
+
+    def _identities(self, members: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """The identities that these members were seen with up to now in any workspace, each once, in the file's order."""
+        mpids = pl.LazyFrame({"profile": members.astype(np.uint32), "mpid": self._snapshot.mpid[members]})
+        order = pl.col("identity_type").replace_strict({name: at for at, name in enumerate(self._types)})
+        seen = pl.col("identity_type").is_in(self._types) & (pl.col("time_ms") <= self._now_ms)
+        return (
+            self._snapshot.table("identities")
+            .filter(seen)
+            .join(mpids, on="profile")
+            .select("mpid", "identity_type", "value")
+            .unique()
+            .sort("mpid", order, "value")
+            .select("mpid", pl.lit(self._now_ms).alias(_COLUMNS[1]), pl.col("value").alias(_COLUMNS[2]), "identity_type")
+            .collect()
+        )
+
+    def _safe(self, rows: pl.DataFrame) -> pl.DataFrame:
+        if not self._neutralise:
+            return rows
+        texts = [pl.col(name) for name in _COLUMNS[2:]]
+        return rows.with_columns(pl.when(text.str.contains(_FORMULA)).then(pl.lit("'") + text).otherwise(text) for text in texts)
