@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -105,7 +105,7 @@ class Dataset:
 
     def load_table(
         self,
-        frame_or_path: pl.DataFrame | pl.LazyFrame | str | Path,
+        frame_or_path: pl.DataFrame | pl.LazyFrame | str | Path | Sequence[str | Path],
         mapping: TableMapping | dict[str, Any],
         *,
         workspace: str,
@@ -114,7 +114,7 @@ class Dataset:
         received_at: datetime | None = None,
         progress: Progress | None = None,
     ) -> LoadReport:
-        """Load a table (CSV, Parquet, Arrow or a frame) by a mapping (DEFINITION 5.1). All or nothing."""
+        """Load a table (CSV, Parquet, Arrow, a frame) or files alike by a mapping (DEFINITION 5.1). All or nothing."""
         from core.data import tables as table_import
 
         return self._moved(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
+from core.data.batch_shapes import identity_type
 from core.data.claims import users_of
 from core.data.delimited import Chunk
 from core.data.frames import Table, TextLayout, name_of, open_table
@@ -25,7 +27,7 @@ Progress = Callable[[int, int | None], None]
 
 def load_table(
     store: Store,
-    frame_or_path: Table,
+    frame_or_path: Table | Sequence[str | Path],
     mapping: Mapping | dict[str, Any],
     *,
     workspace: str,
@@ -34,7 +36,8 @@ def load_table(
     received_at: datetime | None = None,
     progress: Progress | None = None,
 ) -> LoadReport:
-    """Loads a table into one input. Rows that cannot be read are in the report, each with its line; the rest is loaded.
+    """Loads a table, or files of one layout, into one input. Rows that cannot be read are in the report, each with its
+    line; the rest is loaded.
 
     `received_at` is the moment of profile rows without a time. `progress` is told (rows read, None) after each part.
     InputError: the table cannot be read, or the mapping does not fit it (every reason); then nothing is loaded.
@@ -42,10 +45,10 @@ def load_table(
     mapping = mapping if isinstance(mapping, Mapping) else Mapping.from_dict(mapping)
     received_ms = _milliseconds(received_at)
     refusals: list[Refusal] = []
-    source, cut, seen = name_of(frame_or_path), 0, 0
-    chunks = fitting_chunks(frame_or_path, mapping)
+    cut, seen = 0, 0
+    chunks = _chunks_of(frame_or_path, mapping)
     with Loader(store, workspace=workspace, input=input, kind=kind) as load:
-        for chunk in chunks:
+        for source, chunk in chunks:
             rows = read_rows(chunk, mapping, received_ms)
             refusals += [Refusal(source, line, reason) for line, reason in rows.refused.rows()]
             if rows.size:
@@ -55,6 +58,26 @@ def load_table(
             if progress is not None:
                 progress(seen, None)
         return load.commit(cut=cut, refusals=refusals)
+
+
+def _chunks_of(tables: Table | Sequence[str | Path], mapping: Mapping) -> Iterator[tuple[str, Chunk]]:
+    """The chunks of all tables, each with its table's name. The first is checked at once, others in their turn."""
+    if isinstance(tables, Sequence) and not tables:
+        raise InputError("There is no table to load.", "Name at least one file.")
+    first, *others = [tables] if isinstance(tables, Table) else tables
+    chunks = fitting_chunks(first, mapping)
+
+    def named() -> Iterator[tuple[str, Chunk]]:
+        yield from ((name_of(first), chunk) for chunk in chunks)
+        for table in others:
+            try:
+                fitting = fitting_chunks(table, mapping)
+            except InputError as error:
+                told = name_of(table) in error.message
+                raise error if told else InputError(f"{name_of(table)}: {error.message}", error.hint) from None
+            yield from ((name_of(table), chunk) for chunk in fitting)
+
+    return named()
 
 
 def _milliseconds(moment: datetime | None) -> int | None:
@@ -90,6 +113,10 @@ def misfits(mapping: Mapping, schema: pl.Schema) -> Iterator[str]:
         yield f'{key}: there is no column "{column}"'
     if missing:
         yield "the columns are " + ", ".join(f'"{name}"' for name in schema)
+    named: dict[str, str] = {}
+    for name, column in mapping.identity_columns():
+        if named.setdefault(identity_type(name), column) != column:
+            yield f'identities.{name}: column "{named[identity_type(name)]}" is named for it as well'
     for key, column in mapping.uses():
         dtype = schema.get(column)
         single = not key.startswith(("attributes", "user_attributes", "fields.", "product."))
