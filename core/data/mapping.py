@@ -146,15 +146,21 @@ class Mapping(_Part):
         taken = {column for _, column in self.uses()}
         return [column for column in columns if column not in taken]
 
+    def identity_columns(self) -> Iterator[tuple[str, str]]:
+        """Identity types as spelled and their columns, the user's own first."""
+        if self.user.identity_type is not None:
+            yield self.user.identity_type, self.user.column
+        yield from self.identities.items()
+
     def place_columns(self) -> dict[str, str]:
         """Parts of the row's location and their columns, whether given under `location` or as standard fields."""
         parts = {**{name: column for name, column in self.fields.items() if name in PLACE_FIELDS}, **self.location}
         return {name: parts[name] for name in PLACE_FIELDS if name in parts}
 
 
-def mapping_error(problems: Iterable[str]) -> InputError:
-    """One error for all problems of a mapping, a line each."""
-    return InputError("\n".join(f"mapping: {problem}" for problem in problems))
+def mapping_error(problems: Iterable[str], table: str = "") -> InputError:
+    """One error for all problems of a mapping, a line each; `table` opens the lines about one table's columns."""
+    return InputError("\n".join(f"{table}mapping: {problem}" for problem in problems))
 
 
 def contradictions(mapping: Mapping) -> Iterator[str]:
@@ -171,9 +177,6 @@ def contradictions(mapping: Mapping) -> Iterator[str]:
             yield f'location.{part}: "fields" names another column for {part}'
     if "" in mapping.identities:
         yield "identities: an identity type has no name"
-    own = mapping.identities.get(mapping.user.identity_type or "")
-    if own is not None and own != mapping.user.column:
-        yield f'identities.{mapping.user.identity_type}: "user" names another column for it'
     yield from _csv_problems(mapping)
     yield from _event_problems(mapping) if mapping.rows == "events" else _profile_problems(mapping)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from core.data.batch_shapes import NO_UUID, identity_type
 from core.data.cells import tagged_cells, texts
 from core.data.delimited import Chunk
 from core.data.mapping import NAMELESS, EventKind, Mapping
@@ -17,10 +18,8 @@ from core.data.moments import moments_ms
 NAME_CHARACTERS: Final = 256
 VALUE_CHARACTERS: Final = 4096
 LIST_ENTRIES: Final = 1000
-NO_IDENTITY: Final = r"^(?:0{8}-0{4}-0{4}-0{4}-0{12})?$"
-"""Empty and all-zero UUID texts: no identity (DEFINITION 6)."""
 
-_MPID: Final = r"^[+-]?[0-9]{1,19}$"
+_MPID: Final = r"^-?[0-9]{1,19}$"
 _SHOWN_CHARACTERS: Final = 60
 _EVENT: Final = {"kind": pl.String, "name": pl.String, "custom_type": pl.String, "given": pl.Boolean}
 
@@ -138,11 +137,9 @@ def _users(cells: Cells, mapping: Mapping) -> tuple[pl.Series | None, dict[str, 
     """The mpid, the identities, and the reason where there is neither."""
     user, mpid = mapping.user, None
     unread = _reasons(pl.repeat(False, cells.frame.height, eager=True), "")
-    columns = dict(mapping.identities)
+    columns = {identity_type(name): column for name, column in mapping.identity_columns()}
     if user.identity_type is None:
         mpid, unread = _mpids(cells.raw(user.column))
-    else:
-        columns = {user.identity_type: user.column, **columns}
     identities = {name: _identity(cells.raw(column)) for name, column in columns.items()}
     known = [series.is_not_null() for series in (*identities.values(), *([] if mpid is None else [mpid]))]
     nobody = _reasons(~reduce(lambda some, more: some | more, known), f'no user in column "{user.column}"')
@@ -153,16 +150,14 @@ def _mpids(given: pl.Series) -> tuple[pl.Series, pl.Series]:
     text = texts(given)
     whole = text.set(~text.str.contains(_MPID), None)
     mpid = whole.cast(pl.Int64, strict=False)
-    mpid = mpid.set(mpid == 0, None)
-    unread = mpid.is_null() & text.is_not_null() & (text != "0")
-    return mpid, _reasons(unread, "mpid is no signed 64-bit integer: ", given)
+    return mpid, _reasons(mpid.is_null() & text.is_not_null(), "mpid is no signed 64-bit integer: ", given)
 
 
 def _identity(given: pl.Series) -> pl.Series:
     if given.dtype.is_float():
         given = given.set(~given.is_finite(), None)
     text = texts(given)
-    return text.set(text.str.contains(NO_IDENTITY), None)
+    return text.set(text.is_in(["", NO_UUID]), None)
 
 
 def _events(cells: Cells, mapping: Mapping) -> tuple[pl.DataFrame, pl.Series]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
+from itertools import chain
 from typing import Any, Final
 
 import polars as pl
@@ -27,7 +27,7 @@ Progress = Callable[[int, int | None], None]
 
 def load_table(
     store: Store,
-    frame_or_path: Table | Sequence[str | Path],
+    frame_or_path: Table | Sequence[Table],
     mapping: Mapping | dict[str, Any],
     *,
     workspace: str,
@@ -60,24 +60,20 @@ def load_table(
         return load.commit(cut=cut, refusals=refusals)
 
 
-def _chunks_of(tables: Table | Sequence[str | Path], mapping: Mapping) -> Iterator[tuple[str, Chunk]]:
-    """The chunks of all tables, each with its table's name. The first is checked at once, others in their turn."""
-    if isinstance(tables, Sequence) and not tables:
-        raise InputError("There is no table to load.", "Name at least one file.")
-    first, *others = [tables] if isinstance(tables, Table) else tables
+def _chunks_of(tables: Table | Sequence[Table], mapping: Mapping) -> Iterator[tuple[str, Chunk]]:
+    """The chunks of the tables, each with its table's name. The first table is checked at once, the others in turn."""
+    first, *others = _listed(tables)
     chunks = fitting_chunks(first, mapping)
+    named = ((name_of(first), chunk) for chunk in chunks)
+    return chain(named, ((name_of(table), chunk) for table in others for chunk in fitting_chunks(table, mapping)))
 
-    def named() -> Iterator[tuple[str, Chunk]]:
-        yield from ((name_of(first), chunk) for chunk in chunks)
-        for table in others:
-            try:
-                fitting = fitting_chunks(table, mapping)
-            except InputError as error:
-                told = name_of(table) in error.message
-                raise error if told else InputError(f"{name_of(table)}: {error.message}", error.hint) from None
-            yield from ((name_of(table), chunk) for chunk in fitting)
 
-    return named()
+def _listed(tables: Table | Sequence[Table]) -> Sequence[Table]:
+    if isinstance(tables, Table):
+        return [tables]
+    if not isinstance(tables, Sequence) or not tables:
+        raise InputError("A table is a polars frame or the path of a file, or a list of them.")
+    return tables
 
 
 def _milliseconds(moment: datetime | None) -> int | None:
@@ -94,7 +90,7 @@ def fitting_chunks(table: Table, mapping: Mapping, rows: int = PART_ROWS) -> Ite
     schema, chunks = open_table(table, layout)
     problems = [*contradictions(mapping), *misfits(mapping, schema)]
     if problems:
-        raise mapping_error(problems)
+        raise mapping_error(problems, "" if isinstance(table, pl.DataFrame | pl.LazyFrame) else f"{table}: ")
     return (part for chunk in chunks for part in _split(chunk, rows))
 
 

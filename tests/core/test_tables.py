@@ -625,3 +625,24 @@ def test_a_mapping_can_be_made_once_and_kept() -> None:
     mapping = Mapping.from_dict({**EVENTS, "fields": {"platform": "os"}})
     assert Mapping.from_dict(mapping.to_dict()) == mapping
     assert mapping.to_dict() == {**EVENTS, "fields": {"platform": "os"}}
+
+
+def test_several_tables_of_one_layout_are_one_load(loaded: Loaded, tmp_path: Path) -> None:
+    first = csv(tmp_path, "user,ts,event\nu,2024-05-01,a\nu,soon,b\n", "first.csv")
+    second = csv(tmp_path, "event,user,ts\nc,v,2024-05-02\nd,v\n", "second.csv")
+    version = loaded.store.manifest().version
+    report = loaded.load([first, second], EVENTS)
+    assert loaded.store.manifest().version == version + 1
+    assert [name for (name,) in loaded.rows("events", "name")] == ["a", "c"]
+    assert [(Path(refusal.source).name, refusal.line) for refusal in report.refusals] == [
+        ("first.csv", 3),
+        ("second.csv", 3),
+    ]
+
+
+def test_a_table_among_several_that_does_not_fit_stops_the_load(loaded: Loaded, tmp_path: Path) -> None:
+    first = csv(tmp_path, "user,ts,event\nu,2024-05-01,a\n", "first.csv")
+    second = csv(tmp_path, "who,ts,event\nv,2024-05-02,c\n", "second.csv")
+    with pytest.raises(InputError, match=r"second\.csv: mapping: user\.column: there is no column \"user\""):
+        loaded.load([first, second], EVENTS)
+    assert loaded.rows("events", "name") == []
