@@ -14,10 +14,13 @@ from core import catalog
 from core.audience import Audience
 from core.context import Context, Workspace, resolve_inputs
 from core.criteria.calculated import CalculatedAttribute, calculated_attribute
+from core.data.batches import load_batches
 from core.data.loading import LoadReport
 from core.data.mapping import Mapping as TableMapping
+from core.data.segment import load_segment
 from core.data.snapshot import Snapshot
 from core.data.store import Store
+from core.data.tables import load_table
 from core.data.values import Mask
 from core.errors import CoreError, DatasetError, DefinitionError, Problem
 from core.estimate import Estimate, estimated, sampled
@@ -87,10 +90,8 @@ class Dataset:
         progress: Progress | None = None,
     ) -> LoadReport:
         """Load mParticle batches: dicts, or paths of JSON files, folders and globs (DEFINITION 6). All or nothing."""
-        from core.data import batches as batch_import
-
         return self._moved(
-            batch_import.load_batches(
+            load_batches(
                 self._store,
                 batches,
                 workspace=workspace,
@@ -115,10 +116,8 @@ class Dataset:
         progress: Progress | None = None,
     ) -> LoadReport:
         """Load a table (CSV, Parquet, Arrow, a frame) or files alike by a mapping (DEFINITION 5.1). All or nothing."""
-        from core.data import tables as table_import
-
         return self._moved(
-            table_import.load_table(
+            load_table(
                 self._store,
                 frame_or_path,
                 mapping,
@@ -141,10 +140,8 @@ class Dataset:
         progress: Progress | None = None,
     ) -> LoadReport:
         """Load Segment-style messages (identify, track, page, screen, ...), one JSON object a line. All or nothing."""
-        from core.data import segment as segment_import
-
         return self._moved(
-            segment_import.load_segment(
+            load_segment(
                 self._store,
                 source,
                 workspace=workspace,
