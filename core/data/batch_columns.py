@@ -6,7 +6,7 @@ Whatever is not of the expected type raises Odd: the caller then brings the docu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final
 
 import numpy as np
@@ -57,7 +57,7 @@ def moments(objects: Sequence[Object], key: str) -> pl.Series:
     """UTC milliseconds between the years 1 and 9999, or null."""
     series = whole(values(objects, key, _WHOLE), key)
     least, most = series.min(), series.max()
-    if least is not None and not (EARLIEST_MS <= least and most <= LATEST_MS):  # type: ignore[operator]
+    if least is not None and (least < EARLIEST_MS or most > LATEST_MS):  # type: ignore[operator]
         raise Odd(key)
     return series
 
@@ -114,7 +114,7 @@ def bag_series(name: str, found: Sequence[Object], limits: Limits) -> pl.Series 
     longest = max(map(len, found))
     if longest > Limits.ATTRIBUTES:
         limits.cut += sum(len(each) - Limits.ATTRIBUTES for each in found if len(each) > Limits.ATTRIBUTES)
-        found = [dict(list(each.items())[: Limits.ATTRIBUTES]) if len(each) > Limits.ATTRIBUTES else each for each in found]
+        found = [dict(islice(each.items(), Limits.ATTRIBUTES)) for each in found]
     lengths, keys, tagged = keyed(found, limits)
     return listed(name, lengths, pl.DataFrame([keys, tagged]))
 
@@ -124,6 +124,6 @@ def listed(name: str, lengths: Sequence[int], rows: pl.DataFrame) -> pl.Series:
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     structs = rows.to_struct(name).to_arrow(compat_level=pl.CompatLevel.newest())
-    series = pl.from_arrow(pa.LargeListArray.from_arrays(pa.array(offsets), structs))
+    series = pl.from_arrow(pa.LargeListArray.from_arrays(pl.Series(offsets).to_arrow(), structs))
     assert isinstance(series, pl.Series)
     return series.alias(name)

@@ -395,6 +395,8 @@ class Limits:
         kind = type(value)
         if kind is int:
             return f"n{value}"
+        if kind is float and value - value == 0:
+            return f"n{int(value)}" if value.is_integer() else f"n{value!r}"
         if kind is list:
             return "l" + orjson.dumps(self._entries(value)).decode()
         if kind is dict:

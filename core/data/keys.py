@@ -1,7 +1,7 @@
-"""Sets of 128-bit keys by which copies of batches and events are found; a segment keeps its own as a sorted `.npy` file.
+"""Sets of 128-bit keys by which copies of batches and events are found; a segment keeps its own in an `.npy` file.
 
-A set is an array of shape (2, n), uint64, ascending by its first row. Two different texts have one key with a probability
-below n² / 2^129: never.
+A set is an array of shape (2, n), uint64, ascending by its first row. That two of n texts have one key has a
+probability below n² / 2^129: never.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def keys_of(scope: str, texts: list[str], mpids: npt.NDArray[np.int64] | None = 
     keys = np.frombuffer(digests, dtype=">u8").astype(np.uint64).reshape(-1, 2).T.copy()
     keys ^= np.frombuffer(xxhash.xxh3_128_digest(scope.encode()), dtype=">u8").astype(np.uint64)[:, None]
     if mpids is not None:
-        for row, salt in zip(keys, _SALTS, strict=True):
-            row ^= _scatter(mpids.view(np.uint64) + salt)
+        for half, salt in enumerate(_SALTS):
+            keys[half] ^= _scatter(mpids.view(np.uint64) + salt)
     return keys
 
 
@@ -49,18 +49,25 @@ def copies(keys: Keys) -> Mask:
     return result
 
 
-def _in(known: Keys, keys: Keys) -> Mask:
-    start = np.searchsorted(known[0], keys[0], side="left")
-    result = np.zeros(keys.shape[1], dtype=bool)
-    open_ = np.arange(keys.shape[1])
-    while len(open_):
-        open_ = open_[start[open_] < known.shape[1]]
-        open_ = open_[known[0][start[open_]] == keys[0][open_]]
-        equal = known[1][start[open_]] == keys[1][open_]
-        result[open_[equal]] = True
-        open_ = open_[~equal]
-        start[open_] += 1
+def find(known: Keys, keys: Keys) -> npt.NDArray[np.int64]:
+    """The position of each key in a set, -1 for those that it does not hold."""
+    at = np.searchsorted(known[0], keys[0], side="left")
+    result = np.full(keys.shape[1], -1, dtype=np.int64)
+    pending = np.arange(keys.shape[1])
+    while len(pending):
+        pending = pending[at[pending] < known.shape[1]]
+        pending = pending[known[0][at[pending]] == keys[0][pending]]
+        equal = known[1][at[pending]] == keys[1][pending]
+        result[pending[equal]] = at[pending[equal]]
+        pending = pending[~equal]
+        at[pending] += 1
     return result
+
+
+def distinct(keys: Keys) -> Keys:
+    """The set of the keys of an array."""
+    once = keys[:, ~copies(keys)]
+    return once[:, np.argsort(once[0], kind="stable")]
 
 
 class KeySet:
@@ -77,7 +84,7 @@ class KeySet:
         ordered = keys[:, order]
         for part in (*self._committed, *self._fresh):
             if part.shape[1]:
-                known[order] |= _in(part, ordered)
+                known[order] |= find(part, ordered) >= 0
         self._push(ordered[:, ~known[order]])
         return known
 
@@ -100,3 +107,30 @@ class KeySet:
 def _merged(parts: list[Keys]) -> Keys:
     keys = np.concatenate(parts, axis=1)
     return keys[:, np.argsort(keys[0], kind="stable")]
+
+
+class KeyMap:
+    """The newest number given to each key; what is put later replaces what was put earlier."""
+
+    def __init__(self) -> None:
+        self._levels: list[tuple[Keys, npt.NDArray[np.int64]]] = []
+
+    def put(self, keys: Keys, numbers: npt.NDArray[np.int64]) -> None:
+        """Gives numbers to keys; of equal keys the last one counts."""
+        while self._levels and self._levels[-1][0].shape[1] <= 2 * keys.shape[1]:
+            older, theirs = self._levels.pop()
+            keys, numbers = np.concatenate([older, keys], axis=1), np.concatenate([theirs, numbers])
+        last = ~copies(keys[:, ::-1])[::-1]
+        keys, numbers = keys[:, last], numbers[last]
+        order = np.argsort(keys[0], kind="stable")
+        self._levels.append((keys[:, order], numbers[order]))
+
+    def get(self, keys: Keys) -> tuple[Mask, npt.NDArray[np.int64]]:
+        """Which keys have a number, and the numbers (0 where there is none)."""
+        found, numbers = np.zeros(keys.shape[1], dtype=bool), np.zeros(keys.shape[1], dtype=np.int64)
+        for known, theirs in reversed(self._levels):
+            at = find(known, keys)
+            fresh = (at >= 0) & ~found
+            numbers[fresh] = theirs[at[fresh]]
+            found |= fresh
+        return found, numbers

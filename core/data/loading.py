@@ -40,7 +40,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a load did. `duplicates`: copies of batches and events. `skipped`: development batches. `cut`: limits applied."""
+    """What a load did: `duplicates` copies of batches and events, `skipped` development batches, `cut` limits applied."""
 
     batches: int = 0
     events: int = 0
@@ -55,10 +55,10 @@ class LoadReport:
 class Part:
     """Rows of a load whose users are not resolved yet.
 
-    `users`: row i is user i: mpid Int64 or null, arrival Int64, optionally request_id String (copies of it are dropped).
-    `tables`: frames by name in schema.TABLES, with `user` UInt32 (row number in `users`) instead of `profile`, `arrival`
-    relative to the part, without workspace and input; any other column may be left out, it is null.
-    `arrivals`: how many arrival numbers the part takes, 0 .. arrivals - 1. Rows of events with one arrival are one event.
+    `users`: row i is user i: mpid Int64 or null, arrival Int64, optionally request_id String (its copies are dropped).
+    `tables`: frames by name in schema.TABLES, with `user` UInt32 (row number in `users`) instead of `profile`,
+    `arrival` relative to the part, without workspace and input; any other column may be left out, it is null.
+    `arrivals`: how many arrival numbers the part takes, from 0 on. Rows of events with one arrival are one event.
     A user without mpid is found by its rows of `identities`; those rows are in document order.
     """
 
@@ -108,8 +108,6 @@ class Loader:
         tables = {name: _of_users(frame, alive) for name, frame in part.tables.items()}
         mpids = part.users["mpid"] if alive.all() else _kept(part.users["mpid"], alive)
         identities = tables.get("identities")
-        if identities is not None:
-            identities = identities.with_columns(pl.col("arrival") + self._arrivals)
         resolved = self._owners.resolve(mpids, part.users["arrival"], identities)
         if "events" in tables:
             self._drop_copies(tables, resolved)
@@ -121,30 +119,34 @@ class Loader:
 
     def _settled(self, frame: pl.DataFrame, mpids: npt.NDArray[np.int64]) -> pl.DataFrame:
         """The frame with mpids for users and with absolute arrivals."""
-        columns = [pl.Series("mpid", mpids[frame["user"].to_numpy()])]
+        columns = [column for column in frame.get_columns() if column.name not in ("user", "arrival")]
+        columns.append(pl.Series("mpid", mpids[frame["user"].to_numpy()]))
         if "arrival" in frame.columns:
-            columns.append(frame["arrival"] + self._arrivals)
-        return frame.drop("user").with_columns(columns)
+            columns.append(pl.Series("arrival", frame["arrival"].to_numpy() + self._arrivals))
+        return pl.DataFrame(columns)
 
     def _first_seen(self, users: pl.DataFrame) -> npt.NDArray[np.bool_]:
         """Which users are no copies of an earlier batch."""
         alive = np.ones(len(users), dtype=bool)
         if "request_id" in users.columns:
             named = users["request_id"].is_not_null().to_numpy()
-            keys = keys_of(self._scope, users["request_id"].drop_nulls().to_list())
-            alive[named] = ~self._batch_keys.add(keys)
+            if named.any():
+                keys = keys_of(self._scope, users["request_id"].drop_nulls().to_list())
+                alive[named] = ~self._batch_keys.add(keys)
             self._duplicates += int((~alive).sum())
         return alive
 
     def _drop_copies(self, tables: dict[str, pl.DataFrame], mpids: npt.NDArray[np.int64]) -> None:
         """Drops events that were seen before, with the rows that they gave to other tables; counts the others."""
         events = tables["events"]
-        once = events.select("user", "arrival", *(name for name in ("message_id",) if name in events.columns))
-        once = once.unique("arrival", maintain_order=True) if events["arrival"].is_duplicated().any() else once
-        self._events += len(once)
-        if "message_id" not in once.columns:
+        first = np.unique(events["arrival"].to_numpy(), return_index=True)[1]
+        self._events += len(first)
+        if "message_id" not in events.columns:
             return
-        named = once.filter(pl.col("message_id").is_not_null()).sort("arrival", maintain_order=True)
+        first = first[events["message_id"].is_not_null().to_numpy()[first]]
+        if not len(first):
+            return
+        named = events.select("user", "arrival", "message_id")[first]
         keys = keys_of(self._scope, named["message_id"].to_list(), mpids[named["user"].to_numpy()])
         copied = self._event_keys.add(keys)
         if copied.any():

@@ -99,59 +99,56 @@ class SegmentWriter:
             self._writer.commit(replace(changed, next_arrival=arrivals))
 
     def _write(self, folder: Path, tables: Tables, new: pl.DataFrame, touched: Mpids, indexes: pl.Series) -> Segment:
-        rows, times = {}, []
-        written = {"profiles": new} | {name: _shaped(name, frame) for name, frame in tables.items()}
-        for name, frame in written.items():
-            if not len(frame):
-                continue
-            if name != "profiles":
-                frame = frame.with_columns(profile=indexes.gather(np.searchsorted(touched, frame["mpid"].to_numpy())))
-                times += [frame[time].min() for time in ("time_ms", "timestamp_ms") if time in frame.columns]
-                times += [frame[time].max() for time in ("time_ms", "timestamp_ms") if time in frame.columns]
-            if name == "events":
-                frame = _ordered(frame)
-            rows[name] = len(frame)
-            with explained(self._writer.store.path, "written"):
-                self._full(name, frame).write_parquet(
-                    folder / f"{name}.parquet", compression="zstd", compression_level=1
-                )
-        moments = [int(time) for time in times if isinstance(time, int)]
+        rows: dict[str, int] = {}
+        moments: list[int] = []
+        if len(new):
+            rows["profiles"] = self._file(folder, "profiles", new)
+        for name, staged in tables.items():
+            shaped = _shaped(name, staged)
+            if len(shaped):
+                at = np.searchsorted(touched, shaped["mpid"].to_numpy())
+                times = shaped["timestamp_ms" if name == "events" else "time_ms"].to_numpy()
+                moments += [int(times.min()), int(times.max())]
+                numbered = shaped.hstack([indexes[at].alias("profile")])
+                rows[name] = self._file(folder, name, _ordered(numbered) if name == "events" else numbered)
         name = self._writer.finish(folder)
         return Segment(name, rows, min(moments, default=None), max(moments, default=None))
 
-    def _full(self, table: str, frame: pl.DataFrame) -> pl.DataFrame:
-        """All columns of the table in order, the missing ones constant."""
+    def _file(self, folder: Path, table: str, frame: pl.DataFrame) -> int:
+        """Writes all columns of the table in order, the missing ones constant; returns the number of rows."""
         columns = []
         for name, dtype in TABLES[table].items():
             if name in frame.columns:
-                columns.append(pl.col(name).cast(dtype) if frame.schema[name] != dtype else pl.col(name))
+                column = frame[name]
+                columns.append(column if column.dtype == dtype else column.cast(dtype))
             else:
                 default = False if dtype == pl.Boolean else self._constants.get(name)
-                columns.append(pl.lit(default, dtype=dtype).alias(name))
-        return frame.select(columns)
+                columns.append(pl.Series(name, [default], dtype=dtype).new_from_index(0, len(frame)))
+        with explained(self._writer.store.path, "written"):
+            pl.DataFrame(columns).write_parquet(
+                folder / f"{table}.parquet", compression="zstd", compression_level=1
+            )
+        return len(frame)
 
 
 def number_profiles(known: pl.LazyFrame, count: int, touched: Mpids) -> tuple[pl.Series, pl.DataFrame]:
     """The profile index of each touched mpid, and the new rows of `profiles`: numbered on in the order of their hash."""
-    mpids = pl.Series("mpid", touched, dtype=pl.Int64)
-    frame = mpids.to_frame()
+    numbers = np.full(len(touched), -1, dtype=np.int64)
     if count:
-        old = known.select("mpid", "profile").join(frame.lazy(), on="mpid", how="semi").collect()
-        frame = frame.join(old, on="mpid", how="left", maintain_order="left")
-    else:
-        frame = frame.with_columns(profile=pl.lit(None, dtype=pl.UInt32))
-    fresh = frame.filter(pl.col("profile").is_null())["mpid"]
-    hashes = [xxhash.xxh3_64_intdigest(fresh_bytes, seed=1) for fresh_bytes in _eights(fresh)]
-    new = pl.DataFrame({"mpid": fresh, "hash": pl.Series(hashes, dtype=pl.UInt64)}).sort("hash", "mpid")
-    new = new.with_columns(profile=pl.Series(np.arange(count, count + len(new), dtype=np.uint32)))
-    numbered = frame.join(new, on="mpid", how="left", maintain_order="left").select(
-        pl.coalesce("profile", "profile_right")
-    )
-    return numbered["profile"], new.select(TABLES["profiles"].names())
+        wanted = pl.LazyFrame({"mpid": pl.Series(touched, dtype=pl.Int64)})
+        old = known.select("mpid", "profile").join(wanted, on="mpid", how="semi").collect()
+        numbers[np.searchsorted(touched, old["mpid"].to_numpy())] = old["profile"].to_numpy()
+    fresh = np.flatnonzero(numbers < 0)
+    hashes = np.array([xxhash.xxh3_64_intdigest(each, seed=1) for each in _eights(touched[fresh])], dtype=np.uint64)
+    order = np.argsort(hashes, kind="stable")
+    given = np.arange(count, count + len(fresh))
+    numbers[fresh[order]] = given
+    new = {"profile": given.astype(np.uint32), "mpid": touched[fresh[order]], "hash": hashes[order]}
+    return pl.Series("profile", numbers.astype(np.uint32)), pl.DataFrame(new, schema=TABLES["profiles"])
 
 
-def _eights(mpids: pl.Series) -> list[bytes]:
-    data = mpids.to_numpy().astype("<i8").tobytes()
+def _eights(mpids: Mpids) -> list[bytes]:
+    data = mpids.astype("<i8").tobytes()
     return [data[start : start + 8] for start in range(0, len(data), 8)]
 
 
@@ -177,8 +174,5 @@ def _shaped(name: str, frame: pl.DataFrame) -> pl.DataFrame:
 def _ordered(events: pl.DataFrame) -> pl.DataFrame:
     """By kind, name, UTC day, profile, arrival."""
     named = [name for name in ("kind", "name") if name in events.columns]
-    groups = events.select(named).unique().sort(named).with_row_index("group")
-    coded = events.select(named).join(groups, on=named, how="left", nulls_equal=True, maintain_order="left")
-    keys = events.select("profile", "arrival", day=pl.col("timestamp_ms") // _DAY_MS)
-    order = keys.with_columns(coded["group"]).with_row_index("row").sort("group", "day", "profile", "arrival")["row"]
-    return events[order]
+    day = pl.col("timestamp_ms") // _DAY_MS
+    return events[events.select(pl.arg_sort_by(*named, day, "profile", "arrival")).to_series()]
