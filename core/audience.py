@@ -129,6 +129,12 @@ class Audience(Model):
 
         return to_formula(self.root)
 
+    def to_link(self, audiences: Mapping[str, Audience] | None = None) -> str:
+        """The document as a text that is safe in a URL, with those of `audiences` (by id) that it names. LinkError."""
+        from core.links import to_link
+
+        return to_link(self, audiences)
+
     @property
     def sentence(self) -> str:
         """The definition in English."""
