@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +19,14 @@ if TYPE_CHECKING:
 def moment(at: int) -> datetime:
     """UTC milliseconds as an aware datetime."""
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder that goes when it is left, in memory where the machine has such a place: the tests make thousands."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
 
 
 def world_of(situation: Situation) -> World:

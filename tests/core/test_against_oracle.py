@@ -7,9 +7,7 @@ smallest situation that still shows it.
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from hypothesis import Phase, given, settings
 
@@ -17,15 +15,15 @@ from core import Audience, CoreError
 from tests.oracle import node_sizes, scope_of
 from tests.smaller import smallest
 from tests.strategies import Dice, Situation, situation, situations
-from tests.worlds import dataset_of, moment, named_audiences, world_of
+from tests.worlds import dataset_of, moment, named_audiences, scratch, world_of
 
 
 def differences(found: Situation) -> list[str]:
     """What the engine answers otherwise than the oracle, in words; empty when they agree."""
     world = world_of(found)
     said: list[str] = []
-    with tempfile.TemporaryDirectory() as folder:
-        dataset = dataset_of(found, Path(folder) / "data")
+    with scratch() as folder:
+        dataset = dataset_of(found, folder / "data")
         named = named_audiences(found)
         for document in found.audiences:
             scope = scope_of(world, document, found.now, audiences=found.named)

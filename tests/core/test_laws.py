@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from hypothesis import Phase, given, settings
@@ -15,7 +13,7 @@ from hypothesis import Phase, given, settings
 from core import Audience, Dataset
 from tests.definitions import Frame, Surroundings, event_parts, node, sequence
 from tests.strategies import DAY, Dice, Document, Load, Situation, dices, inputs_of, situation
-from tests.worlds import dataset_of, moment, named_audiences
+from tests.worlds import dataset_of, moment, named_audiences, scratch
 
 law = settings(max_examples=max(20, settings.default.max_examples // 10), phases=[Phase.explicit, Phase.generate])
 """A tenth of the examples of the profile for each law."""
@@ -26,8 +24,8 @@ Members = list[int]
 @contextmanager
 def dataset(found: Situation) -> Iterator[Dataset]:
     """A dataset that lives as long as the law is looked at."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield dataset_of(found, Path(folder) / "data")
+    with scratch() as folder:
+        yield dataset_of(found, folder / "data")
 
 
 def audience(found: Situation, root: Document, **scope: Any) -> Audience:
