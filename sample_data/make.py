@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -100,17 +102,30 @@ def fill(dataset: Any, plan: Plan, say: Say) -> None:
     received_at = datetime.fromtimestamp(plan.end_ms / 1000, UTC)
     for load in plan.loads():
         name = f"{load.workspace}/{load.input}"
-        report = dataset.load_batches(
-            progress.watch(name, load.batches()),
-            workspace=load.workspace,
-            input=load.input,
-            kind=load.kind,
-            received_at=received_at,
-        )
+        with _no_collections():
+            report = dataset.load_batches(
+                progress.watch(name, load.batches()),
+                workspace=load.workspace,
+                input=load.input,
+                kind=load.kind,
+                received_at=received_at,
+            )
         progress.done(name, report)
     for attribute in CALCULATED_ATTRIBUTES:
         dataset.add_calculated_attribute(attribute, workspace="travel-app")
     dataset.set_event_tier(kind="custom", name="heartbeat", tier="preserve", workspace="travel-app")
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """No garbage collection: millions of short-lived dicts, none in a cycle, cost a fifth of the time otherwise."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class _Progress:
