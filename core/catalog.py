@@ -72,7 +72,7 @@ def _events_overview(store: EventStore) -> pl.DataFrame:
             "kind": pl.Series([store.kind]).new_from_index(0, store.size),
             "name": column,
             "profile": store.profile,
-            "time_ms": store.timestamp_ms,
+            "time_ms": store.times(slice(0, store.size)),
         }
     )
 

@@ -72,6 +72,11 @@ class Criterion(Model):
         return self.canonical
 
     @property
+    def plain(self) -> Criterion:
+        """The node that stands in a tree: itself; what notebooks build with answers the node that it built."""
+        return self
+
+    @property
     def kind_of_node(self) -> str:
         """The value of `type`."""
         return str(getattr(self, "type", type(self).__name__))
@@ -101,7 +106,7 @@ class Criterion(Model):
         return Or.of(*_parts(self, Or), *_parts(other, Or))
 
     def __invert__(self) -> Criterion:
-        return Not(type="not", criterion=self)
+        return Not(type="not", criterion=self.plain)
 
     def exclude(self, other: Criterion) -> And:
         """This without `other`: `and[this, not other]`."""
@@ -123,7 +128,7 @@ class And(Criterion):
     @classmethod
     def of(cls, *criteria: Criterion) -> And:
         """The conjunction of criteria."""
-        return cls(type="and", criteria=criteria)
+        return cls(type="and", criteria=tuple(each.plain for each in criteria))
 
     def children(self) -> tuple[tuple[str, Criterion], ...]:
         return tuple((f"criteria[{at}]", node) for at, node in enumerate(self.criteria))
@@ -148,7 +153,7 @@ class Or(Criterion):
     @classmethod
     def of(cls, *criteria: Criterion) -> Or:
         """The disjunction of criteria."""
-        return cls(type="or", criteria=criteria)
+        return cls(type="or", criteria=tuple(each.plain for each in criteria))
 
     def children(self) -> tuple[tuple[str, Criterion], ...]:
         return tuple((f"criteria[{at}]", node) for at, node in enumerate(self.criteria))

@@ -65,5 +65,5 @@ def _latest(event: Event, scope: Scope) -> Millis:
     """Each profile's latest qualifying event, `NO_MOMENT` where there is none."""
     latest = np.full(scope.size, NO_MOMENT, np.int64)
     for rows in qualifying(event, scope, event.reads(scope)):
-        np.maximum.at(latest, rows.take(rows.store.profile), rows.take(rows.store.timestamp_ms))
+        np.maximum.at(latest, rows.take(rows.store.profile), rows.times())
     return latest

@@ -302,7 +302,7 @@ def gather(event: Event, of: Ref, rows: list[Rows], scope: Scope) -> Gathered:
             index, column = store.products.owner[found], store.products.column(*of.ref).take(found)
         else:
             column = scope.event_column(part, *of.ref).take(index)
-        parts.append((store.profile[index], store.timestamp_ms[index], store.arrival[index], column))
+        parts.append((store.profile[index], store.times(index), store.arrival[index], column))
     return Gathered.of(scope.size, parts)
 
 
@@ -348,7 +348,7 @@ class Sequence(Criterion):
         for step in self.steps:
             rows = qualifying(step, scope, scope.choose_inputs(step.inputs, user_based=False), bounds)
             profile = [part.take(part.store.profile) for part in rows]
-            times = [part.take(part.store.timestamp_ms) for part in rows]
+            times = [part.times() for part in rows]
             none = np.zeros(0, np.int64)
             steps.append((np.concatenate([none, *profile]), np.concatenate([none, *times])))
         return Moments(completions(steps, self.within.ms if self.within else None, scope.size))

@@ -132,7 +132,7 @@ class Values(Measure):
         else:
             texts = [entry if isinstance(entry, str | None) else str(entry) for entry in entries]
             table = pl.Series("value", texts, dtype=pl.String)
-        return table.gather(pl.Series(self.column.codes))
+        return table.gather(pl.Series(self.column.codes.astype(np.uint32)))
 
     def positive(self, matcher: Matcher, scope: Scope) -> Mask:
         mask: Mask = scope.positive(matcher, self.column.dictionary)[self.column.codes]

@@ -6,7 +6,7 @@ Counting is a scatter over `profile`; a property is a column of dictionary codes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import xxhash
 
-from core.data.values import Column, Mask, Millis
+from core.data.cache import LEAST_ROWS, Arrays, Cache, text_arrays, texts
+from core.data.values import Codes, Column, Dictionary, Mask, Millis, narrow
 
 DAY_MS: Final = 86_400_000
 _DAYS: Final = 1 << 30
@@ -45,7 +47,7 @@ class Bag:
             return Column.missing(self.size)
         rows, values = self.keys[key]
         inner = Column.of(values)
-        codes = np.zeros(self.size, np.uint32)
+        codes = np.zeros(self.size, inner.codes.dtype)
         codes[rows] = inner.codes
         return Column(codes, inner.dictionary)
 
@@ -84,13 +86,16 @@ class Products:
 
 
 class EventStore:
-    """The events of one segment, workspace and kind. Immutable; columns are read once, when first asked for."""
+    """The events of one segment, workspace and kind. Immutable; columns are read once, when first asked for.
+
+    They come from the column cache where it has them, else from the durable Parquet.
+    """
 
     def __init__(
-        self, file: Path, workspace: str, kind: str, start: int, names: list[tuple[str | None, int, int]]
+        self, source: Source, workspace: str, kind: str, start: int, names: list[tuple[str | None, int, int]]
     ) -> None:
         """`start`: the first row in the file; `names`: (name, first row, row after the last) within this store."""
-        self.file, self.workspace, self.kind = file, workspace, kind
+        self._source, self.workspace, self.kind = source, workspace, kind
         self._start = start
         self.names = {name: (first, last) for name, first, last in names}
         self.size = max(last for _, _, last in names)
@@ -98,46 +103,69 @@ class EventStore:
 
     def read(self, *columns: str) -> pl.DataFrame:
         """Columns of the durable file, rows in the store's order."""
-        return pl.scan_parquet(self.file).slice(self._start, self.size).select(columns).collect()
+        return pl.scan_parquet(self._source.file).slice(self._start, self.size).select(columns).collect()
+
+    def _bundle(self, name: str, make: Callable[[], Arrays]) -> Arrays:
+        return self._source.bundle(f"{self.workspace}/{self.kind}/{name}", self.size, make)
 
     @cached_property
-    def _base(self) -> pl.DataFrame:
-        return self.read("profile", "timestamp_ms", "arrival", "input", "custom_type", "also")
+    def _base(self) -> Arrays:
+        def make() -> Arrays:
+            frame = self.read("profile", "timestamp_ms", "arrival", "also")
+            times = frame["timestamp_ms"].to_numpy()
+            return {
+                "profile": frame["profile"].to_numpy(),
+                "day": (times // DAY_MS).astype(np.int32),
+                "clock": (times % DAY_MS).astype(np.uint32),
+                "arrival": frame["arrival"].to_numpy(),
+                "also": frame["also"].to_numpy(),
+            }
 
-    @cached_property
+        return self._bundle("base", make)
+
+    @property
     def profile(self) -> npt.NDArray[np.uint32]:
         """Profile index, one a row."""
-        return self._base["profile"].to_numpy()
+        return self._base["profile"]
 
-    @cached_property
-    def timestamp_ms(self) -> Millis:
-        """UTC milliseconds, one a row."""
-        return self._base["timestamp_ms"].to_numpy()
-
-    @cached_property
+    @property
     def day(self) -> npt.NDArray[np.int32]:
         """UTC days since 1970, one a row."""
-        return (self.timestamp_ms // DAY_MS).astype(np.int32)
+        return self._base["day"]
 
-    @cached_property
+    @property
     def arrival(self) -> Index:
         """Order of arrival, one a row."""
-        return self._base["arrival"].to_numpy()
+        return self._base["arrival"]
 
-    @cached_property
+    @property
     def also(self) -> Mask:
         """Rows that another kind holds too, one a row."""
-        return self._base["also"].to_numpy()
+        return self._base["also"]
+
+    def times(self, rows: Index | slice) -> Millis:
+        """UTC milliseconds of some rows."""
+        return self.day[rows].astype(np.int64) * DAY_MS + self._base["clock"][rows]
 
     @cached_property
-    def inputs(self) -> tuple[list[str], npt.NDArray[np.uint32]]:
+    def inputs(self) -> tuple[list[str], Codes]:
         """The input names and a code into them, one a row."""
-        return _codes(self._base["input"])
+        return self._coded("input")
 
     @cached_property
-    def custom_types(self) -> tuple[list[str], npt.NDArray[np.uint32]]:
+    def custom_types(self) -> tuple[list[str], Codes]:
         """The custom types and a code into them, one a row."""
-        return _codes(self._base["custom_type"].fill_null(""))
+        return self._coded("custom_type")
+
+    def _coded(self, name: str) -> tuple[list[str], Codes]:
+        def make() -> Arrays:
+            values = self.read(name)[name].fill_null("")
+            known = values.unique(maintain_order=True)
+            codes = values.cast(pl.Enum(known)).to_physical().to_numpy()
+            return {"codes": narrow(codes, len(known)), **text_arrays(known, "known")}
+
+        arrays = self._bundle(name, make)
+        return texts(arrays, "known").to_list(), arrays["codes"]
 
     @cached_property
     def _bag(self) -> Bag:
@@ -148,18 +176,22 @@ class EventStore:
         """The products of these events."""
         return Products.of(self.read("products")["products"])
 
-    @property
+    @cached_property
     def attribute_keys(self) -> list[str]:
         """Every custom attribute key that some row has."""
-        return list(self._bag.keys)
+        arrays = self._bundle("keys", lambda: text_arrays(pl.Series(list(self._bag.keys), dtype=pl.String), "keys"))
+        return texts(arrays, "keys").to_list()
 
     def column(self, where: str, name: str) -> Column:
         """A standard `field` or a custom `attribute` as a column, one row an event."""
         key = (where, name)
         if key not in self._columns:
-            column = self._bag.column(name) if where == "attribute" else Column.of(self.read(name)[name])
-            self._columns[key] = column
+            arrays = self._bundle(f"{where}/{name}", lambda: column_arrays(self._make(where, name)))
+            self._columns[key] = column_of(arrays)
         return self._columns[key]
+
+    def _make(self, where: str, name: str) -> Column:
+        return self._bag.column(name) if where == "attribute" else Column.of(self.read(name)[name])
 
     def slice(self, name: str | None) -> Rows | None:
         """The rows of one event name, None if it has none."""
@@ -174,9 +206,34 @@ class EventStore:
                 yield Rows(self, first, last)
 
 
-def _codes(names: pl.Series) -> tuple[list[str], npt.NDArray[np.uint32]]:
-    known = names.unique(maintain_order=True)
-    return known.to_list(), names.cast(pl.Enum(known)).to_physical().cast(pl.UInt32).to_numpy()
+def column_arrays(column: Column) -> Arrays:
+    """A column as arrays for the cache."""
+    return {"codes": column.codes, **text_arrays(column.dictionary.entries, "entries")}
+
+
+def column_of(arrays: Arrays) -> Column:
+    """The column of `column_arrays`."""
+    return Column(arrays["codes"], Dictionary(texts(arrays, "entries")))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A segment's events file and its place in the column cache."""
+
+    file: Path
+
+    @cached_property
+    def _identity(self) -> str:
+        """What tells this file from every other: its size and a hash of its end, where Parquet keeps its index."""
+        size = self.file.stat().st_size
+        with self.file.open("rb") as opened:
+            opened.seek(max(0, size - (1 << 16)))
+            return f"{size}-{xxhash.xxh3_128_hexdigest(opened.read())}"
+
+    def bundle(self, name: str, rows: int, make: Callable[[], Arrays]) -> Arrays:
+        """Arrays derived from this file, from the cache or made."""
+        folder = self.file.parents[2] / "cache" / self.file.parent.name
+        return Cache(folder).bundle(name, self._identity, rows, make) if rows >= LEAST_ROWS else make()
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,13 +278,17 @@ class Rows:
         stop = self.start + int(np.searchsorted(days, last_day, "right"))
         if start >= stop:
             return Rows(self.store, start, start)
-        times, days = self.store.timestamp_ms[start:stop], self.store.day[start:stop]
-        keep = np.ones(stop - start, np.bool_)
+        days = self.store.day[start:stop]
         opening = int(np.searchsorted(days, first_day, "right"))
-        keep[:opening] = times[:opening] >= first_ms
         closing = int(np.searchsorted(days, last_day, "left"))
-        keep[closing:] &= times[closing:] <= last_ms
-        return Rows(self.store, start, stop, None if keep.all() else keep)
+        early = self.store.times(slice(start, start + opening)) < first_ms
+        late = self.store.times(slice(start + closing, stop)) > last_ms
+        if not (early.any() or late.any()):
+            return Rows(self.store, start, stop)
+        keep = np.ones(stop - start, np.bool_)
+        keep[:opening] = ~early
+        keep[closing:] &= ~late
+        return Rows(self.store, start, stop, keep)
 
     def through(self, inputs: frozenset[str]) -> Rows:
         """Those that came through one of the inputs."""
@@ -240,6 +301,11 @@ class Rows:
         names, codes = self.store.custom_types
         return self.where(np.array([name == custom_type for name in names], np.bool_)[codes[self.span]])
 
+    def times(self) -> Millis:
+        """UTC milliseconds of these rows."""
+        times = self.store.times(self.span)
+        return times if self.keep is None else times[self.keep]
+
     def counts(self, size: int) -> npt.NDArray[np.int64]:
         """How many of these rows each profile has: shape (size,)."""
         return np.bincount(self.take(self.store.profile), minlength=size)
@@ -249,22 +315,40 @@ def _day(ms: int) -> np.int32:
     return np.int32(max(-_DAYS, min(_DAYS, ms // DAY_MS)))
 
 
-def open_events(file: Path) -> list[EventStore]:
-    """The stores of one segment's events file."""
+def open_events(file: Path, rows: int) -> list[EventStore]:
+    """The stores of one segment's events file of so many rows."""
+    source = Source(file)
+    arrays = source.bundle("directory", rows, lambda: _directory(file))
+    names: dict[tuple[str, str], list[tuple[str | None, int, int]]] = {}
+    columns = [texts(arrays, column).to_list() for column in ("workspace", "kind", "name")]
+    bounds = [arrays[column].tolist() for column in ("named", "first", "last")]
+    for workspace, kind, name, named, first, last in zip(*columns, *bounds, strict=True):
+        names.setdefault((workspace, kind), []).append((name if named else None, first, last))
+    stores = []
+    for (workspace, kind), parts in names.items():
+        start = parts[0][1]
+        shifted = [(name, first - start, last - start) for name, first, last in parts]
+        stores.append(EventStore(source, workspace, kind, start, shifted))
+    return stores
+
+
+def _directory(file: Path) -> Arrays:
+    """Where each (workspace, kind, name) begins and ends in a file."""
+    group = ["workspace", "kind", "name"]
     runs = (
         pl.scan_parquet(file)
-        .select("workspace", "kind", "name")
+        .select(group)
         .with_row_index("row")
-        .select("workspace", "kind", "name", "row", run=pl.struct("workspace", "kind", "name").rle_id())
+        .select(*group, "row", run=pl.struct(group).rle_id())
         .collect()
         .group_by("run", maintain_order=True)
-        .agg(pl.col("workspace", "kind", "name").first(), first=pl.col("row").min(), last=pl.col("row").max() + 1)
+        .agg(pl.col(group).first(), first=pl.col("row").min(), last=pl.col("row").max() + 1)
     )
-    stores = []
-    for (workspace, kind), part in runs.group_by("workspace", "kind", maintain_order=True):
-        start = int(part["first"][0])
-        names = [
-            (name, first - start, last - start) for name, first, last in part.select("name", "first", "last").rows()
-        ]
-        stores.append(EventStore(file, str(workspace), str(kind), start, names))
-    return stores
+    bounds = {name: runs[name].cast(pl.Int64).to_numpy() for name in ("first", "last")}
+    return {
+        **text_arrays(runs["workspace"], "workspace"),
+        **text_arrays(runs["kind"], "kind"),
+        **text_arrays(runs["name"].fill_null(""), "name"),
+        "named": runs["name"].is_not_null().to_numpy(),
+        **bounds,
+    }

@@ -58,7 +58,7 @@ class Log:
     def state(self, name: str, now_ms: int, size: int) -> Column:
         """The latest value of a tagged column, one a profile; null in the log stands for deleted."""
         column, known = self.column(name), self.known(now_ms)
-        codes: Codes = np.zeros(size, np.uint32)
+        codes: Codes = np.zeros(size, column.codes.dtype)
         codes[self.profile[:known]] = column.codes[:known]
         return Column(codes, column.dictionary)
 

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.data.columns import EventStore, open_events
+from core.data.cache import Arrays
+from core.data.columns import EventStore, Source, open_events
 from core.data.facts import Activity, Holdings, Log
-from core.data.store import Manifest, Store
-from core.data.values import Column
+from core.data.store import Manifest, Segment, Store
+from core.data.values import NO_MOMENT, Column
 
 T = TypeVar("T")
 
@@ -29,9 +30,12 @@ class Snapshot:
         self.store, self.manifest = store, manifest
         self._memo: dict[tuple[Any, ...], Any] = {}
         self._segments: dict[Path, list[EventStore]] = {}
-        for file in store.files("events", manifest):
-            known = earlier._segments.get(file) if earlier else None
-            self._segments[file] = known if known is not None else open_events(file)
+        self._activity: dict[tuple[str, str], Activity] = dict(earlier._activity) if earlier else {}
+        for segment in manifest.segments:
+            for file in store.files("events", manifest, [segment]):
+                known = earlier._segments.get(file) if earlier else None
+                rows = segment.tables["events"]
+                self._segments[file] = known if known is not None else open_events(file, rows)
 
     def remember(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """What `make` gives, remembered in this snapshot."""
@@ -78,28 +82,58 @@ class Snapshot:
         """Every event store."""
         return [store for segment in self._segments.values() for store in segment]
 
-    def activity(self, workspace: str) -> Activity:
-        """When profiles were seen in a workspace."""
+    def activity(self, workspace: str) -> list[Activity]:
+        """When profiles were seen in a workspace, segment by segment."""
+        return [self._seen(segment, workspace) for segment in self.manifest.segments]
 
-        def read() -> Activity:
-            mine = pl.col("workspace") == workspace
-            batches = self.table("batches").filter(mine).select("profile", "time_ms")
-            events = self.table("events").filter(mine).select("profile", time_ms="timestamp_ms")
-            seen = pl.concat([batches.collect(), events.collect()])
-            order = np.argsort(seen["time_ms"].to_numpy(), kind="stable")
-            return Activity(seen["profile"].to_numpy()[order], seen["time_ms"].to_numpy()[order])
+    def _seen(self, segment: Segment, workspace: str) -> Activity:
+        key = (segment.name, workspace)
+        if key not in self._activity:
+            files = [file for table in ("events", "batches") for file in self.store.files(table, segments=[segment])]
+            if not files:
+                return Activity(np.zeros(0, np.uint32), np.zeros(0, np.int64))
+            rows = segment.tables.get("events", 0)
+            arrays = Source(files[0]).bundle(f"activity/{workspace}", rows, lambda: self._read_seen(segment, workspace))
+            self._activity[key] = Activity(arrays["profile"], arrays["time_ms"])
+        return self._activity[key]
 
-        return self.remember(("activity", workspace), read)
+    def _read_seen(self, segment: Segment, workspace: str) -> Arrays:
+        mine = pl.col("workspace") == workspace
+        batches, events = (self.store.read(table, segments=[segment]).filter(mine) for table in ("batches", "events"))
+        seen = pl.concat(
+            [
+                batches.select("profile", "time_ms").collect(),
+                events.select("profile", time_ms="timestamp_ms").collect(),
+            ]
+        )
+        order = np.argsort(seen["time_ms"].to_numpy(), kind="stable")
+        return {"profile": seen["profile"].to_numpy()[order], "time_ms": seen["time_ms"].to_numpy()[order]}
 
     def first_seen(self, workspace: str) -> npt.NDArray[np.int64]:
         """Each profile's first activity ever in a workspace, `NO_MOMENT` where there is none."""
-        return self.remember(("first", workspace), lambda: self.activity(workspace).first(self.size))
+
+        def first() -> npt.NDArray[np.int64]:
+            moments = np.full(self.size, NO_MOMENT, np.int64)
+            for activity in self.activity(workspace):
+                each = activity.first(self.size)
+                earlier = (each != NO_MOMENT) & ((moments == NO_MOMENT) | (each < moments))
+                moments[earlier] = each[earlier]
+            return moments
+
+        return self.remember(("first", workspace), first)
 
     def last_seen(self, workspace: str, now_ms: int) -> npt.NDArray[np.int64]:
         """Each profile's last activity in a workspace at `now`, `NO_MOMENT` where there is none."""
         end = self.end_ms
         at = now_ms if end is None else min(now_ms, end)
-        return self.remember(("last", workspace, at), lambda: self.activity(workspace).last(at, self.size))
+
+        def last() -> npt.NDArray[np.int64]:
+            moments = np.full(self.size, NO_MOMENT, np.int64)
+            for activity in self.activity(workspace):
+                np.maximum(moments, activity.last(at, self.size), out=moments)
+            return moments
+
+        return self.remember(("last", workspace, at), last)
 
     def _log(self, table: str, order: list[str], columns: list[str], **match: str | None) -> Log:
         def read() -> Log:

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 import polars as pl
 
-Codes: TypeAlias = npt.NDArray[np.uint32]
+Codes: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
+"""Unsigned, as narrow as the dictionary allows."""
+
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Millis: TypeAlias = npt.NDArray[np.int64]
 
@@ -263,13 +265,13 @@ class Column:
         entries = values.unique().drop_nulls()
         entries = entries.filter(entries != "z").sort()
         known = pl.Enum(pl.concat([pl.Series(["z"]), entries]))
-        physical = values.cast(known).to_physical().cast(pl.UInt32) + 1
-        return cls(physical.fill_null(ABSENT).to_numpy().copy(), Dictionary(entries))
+        physical = (values.cast(known).to_physical().cast(pl.UInt32) + 1).fill_null(ABSENT).to_numpy()
+        return cls(narrow(physical, len(entries) + FIRST).copy(), Dictionary(entries))
 
     @classmethod
     def missing(cls, size: int) -> Column:
         """A column in which every row is absent."""
-        return cls(np.zeros(size, np.uint32), Dictionary(pl.Series([], dtype=pl.String)))
+        return cls(np.zeros(size, np.uint8), Dictionary(pl.Series([], dtype=pl.String)))
 
     def take(self, rows: npt.NDArray[np.int64]) -> Column:
         """Some rows of the column."""
@@ -290,7 +292,12 @@ class Column:
     def tagged(self) -> pl.Series:
         """The column as tagged strings: null is absent, "z" null."""
         table = pl.concat([pl.Series([None, "z"], dtype=pl.String), self.dictionary.entries])
-        return table.gather(pl.Series(self.codes))
+        return table.gather(pl.Series(self.codes.astype(np.uint32)))
+
+
+def narrow(codes: npt.NDArray[Any], size: int) -> Codes:
+    """Codes below `size` in the narrowest unsigned type."""
+    return codes.astype(np.min_scalar_type(max(size - 1, 0)), copy=False)
 
 
 def merge(columns: list[Column]) -> list[Column]:

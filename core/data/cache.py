@@ -1,0 +1,123 @@
+"""The column cache: arrays derived from the durable Parquet, memory-mapped. It may be lost, stale or damaged.
+
+A bundle is one file: magic, header (what it was derived from, its arrays, their checksum), then the arrays, aligned.
+Whatever does not fit (another source, another format, a wrong size or checksum) is made again from the Parquet.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import polars as pl
+import pyarrow as pa
+import xxhash
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+MAGIC: Final = b"WBCOLS02"
+LEAST_ROWS: Final = 10_000
+"""Smaller bundles are made faster than they are read."""
+
+_ALIGN: Final = 64
+
+
+class Cache:
+    """Bundles of arrays in a folder, by name. Readers of one dataset share it; writing is atomic."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def bundle(self, name: str, source: str, rows: int, make: Callable[[], Arrays]) -> Arrays:
+        """The arrays that `make` gives; kept on disk when `rows` are worth it. `source` names what they derive from."""
+        if rows < LEAST_ROWS:
+            return make()
+        file = self.folder / f"{xxhash.xxh3_64_hexdigest(name.encode())}.columns"
+        known = _read(file, f"{name}\n{source}")
+        if known is not None:
+            return known
+        arrays = {key: np.ascontiguousarray(array) for key, array in make().items()}
+        _write(file, f"{name}\n{source}", arrays)
+        return arrays
+
+
+def _read(file: Path, source: str) -> Arrays | None:
+    """The arrays of a file, mapped; None where it is missing, damaged or derived from something else."""
+    try:
+        with file.open("rb") as opened:
+            mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+        if mapped[:8] != MAGIC:
+            return None
+        begin = 16 + int.from_bytes(mapped[8:16], "little")
+        header = orjson.loads(mapped[16:begin])
+        data = memoryview(mapped)[_aligned(begin) :]
+        if header["source"] != source or header["size"] != len(data):
+            return None
+        if header["checksum"] != xxhash.xxh3_64_hexdigest(data):
+            return None
+        return {
+            name: np.frombuffer(data, np.dtype(dtype), length, offset)
+            for name, dtype, length, offset in header["arrays"]
+        }
+    except (OSError, ValueError, KeyError, TypeError, orjson.JSONDecodeError):
+        return None  # whatever is wrong with it, the Parquet has the truth
+
+
+def _write(file: Path, source: str, arrays: Arrays) -> None:
+    places, offset = [], 0
+    for name, array in arrays.items():
+        places.append([name, array.dtype.str, len(array), offset])
+        offset = _aligned(offset + array.nbytes)
+    digest = xxhash.xxh3_64()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix="unfinished-")
+    except OSError:
+        return  # a folder that cannot be written only costs time
+    try:
+        for array in arrays.values():
+            digest.update(array.data)
+            digest.update(bytes(_aligned(array.nbytes) - array.nbytes))
+        header = {"source": source, "arrays": places, "size": offset, "checksum": digest.hexdigest()}
+        head = orjson.dumps(header)
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(MAGIC + len(head).to_bytes(8, "little") + head)
+            opened.write(bytes(_aligned(16 + len(head)) - 16 - len(head)))
+            for array in arrays.values():
+                opened.write(array.data)
+                opened.write(bytes(_aligned(array.nbytes) - array.nbytes))
+        os.replace(temporary, file)
+    except OSError:  # a full disk: the arrays in memory serve as well
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGN) * _ALIGN
+
+
+def text_arrays(texts: pl.Series, name: str) -> Arrays:
+    """Texts as two arrays: their bytes and where each begins."""
+    array: Any = texts.to_arrow()
+    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    array = array.cast(pa.large_string())
+    _, offsets, data = array.buffers()
+    begins = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+    first, last = int(begins[0]), int(begins[-1])
+    return {
+        f"{name}.begins": begins - first,
+        f"{name}.bytes": np.frombuffer(data or b"", np.uint8)[first:last] if last > first else np.zeros(0, np.uint8),
+    }
+
+
+def texts(arrays: Arrays, name: str) -> pl.Series:
+    """The texts of `text_arrays`."""
+    begins, data = arrays[f"{name}.begins"], arrays[f"{name}.bytes"]
+    buffers = [None, pa.py_buffer(begins), pa.py_buffer(data)]
+    return pl.Series(pa.LargeStringArray.from_buffers(len(begins) - 1, buffers[1], buffers[2]))
