@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import numpy as np
@@ -158,7 +158,7 @@ def write_archive(
 
 
 def _info(name: str, generated: datetime) -> ZipInfo:
-    """An entry dated to the archive's moment, so that the same download gives the same bytes; ZIP knows no years before 1980."""
+    """An entry dated to the archive's moment, so that one download is one set of bytes; ZIP starts at 1980."""
     at = generated.astimezone(UTC)
     info = ZipInfo(name, (max(at.year, 1980), at.month, at.day, at.hour, at.minute, at.second))
     info.compress_type = ZIP_DEFLATED
@@ -235,7 +235,7 @@ class _Rows:
             yield len(members), self._identities(members)
 
     def _identities(self, members: npt.NDArray[np.int64]) -> pl.DataFrame:
-        """The identities that these members were seen with up to now in any workspace, each once, in the file's order."""
+        """The identities that members were seen with up to now in any workspace, each once, in the file's order."""
         mpids = pl.LazyFrame({"profile": members.astype(np.uint32), "mpid": self._snapshot.mpid[members]})
         order = pl.col("identity_type").replace_strict({name: at for at, name in enumerate(self._types)})
         seen = pl.col("identity_type").is_in(self._types) & (pl.col("time_ms") <= self._now_ms)
@@ -246,7 +246,9 @@ class _Rows:
             .select("mpid", "identity_type", "value")
             .unique()
             .sort("mpid", order, "value")
-            .select("mpid", pl.lit(self._now_ms).alias(_COLUMNS[1]), pl.col("value").alias(_COLUMNS[2]), "identity_type")
+            .select(
+                "mpid", pl.lit(self._now_ms).alias(_COLUMNS[1]), pl.col("value").alias(_COLUMNS[2]), "identity_type"
+            )
             .collect()
         )
 
@@ -254,4 +256,6 @@ class _Rows:
         if not self._neutralise:
             return rows
         texts = [pl.col(name) for name in _COLUMNS[2:]]
-        return rows.with_columns(pl.when(text.str.contains(_FORMULA)).then(pl.lit("'") + text).otherwise(text) for text in texts)
+        return rows.with_columns(
+            pl.when(text.str.contains(_FORMULA)).then(pl.lit("'") + text).otherwise(text) for text in texts
+        )

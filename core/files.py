@@ -31,7 +31,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary = None
     except OSError as error:
         reason = error.strerror or str(error)
-        raise CoreError(f"{path}: cannot be written: {reason}.", "Check the folder, its rights and the disk.") from error
+        raise CoreError(
+            f"{path}: cannot be written: {reason}.", "Check the folder, its rights and the disk."
+        ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
