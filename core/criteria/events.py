@@ -377,9 +377,9 @@ class Sequence(Criterion):
 def completions(steps: list[tuple[Any, Any]], within_ms: int | None, size: int) -> Any:
     """Each profile's latest completion of the steps in strictly ascending time, `NO_MOMENT` where there is none.
 
-    Steps are (profile, timestamp_ms) arrays. Every event is one key, ordered by profile and time. A step's event
-    carries the latest possible start of a chain that ends in it: the running maximum, over the step before, of what
-    smaller keys carry. A key of another profile is no start; it is told by its profile.
+    Steps are (profile, timestamp_ms) arrays. Every event is one key, ordered by profile and time. From each event of
+    the last step the chain goes back to the latest earlier event of the step before, and so on: no other chain that
+    ends there starts later, so it is the quickest.
     """
     moments = np.full(size, NO_MOMENT, np.int64)
     everybody = np.ones(size, np.bool_)
@@ -396,16 +396,14 @@ def completions(steps: list[tuple[Any, Any]], within_ms: int | None, size: int) 
         earliest, width = 0, len(clock)
         steps = [(profile, np.searchsorted(clock, when)) for profile, when in steps]
     keys = [np.sort(profile * width + (when - earliest)) for profile, when in steps]
-    at = start = keys[0]
-    for following in keys[1:]:
-        before = np.searchsorted(at, following, "left") - 1
-        here, before = following[before >= 0], before[before >= 0]
-        carried = np.maximum.accumulate(start)[before]
-        mine = carried // width == here // width
-        at, start = here[mine], carried[mine]
-        if not len(at):
-            return moments
-    begun, ended = (key % width + earliest if clock is None else clock[key % width] for key in (start, at))
-    quick = np.ones(len(at), np.bool_) if within_ms is None else ended - begun <= within_ms
-    moments[at[quick] // width] = ended[quick]
+    start = end = keys[-1]
+    for earlier in reversed(keys[:-1]):
+        before = np.searchsorted(earlier, start, "left") - 1
+        found = before >= 0
+        candidate = earlier[before]
+        found &= candidate // width == start // width
+        start, end = candidate[found], end[found]
+    begun, ended = (key % width + earliest if clock is None else clock[key % width] for key in (start, end))
+    quick = np.ones(len(end), np.bool_) if within_ms is None else ended - begun <= within_ms
+    moments[end[quick] // width] = ended[quick]
     return moments
