@@ -73,12 +73,12 @@ class Audience(Model):
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            raise DefinitionError(list(_problems(error, document))) from None
+            raise DefinitionError(list(problems_of(error, document))) from None
 
     @classmethod
     def of(cls, root: Criterion, *, name: str, workspaces: list[str], **scope: Any) -> Audience:
         """An audience from a criterion and its scope; raises DefinitionError."""
-        definition = {"version": 1, "root": root.model_dump(mode="json", by_alias=True, exclude_unset=True)}
+        definition = {"version": 1, "root": root.plain.model_dump(mode="json", by_alias=True, exclude_unset=True)}
         return cls.from_dict({"name": name, "workspaces": list(workspaces), **scope, "definition": definition})
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,6 +129,12 @@ class Audience(Model):
 
         return to_formula(self.root)
 
+    def to_python(self) -> str:
+        """Python source that rebuilds this audience with the notebook builders, as `audience`."""
+        from core.builders.source import to_python
+
+        return to_python(self)
+
     def to_link(self, audiences: Mapping[str, Audience] | None = None) -> str:
         """The document as a text that is safe in a URL, with those of `audiences` (by id) that it names. LinkError."""
         from core.links import to_link
@@ -161,8 +167,8 @@ def _depth(document: dict[str, Any]) -> int:
 _INDEXED: Final = ("criteria", "steps", "where", "where_product")
 
 
-def _problems(error: ValidationError, document: dict[str, Any]) -> Iterator[Problem]:
-    """pydantic's errors as problems, each with the path of its nearest node, step or predicate."""
+def problems_of(error: ValidationError, document: Mapping[str, Any]) -> Iterator[Problem]:
+    """pydantic's errors about (a part of) a document, each with the path of its nearest node, step or predicate."""
     for each in error.errors():
         path, key = _place(each["loc"], document)
         message, hint = _reason(each, key)

@@ -167,9 +167,9 @@ def _mix(**shares: float) -> dict[int, float]:
 
 
 _APP: Final = _mix(
-    screen_travel=44,
-    custom_Search_Trips=14,
-    custom_Play_Video=9,
+    screen_travel=40,
+    custom_Search_Trips=13,
+    custom_Play_Video=15,
     custom_Read_Article=6,
     custom_Save_Trip=2.5,
     custom_Share_Trip=1.2,
@@ -184,7 +184,7 @@ _APP: Final = _mix(
     impression_impression=1.5,
     product_click=1.2,
     product_remove_from_cart=0.3,
-    product_add_to_wishlist=0.9,
+    product_add_to_wishlist=1.3,
     product_remove_from_wish_list=0.1,
     product_view_detail=5,
 )

@@ -119,7 +119,7 @@ def draw_visits(people: People, events: int, end_ms: int, seed: int) -> Visits:
         build_step=steps & app & ~first_run,
         is_first_run=first_run,
         is_attributed=(first_run | ((source == FIRST_HOTEL_INPUT) & (nth == 1))) & (people.campaign[person] >= 0),
-        crashes=app & (rng.random(count) < np.where(release == BUGGY_RELEASE, 0.05, 0.004)),
+        crashes=app & (rng.random(count) < np.where(release == BUGGY_RELEASE, 0.13, 0.004)),
         quantity=np.minimum(rng.geometric(0.55, count), 4),
         bought_before=bought,
         first_event=first_event,

@@ -81,7 +81,7 @@ DESTINATIONS: Final = (
 )
 """Trips on sale, most wished for first; each is one of the cities."""
 
-DESTINATION_WEIGHTS: Final = (20, 12, 11, 10, 8, 7, 6, 5, 4, 4, 4, 3, 3, 2, 1)
+DESTINATION_WEIGHTS: Final = (27, 12, 11, 10, 8, 7, 6, 5, 4, 4, 4, 3, 3, 2, 1)
 
 AIRPORTS: Final = {
     "Paris": ("CDG", 49.0097, 2.5479),
