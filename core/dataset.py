@@ -251,6 +251,12 @@ class Dataset:
         self._known_workspace(workspace)
         return catalog.values(self._snapshot, kind, name, workspace, event)
 
+    def event_attributes(self, workspaces: Iterable[str]) -> list[str]:
+        """Every custom attribute key of the events of some workspaces, ascending."""
+        wanted = set(workspaces)
+        stores = (store for store in self._snapshot.event_stores() if store.workspace in wanted)
+        return sorted({key for store in stores for key in store.attribute_keys})
+
     def events(self, name: str | None = None, *, kind: str | None = None, workspace: str | None = None) -> pl.LazyFrame:
         """Events as a lazy frame: `mpid`, `timestamp`, workspace, input, kind, name, fields, attributes, products."""
         return catalog.events(self._snapshot, name, kind, workspace)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from core import Audience, CoreError, DefinitionError
 from core.files import whole_file
@@ -63,3 +63,51 @@ def audiences_named_by(audience: Audience) -> dict[str, Audience]:
             except DefinitionError as error:
                 raise DefinitionError(inside(str(audience_path(audience_id)), error)) from None
     return found
+
+
+def draft_path(audience_id: str) -> Path:
+    """Where what is not saved of an audience is kept."""
+    return folder() / "drafts" / audience_path(audience_id).name
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file of the home; InputError if it cannot be read."""
+    document: dict[str, Any] = read_audience(path).to_dict() if path.parent.name != "drafts" else _draft(path)
+    return document
+
+
+def _draft(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return document
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write a JSON object into the home, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", "utf-8")
+
+
+def new_audience(name: str, document: dict[str, Any]) -> str:
+    """Keep a new audience under an id made of its name; the id."""
+    stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "audience"
+    taken = set(audience_ids())
+    audience_id = next(each for each in (stem, *(f"{stem}-{n}" for n in range(2, 10_000))) if each not in taken)
+    save_audience(audience_id, Audience.from_dict({**document, "name": name}))
+    return audience_id
+
+
+def delete_audience(audience_id: str) -> None:
+    """Delete an audience; CoreError while others name it, with their names."""
+    users = [load_audience(each).name for each in audience_ids() if audience_id in _named(each)]
+    if users:
+        raise CoreError(f"It is nested in {', '.join(users)}.", "Remove it from their criteria first.")
+    audience_path(audience_id).unlink(missing_ok=True)
+    draft_path(audience_id).unlink(missing_ok=True)
+
+
+def _named(audience_id: str) -> frozenset[str]:
+    try:
+        return load_audience(audience_id).named_audiences
+    except CoreError:  # one that cannot be read names nobody
+        return frozenset()

@@ -94,10 +94,7 @@ class CalculatedAttribute(Model):
         if self.calculation == "count":
             return Counts(sum((part.counts(scope.size) for part in rows), np.zeros(scope.size, np.int64)))
         if self.calculation in ("first_timestamp", "last_timestamp"):
-            parts = [
-                (part.take(part.store.profile), part.times(), part.take(part.store.arrival))
-                for part in rows
-            ]
+            parts = [(part.take(part.store.profile), part.times(), part.take(part.store.arrival)) for part in rows]
             gathered = aggregates.Gathered.of(scope.size, [(*part, Column.missing(len(part[0]))) for part in parts])
             return aggregates.moment(gathered, last=self.calculation == "last_timestamp")
         assert self.of is not None

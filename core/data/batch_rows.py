@@ -9,7 +9,19 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from core.data.batch_columns import Object, bag_series, bags, flags, keyed, lists, moments, scalars, texts, values, whole
+from core.data.batch_columns import (
+    Object,
+    bag_series,
+    bags,
+    flags,
+    keyed,
+    lists,
+    moments,
+    scalars,
+    texts,
+    values,
+    whole,
+)
 from core.data.batch_events import event_rows, places
 from core.data.batch_shapes import NO_UUID, Limits, Odd, device_identity, identity_type
 from core.data.loading import Part
@@ -94,7 +106,11 @@ def _times(
     if own.null_count():
         raise Odd("time")
     if times.null_count():
-        times = times.fill_null(own.gather(of_batch)) if not len(times) else times.zip_with(times.is_not_null(), own.gather(of_batch))
+        times = (
+            times.fill_null(own.gather(of_batch))
+            if not len(times)
+            else times.zip_with(times.is_not_null(), own.gather(of_batch))
+        )
     return own, times
 
 
@@ -125,9 +141,11 @@ def identities_of(batch: Object, device: Object) -> Iterable[tuple[str, str]]:
 
 def _identities(batches: list[Object], devices: list[Object], stamp: pl.DataFrame) -> pl.DataFrame:
     rows = [(at, *pair) for at, batch in enumerate(batches) for pair in identities_of(batch, devices[at])]
-    frame = pl.DataFrame(
-        rows, schema={"user": pl.UInt32, "identity_type": pl.String, "value": pl.String}, orient="row"
-    ) if rows else pl.DataFrame(schema={"user": pl.UInt32, "identity_type": pl.String, "value": pl.String})
+    frame = (
+        pl.DataFrame(rows, schema={"user": pl.UInt32, "identity_type": pl.String, "value": pl.String}, orient="row")
+        if rows
+        else pl.DataFrame(schema={"user": pl.UInt32, "identity_type": pl.String, "value": pl.String})
+    )
     return _stamped(frame, stamp)
 
 
@@ -241,7 +259,9 @@ def _batch_places(batches: list[Object], limits: Limits, locate: Locate | None) 
 def _locations(frame: pl.DataFrame, source: str) -> pl.DataFrame:
     """Rows of `locations` out of tagged places; any part that is not null makes a row."""
     number = [
-        pl.when(pl.col(name).str.head(1).is_in(["n", "s"])).then(pl.col(name).str.slice(1).cast(pl.Float64, strict=False))
+        pl.when(pl.col(name).str.head(1).is_in(["n", "s"])).then(
+            pl.col(name).str.slice(1).cast(pl.Float64, strict=False)
+        )
         for name in ("latitude", "longitude")
     ]
     finite = [pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in ("latitude", "longitude")]

@@ -87,7 +87,9 @@ class _Meter:
             paths = [source for source in sources if isinstance(source, str | os.PathLike)]
             self._bytes = len(paths) == len(sources)
             files = [file for path in paths for file in files_of(path)] if self._bytes else []
-            self._total = sum(os.path.getsize(file) for file in files) if self._bytes else len(sources) if not paths else None
+            self._total = (
+                sum(os.path.getsize(file) for file in files) if self._bytes else len(sources) if not paths else None
+            )
 
     def bytes_read(self, count: int) -> None:
         if self._bytes:

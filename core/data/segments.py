@@ -125,9 +125,7 @@ class SegmentWriter:
                 default = False if dtype == pl.Boolean else self._constants.get(name)
                 columns.append(pl.Series(name, [default], dtype=dtype).new_from_index(0, len(frame)))
         with explained(self._writer.store.path, "written"):
-            pl.DataFrame(columns).write_parquet(
-                folder / f"{table}.parquet", compression="zstd", compression_level=1
-            )
+            pl.DataFrame(columns).write_parquet(folder / f"{table}.parquet", compression="zstd", compression_level=1)
         return len(frame)
 
 

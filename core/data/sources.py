@@ -149,7 +149,7 @@ def unpacked(raw: BinaryIO) -> BinaryIO:
     magic = raw.read(4)
     raw.seek(0)
     if magic[:2] == b"\x1f\x8b":
-        return io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 20)  # type: ignore[arg-type,return-value]
+        return io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 20)  # type: ignore[arg-type]
     if magic == zstandard.FRAME_HEADER:
         return io.BufferedReader(_Zstd(raw), 1 << 20)  # type: ignore[return-value]
     return raw

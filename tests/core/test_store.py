@@ -106,7 +106,9 @@ def test_settings_of_an_unknown_workspace_or_tier(tmp_path: Path) -> None:
         store.set_event_tier("shop", "custom", "a", "gold")
 
 
-@pytest.mark.parametrize(("workspace", "input"), [("", "ios"), ("shop", " "), ("a/b", "ios"), ("shop", "a/b"), (None, "x")])
+@pytest.mark.parametrize(
+    ("workspace", "input"), [("", "ios"), ("shop", " "), ("a/b", "ios"), ("shop", "a/b"), (None, "x")]
+)
 def test_names_that_cannot_be(tmp_path: Path, workspace: str, input: str) -> None:
     store = new(tmp_path)
     with pytest.raises(DatasetError):
