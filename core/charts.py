@@ -43,7 +43,7 @@ def waterfall(frame: pl.DataFrame, theme: str = "light") -> alt.LayerChart:
         )
     )
     base = alt.Chart(shown).encode(
-        y=alt.Y("step:N", sort=frame["step"].to_list(), title=None, axis=alt.Axis(ticks=False, domain=False)),
+        y=alt.Y("step:N", sort=frame["step"].to_list(), title=None, axis=alt.Axis(ticks=False, domain=False, labelOverlap=False)),
     )
     bars = base.mark_bar(height=14, cornerRadius=2).encode(
         x=alt.X("from:Q", title="profiles", axis=alt.Axis(tickCount=3, grid=False, domain=False)),
@@ -59,7 +59,7 @@ def waterfall(frame: pl.DataFrame, theme: str = "light") -> alt.LayerChart:
     ink = "#e7ebf2" if theme == "dark" else "#1a2230"
     chart: alt.LayerChart = (
         (bars + text.encode(color=alt.value(ink)))
-        .properties(height=26 * len(frame) + 40, background="transparent")
+        .properties(height=24 * len(frame), background="transparent")
         .configure_view(stroke=None)
     )
     return chart

@@ -45,7 +45,7 @@ def new(data: Dataset) -> None:
     if st.button("Create", type="primary", disabled=not (name and workspaces)):
         empty = {"version": 1, "root": {"type": "and", "criteria": []}}
         made = home.new_audience(name, {"workspaces": workspaces, "definition": empty})
-        st.switch_page("pages/build.py", query_params={"audience": made})
+        st.switch_page("../pages/build.py", query_params={"audience": made})
 
 
 @st.dialog("Delete audience")
@@ -94,7 +94,7 @@ def show(data: Dataset) -> None:
         actions(rows[picked[0]])
     with st.container(horizontal=True, key="links"):
         for listed in rows:
-            st.page_link("pages/build.py", label=str(listed["Name"]), query_params={"audience": str(listed["id"])})
+            st.page_link("../pages/build.py", label=str(listed["Name"]), query_params={"audience": str(listed["id"])})
 
 
 def actions(chosen: dict[str, object]) -> None:
@@ -102,11 +102,11 @@ def actions(chosen: dict[str, object]) -> None:
     audience_id, name = str(chosen["id"]), str(chosen["Name"])
     with st.container(horizontal=True, key="row-actions"):
         if st.button("Open"):
-            st.switch_page("pages/build.py", query_params={"audience": audience_id})
+            st.switch_page("../pages/build.py", query_params={"audience": audience_id})
         if st.button("Clone"):
             document = home.load_audience(audience_id).to_dict()
             made = home.new_audience(f"Copy of {name}"[:100], document)
-            st.switch_page("pages/build.py", query_params={"audience": made})
+            st.switch_page("../pages/build.py", query_params={"audience": made})
         if st.button("Delete"):
             delete(audience_id, name)
 

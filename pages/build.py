@@ -67,7 +67,7 @@ def scope(data: Dataset, held: session.Draft) -> None:
     if before != {key: edited[key] for key in before}:
         held.change(edited)
         session.keep(held)
-        st.rerun(scope="fragment")
+        session.repaint()
 
 
 @st.fragment
@@ -83,6 +83,6 @@ data = session.dataset()
 audience_id = st.query_params.get("audience")
 if data is None or audience_id is None or audience_id not in home.audience_ids():
     st.title("No audience chosen", anchor=False)
-    st.page_link("pages/audiences.py", label="Choose one from the list")
+    st.page_link("../pages/audiences.py", label="Choose one from the list")
 else:
     body(data, audience_id)

@@ -139,7 +139,7 @@ class Builder:
                         )  # fmt: skip
                         if chosen:
                             self.add(how, START[chosen])
-                            st.rerun(scope="fragment")
+                            session.repaint()
 
     def _join(self, path: str, node: Value, excluded: bool) -> None:
         parent = path.removesuffix(".criterion").rpartition(".")[0]
@@ -185,11 +185,11 @@ class Builder:
         with st.container(horizontal=True, horizontal_alignment="right"):
             if st.button(f"Remove {letter}", icon=":material/delete:", type="tertiary", key=f"remove-{node['id']}"):
                 self.replace(node["id"], None)
-                st.rerun(scope="fragment")
+                session.repaint()
             st.button("Done", key=f"close-done-{node['id']}", on_click=self._open, args=(None,))
         if session.without_ids(edited) != session.without_ids(_given(node)):
             self.replace(node["id"], {"id": node["id"], **edited})
-            st.rerun(scope="fragment")
+            session.repaint()
 
     def _open(self, node_id: str | None) -> None:
         self.held.open = node_id
@@ -220,7 +220,7 @@ class Builder:
         written = st.text_input("Logic", text, key=f"logic-{text}-{held.revision}", help="Enter applies it")
         if written != text:
             self._apply(written, audience.root)
-            st.rerun(scope="fragment")
+            session.repaint()
         if held.logic_error:
             st.error(held.logic_error)
         st.caption(audience.sentence)

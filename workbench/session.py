@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from core import Audience, CoreError, Dataset, DefinitionError, Evaluation, Problem
 from workbench import home
@@ -200,3 +201,11 @@ def answer(data: Dataset, held: Draft, now: datetime) -> Answer:
         return Answer(None, error.problems, None)
     except CoreError as error:
         return Answer(None, (Problem("", error.message, error.hint),), None)
+
+
+def repaint() -> None:
+    """Run the fragment again from its start, the whole page where no fragment is running."""
+    try:
+        st.rerun(scope="fragment")
+    except StreamlitAPIException:  # a whole page is being drawn
+        st.rerun()

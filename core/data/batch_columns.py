@@ -25,7 +25,7 @@ _LIST: Final = frozenset({list, _NONE})
 _EMPTY: Final[Object] = {}
 
 
-def values(objects: Sequence[Object], key: str, kinds: frozenset[type] | None = None) -> list[Any]:
+def values(objects: Sequence[Object], key: str, kinds: frozenset[Any] | None = None) -> list[Any]:
     """The values of a key, None where it is missing; Odd if one is of another kind."""
     found = [each.get(key) for each in objects]
     if kinds is not None and not kinds.issuperset(map(type, found)):

@@ -48,7 +48,7 @@ _TEXT_PLACES: Final = ("country", "state", "city", "zip", "dma")
 
 
 def part_of(batches: list[Object], limits: Limits, received_ms: int | None, locate: Locate | None) -> Part:
-    """The rows of batches that arrived in this order. Raises Odd when a batch is not in its one shape, has no user or no time."""
+    """The rows of batches that arrived in this order. Odd: one is not in the shape, has no user or no time."""
     found = lists(batches, "events")
     events = list(chain.from_iterable(found))
     if not {dict}.issuperset(map(type, events)):
@@ -95,7 +95,7 @@ def _mpids(batches: list[Object]) -> list[int | None]:
 def _times(
     batches: list[Object], datas: list[Object], of_batch: Any, received_ms: int | None
 ) -> tuple[pl.Series, pl.Series]:
-    """The time of each batch (its own, else its latest event's, else the arrival's) and of each event (else its batch's)."""
+    """Times of batches (their own, else the latest event's, else the arrival's) and of events (else the batch's)."""
     own = moments(batches, "timestamp_unixtime_ms")
     times = moments(datas, "timestamp_unixtime_ms")
     if own.null_count():

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Final
 
 import orjson
@@ -242,8 +242,8 @@ def _clean_number(value: Any) -> int | float | Decimal:
         return value if value.is_finite() else float(str(value).replace("s", ""))
     if isinstance(value, Integral) and int(value).bit_length() < 1024:
         return int(value)
-    if isinstance(value, Real) and not isinstance(value, Integral | Decimal) and isinstance(value, float):
-        return float(value)
+    if isinstance(value, float):
+        return value
     raise Refused(f"{_named(value)} is no JSON value.")
 
 

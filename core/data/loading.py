@@ -40,7 +40,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a load did: `duplicates` copies of batches and events, `skipped` development batches, `cut` limits applied."""
+    """What a load did: `duplicates` of batches and events, `skipped` development batches, `cut` limits applied."""
 
     batches: int = 0
     events: int = 0

@@ -89,7 +89,7 @@ class SegmentWriter:
         last = self._joined()
         if last or (len(new) and not aside):
             self._new_folder(batch_keys, event_keys)
-        segments = []
+        segments: list[Segment] = []
         for folder in self._folders:
             tables = _taken(folder) if folder in aside else last
             segments.append(self._write(folder, tables, new if not segments else new.clear(), touched, indexes))
@@ -130,7 +130,7 @@ class SegmentWriter:
 
 
 def number_profiles(known: pl.LazyFrame, count: int, touched: Mpids) -> tuple[pl.Series, pl.DataFrame]:
-    """The profile index of each touched mpid, and the new rows of `profiles`: numbered on in the order of their hash."""
+    """The profile index of each touched mpid, and the new rows of `profiles`: numbered on in order of their hash."""
     numbers = np.full(len(touched), -1, dtype=np.int64)
     if count:
         wanted = pl.LazyFrame({"mpid": pl.Series(touched, dtype=pl.Int64)})

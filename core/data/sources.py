@@ -33,7 +33,7 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A document (any JSON value, or Broken) with its source, its line (from 1) and its place in an array on that line."""
+    """A document (any JSON value, or Broken), its source, its line (from 1) and its place in an array on that line."""
 
     source: str
     line: int | None
@@ -149,9 +149,9 @@ def unpacked(raw: BinaryIO) -> BinaryIO:
     magic = raw.read(4)
     raw.seek(0)
     if magic[:2] == b"\x1f\x8b":
-        return io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 20)  # type: ignore[arg-type]
+        return io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 20)
     if magic == zstandard.FRAME_HEADER:
-        return io.BufferedReader(_Zstd(raw), 1 << 20)  # type: ignore[return-value]
+        return io.BufferedReader(_Zstd(raw), 1 << 20)
     return raw
 
 

@@ -1,4 +1,4 @@
-"""Small batches, and tables read back without what differs between equal datasets (profile indexes, arrival numbers)."""
+"""Small batches, and tables read back without what differs between equal datasets (indexes, arrival numbers)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,97 @@
+"""The pages driven without a browser (Streamlit's AppTest), on a small sample home."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import Audience, Dataset
+from sample_data.make import main as make
+from workbench import home, session
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample") / "home"
+    make(["--home", str(folder), "--profiles", "800", "--events", "20000"])
+    return folder
+
+
+@pytest.fixture
+def at_home(sample: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("WORKBENCH_HOME", str(sample))
+    yield sample
+    for draft in (sample / "drafts").glob("*.json"):
+        draft.unlink()
+
+
+def page(name: str, **query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "pages" / name), default_timeout=60)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def members(audience_id: str) -> int:
+    data = Dataset.open(home.dataset_path())
+    audience = home.load_audience(audience_id)
+    others = home.audiences_named_by(audience)
+    return data.evaluate(audience, now=session.moment(data), audiences=others).size
+
+
+def test_without_data_the_page_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "nothing"))
+    app = page("audiences.py")
+    assert app.title[0].value == "No data yet"
+    assert "sample_data.make" in app.code[0].value
+
+
+def metric(app: AppTest) -> int:
+    return int(app.metric[0].value.replace(",", ""))
+
+
+def test_the_builder_shows_the_size_that_the_core_gives(at_home: Path) -> None:
+    app = page("build.py", audience="potential-parisians")
+    assert metric(app) == members("potential-parisians")
+
+
+def test_the_logic_line_edits_the_tree_and_undo_brings_it_back(at_home: Path) -> None:
+    app = page("build.py", audience="potential-parisians")
+    before = metric(app)
+    line = next(each for each in app.text_input if each.label == "Logic")
+    line.set_value("not D").run()
+    held = Dataset.open(home.dataset_path())
+    document = json.loads(home.audience_path("potential-parisians").read_text("utf-8"))
+    last = document["definition"]["root"]["criteria"][-1]
+    alone = Audience.from_dict({**document, "definition": {"version": 1, "root": last}})
+    assert metric(app) == held.evaluate(alone, now=session.moment(held)).size
+    next(each for each in app.button if each.label == "Undo").click().run()
+    assert metric(app) == before
+
+
+def test_a_mistake_in_the_logic_names_its_column_and_keeps_the_tree(at_home: Path) -> None:
+    app = page("build.py", audience="potential-parisians")
+    before = metric(app)
+    next(each for each in app.text_input if each.label == "Logic").set_value("A and (B").run()
+    assert any("column" in each.value for each in app.error)
+    assert metric(app) == before
+
+
+@pytest.mark.parametrize("audience_id", ["looked-carted-bought", "lapsed-high-value", "around-paris", "cart-abandoners"])
+def test_opening_every_card_changes_nothing(at_home: Path, audience_id: str) -> None:
+    app = page("build.py", audience=audience_id)
+    for at in range(sum(each.label.startswith("Edit ") for each in app.button)):
+        letter = "ABCDEFGH"[at]
+        next(each for each in app.button if each.label == f"Edit {letter}").click().run()
+        assert not app.exception, (letter, app.exception)
+        assert metric(app) == members(audience_id)
+        next(each for each in app.button if each.label == "Done").click().run()
+    assert not list((at_home / "drafts").glob("*.json")), "looking is no edit"
