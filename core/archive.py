@@ -255,7 +255,10 @@ class _Rows:
     def _safe(self, rows: pl.DataFrame) -> pl.DataFrame:
         if not self._neutralise:
             return rows
-        texts = [pl.col(name) for name in _COLUMNS[2:]]
         return rows.with_columns(
-            pl.when(text.str.contains(_FORMULA)).then(pl.lit("'") + text).otherwise(text) for text in texts
+            pl.when(pl.col(name).str.contains(_FORMULA))
+            .then(pl.lit("'") + pl.col(name))
+            .otherwise(pl.col(name))
+            .alias(name)
+            for name in _COLUMNS[2:]
         )

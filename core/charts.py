@@ -43,7 +43,12 @@ def waterfall(frame: pl.DataFrame, theme: str = "light") -> alt.LayerChart:
         )
     )
     base = alt.Chart(shown).encode(
-        y=alt.Y("step:N", sort=frame["step"].to_list(), title=None, axis=alt.Axis(ticks=False, domain=False, labelOverlap=False)),
+        y=alt.Y(
+            "step:N",
+            sort=frame["step"].to_list(),
+            title=None,
+            axis=alt.Axis(ticks=False, domain=False, labelOverlap=False),
+        ),
     )
     bars = base.mark_bar(height=14, cornerRadius=2).encode(
         x=alt.X("from:Q", title="profiles", axis=alt.Axis(tickCount=3, grid=False, domain=False)),

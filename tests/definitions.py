@@ -98,7 +98,7 @@ def window(dice: Dice) -> Document:
 
 def maybe_window(dice: Dice) -> Document | None:
     """A window, more often none."""
-    return past_window(dice) if dice.maybe(0.25) else None
+    return past_window(dice) if dice.maybe(0.8 if dice.theme == "windows" else 0.2) else None
 
 
 def beside(found: Document) -> Document:
@@ -115,7 +115,7 @@ WANTED: Final = (
 )
 PATTERNS: Final = ("?", "??", "*", "x*", "*X?", "a.b", "a*b", "1*", "", "*é*", "*a*", "*o*")
 REGEXES: Final = ("^x", "X$", r"^\d+$", r"\w+", "blue|é", r"a\.b", "a.b", "[0-9]{2}", "(x|y)y?", r"\b1\b", "o")
-LIMITS: Final = (0, 1, 1, 2, 10, 10.0, 0.1, 0.3, 20, 34.32, -5, 100, 2**53, 2**53 + 1, 1e20)
+LIMITS: Final = (0, 1, 1, 2, 10, 10.0, 0.1, 0.2, 0.3, 20, 34.32, -5, 1000, 2**53, 2**53 + 1, 1e20)
 ORDER: Final = ("equals", "not_equals", "greater_than", "at_least", "less_than", "at_most")
 
 
@@ -187,9 +187,11 @@ TYPED: Final[dict[str, Callable[[Dice], Document]]] = {
 
 def any_operator(dice: Dice) -> Document:
     """An operator of any type, its type sometimes forced (a version's always: nothing else says it is one)."""
-    if dice.maybe(0.2):
+    if dice.maybe(0.15):
         return presence(dice)
     value_type = dice.pick("string", "string", "string", "number", "number", "boolean", "date", "list", "version")
+    if dice.sort and dice.maybe(0.7):
+        value_type = dice.sort.removesuffix("s")
     predicate = TYPED[value_type](dice)
     forced = value_type == "version" or dice.maybe(0.2)
     return {**predicate, "value_type": value_type} if forced else predicate
@@ -219,6 +221,8 @@ PRODUCT_FIELDS: Final = ("id", "name", "brand", "category", "price", "price", "q
 
 def event_reference(dice: Dice, fields: list[str] = FIELDS) -> Document:
     """A custom attribute or a standard field of an event."""
+    if dice.theme == "sessions" and "session_duration_ms" in fields:
+        return {"field": "session_duration_ms"}
     if dice.maybe(0.6):
         return {"attribute": dice.pick("a", "a", "a", "b", "b", "b", "publisher", "never")}
     return {"field": dice.pick(*fields)}
@@ -254,6 +258,18 @@ def entries(dice: Dice, predicate: Callable[[Dice], Document], depth: int = 2) -
 
 # --- events ------------------------------------------------------------------------------------------------------
 
+THEMED: Final[dict[str, tuple[str, ...]]] = {
+    "sessions": ("session",),
+    "commerce": ("ecommerce",),
+    "attribution": ("attribution",),
+    "sequences": ("custom", "custom", "screen_view", "crash", "any"),
+    "aggregates": ("custom", "ecommerce"),
+    "calculated": ("custom", "ecommerce", "any"),
+    "installs": ("any", "any", *USER_BASED),
+    "windows": ("custom", "session", "any"),
+}
+"""The kinds of events that a theme is about."""
+
 
 def frequency(dice: Dice) -> Document:
     """How often."""
@@ -273,13 +289,13 @@ def aggregate(dice: Dice, ecommerce: bool) -> Document:
 
 def event_parts(dice: Dice, demoted: list[tuple[str, str]]) -> Document:
     """Kind, name, custom type and predicates of an event node."""
-    kind = dice.pick(*KINDS)
+    kind = dice.pick(*THEMED.get(dice.theme or "", KINDS))
     node: Document = {"kind": kind}
     if kind in NAMES:
         node["name"] = dice.pick(*(name for name in NAMES[kind] if (kind, name) not in demoted))
     if kind == "custom" and dice.maybe(0.2):
         node["custom_type"] = dice.pick("other", "other", "navigation", "media")
-    if dice.maybe(0.4):
+    if dice.maybe(0.1 if dice.theme in ("windows", "sequences") else 0.3):
         node["where"] = entries(dice, event_predicate)
     if kind == "ecommerce" and dice.maybe(0.4):
         node["where_product"] = entries(dice, product_predicate)
@@ -292,7 +308,8 @@ def event(dice: Dice, frame: Frame, step: bool = False) -> Document:
     if dice.maybe(0.2):
         selected_only = step or node["kind"] not in USER_BASED
         node["inputs"] = dice.subset(frame.inputs(selected_only), 1, 2)
-    counted = "default" if step else dice.pick("default", "frequency", "frequency", "aggregate")
+    aggregated = dice.theme in ("aggregates", "sessions") and dice.maybe(0.6)
+    counted = "default" if step else "aggregate" if aggregated else dice.pick("default", "frequency", "aggregate")
     if counted == "frequency":
         node["frequency"] = frequency(dice)
     if counted == "aggregate":
@@ -392,7 +409,6 @@ def calculated_attribute(dice: Dice, definition: Document) -> Document:
 PROFILE: Final[tuple[Callable[[Dice], Document], ...]] = (
     user_attribute,
     user_attribute,
-    user_attribute,
     consent,
     device,
     lambda dice: {"type": "first_seen", "when": past_window(dice)},
@@ -407,13 +423,31 @@ PROFILE: Final[tuple[Callable[[Dice], Document], ...]] = (
 def profile(dice: Dice, frame: Frame) -> Document:
     """A profile criterion, with or without its workspace."""
     mine = [each for each in frame.around.calculated if each["workspace"] in frame.workspaces]
-    if mine and dice.maybe(0.3):
+    if mine and dice.maybe(0.9 if dice.theme == "calculated" else 0.2):
         return calculated_attribute(dice, dice.pick(*mine))
-    node = dice.pick(*PROFILE)(dice)
+    themed = {"attribution": attribution, "attributes": user_attribute, "places": place, "devices": device}
+    make = themed.get(dice.theme or "") if dice.maybe(0.7) else None
+    node = (make or dice.pick(*PROFILE))(dice)
     return {**node, "workspace": dice.pick(*frame.workspaces)} if dice.maybe(0.4) else node
 
 
 # --- trees -------------------------------------------------------------------------------------------------------
+
+
+LEAVES: Final[dict[str, tuple[str, ...]]] = {
+    "sessions": ("event",),
+    "commerce": ("event", "cart"),
+    "attribution": ("event", "profile", "profile"),
+    "sequences": ("sequence",),
+    "aggregates": ("event",),
+    "calculated": ("profile",),
+    "installs": ("event",),
+    "attributes": ("profile",),
+    "places": ("profile",),
+    "windows": ("event",),
+    "devices": ("profile",),
+}
+"""The leaves that a theme is about."""
 
 
 def node(dice: Dice, frame: Frame, depth: int) -> Document:
@@ -425,6 +459,8 @@ def node(dice: Dice, frame: Frame, depth: int) -> Document:
     if shape == "not":
         return {"type": "not", "criterion": node(dice, frame, depth - 1)}
     kind = dice.pick("event", "event", "event", "profile", "profile", "profile", "cart", "sequence", "named")
+    if dice.theme and dice.maybe(0.7):
+        kind = dice.pick(*LEAVES[dice.theme])
     if kind == "named" and frame.named:
         operator = dice.pick("in", "not_in")
         return {"type": "audience_membership", "audience": dice.pick(*frame.named), "operator": operator}
@@ -454,7 +490,8 @@ def audience(dice: Dice, around: Surroundings, named: list[str] | None = None, d
 def calculated_attributes(dice: Dice, workspaces: list[str], demoted: list[tuple[str, str]]) -> list[Document]:
     """Up to three calculated attributes."""
     made = []
-    for name in ["one", "two", "three"][: dice.randrange(4)]:
+    few = 3 if dice.theme == "calculated" else dice.randrange(4)
+    for name in ["one", "two", "three"][:few]:
         calculation = dice.pick(
             *(*NUMBER_RESULTS, "most_frequent", "most_frequent", "first_value", "last_value", "unique_list"),
             *("first_timestamp", "last_timestamp"),

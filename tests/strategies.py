@@ -25,7 +25,7 @@ DAY: Final = 24 * HOUR
 OFFSETS: Final = (
     0, 1, -1, -HOUR, -HOUR - 1, -12 * HOUR, -12 * HOUR - 1, -DAY, -DAY - 1, -DAY + 1, -2 * DAY, -3 * DAY, -3 * DAY - 1,
     -7 * DAY, -7 * DAY - 1, -30 * DAY, -30 * DAY - 1, -31 * DAY, -90 * DAY, HOUR, DAY, 2 * DAY,
-    -HOUR, -DAY, -2 * DAY, -2 * DAY + HOUR, -5 * HOUR, -2 * HOUR,
+    -HOUR, -DAY, -2 * DAY, -2 * DAY + HOUR, -5 * HOUR, -2 * HOUR, -10 * HOUR, -6 * DAY, -36 * HOUR, -36 * HOUR - 1,
 )  # fmt: skip
 """Distances of random moments from `NOW`: the edges of windows, a millisecond beyond them, midnight and month ends."""
 
@@ -36,12 +36,31 @@ TEXTS: Final = (
     *(" 1 ", "1e1", "NaN", "0x1F", "true", "FALSE", "2.9", "2.10", "2.10.0"),
     *("2026-01-30", "2026-01-31T12:00:00Z", "2026-01-28T12:00:00.000+00:00", "2026-01-29T12:00:00+01:00"),
 )
+SORTS: Final[dict[str, tuple[Any, ...]]] = {
+    "strings": ("x", "X", "xy", "blue", "", "é", "É", "1", None),
+    "numbers": (1, 1.0, "1", "1.0", 10, "1e1", 0.1, "0.1", 0.2, -5, 2**53 + 1, True, "x", None),
+    "dates": ("2026-01-30", "2026-01-31", "2026-01-31T12:00:00Z", "2026-01-31T00:00:00+02:00", "2026-01-25", None, 5),
+    "versions": ("2", "2.0", 2, "2.9", "2.10", "2.10.0", "2.x", 2.9, None),
+    "booleans": (True, False, "true", "TRUE", "False", 0, 1, None),
+}
+"""Values of one sort, for situations in which all values are of it."""
+
 NUMBERS: Final = (0, 1, 1, 1, 10, 10, 10.0, 0.1, 0.2, 34.32, -5, 2**53 + 1, 1e20)
 AMOUNTS: Final = (0.1, 0.2, 10, 10, "10", 20.5, -5, 0, None, "x", True)
 
 
+THEMES: Final = (
+    *("sessions", "commerce", "attribution", "sequences", "aggregates", "calculated", "installs", "attributes"),
+    *("places", "windows", "devices"),
+)
+"""What a situation is about: its events and criteria are mostly of one sort, so that rare rules meet their data."""
+
+
 class Dice(Random):
-    """A random source with the words that the generators use."""
+    """A random source with the words that the generators use; `theme` and `sort` narrow what they make."""
+
+    theme: str | None = None
+    sort: str | None = None
 
     def pick(self, *options: T) -> T:
         """One of the options."""
@@ -68,7 +87,9 @@ class Dice(Random):
         return NOW + self.pick(*OFFSETS)
 
     def scalar(self) -> Any:
-        """A value of any type but a list."""
+        """A value of any type but a list, or one of the sort."""
+        if self.sort in SORTS:
+            return self.pick(*SORTS[self.sort])
         kind = self.randrange(10)
         if kind < 5:
             return self.pick(*TEXTS)
@@ -76,7 +97,7 @@ class Dice(Random):
 
     def value(self) -> Any:
         """A value of any type."""
-        return self.several(self.scalar, 0, 3) if self.maybe(0.15) else self.scalar()
+        return self.several(self.scalar, 0, 3) if self.maybe(0.8 if self.sort == "lists" else 0.1) else self.scalar()
 
     def bag(self, *keys: str, chance: float = 0.6) -> Document:
         """Custom attributes under some of the keys."""
@@ -191,7 +212,7 @@ def transition(dice: Dice) -> Document:
 
 BODIES: Final[tuple[tuple[str, int, Callable[[Dice], Document]], ...]] = (
     ("custom_event", 5, custom),
-    ("custom_event", 2, attribution),
+    ("attribution", 2, attribution),
     ("commerce_event", 5, commerce),
     ("crash_report", 1, crash),
     ("screen_view", 2, lambda dice: {"screen_name": dice.pick("Home", "Home", "Cart", "Debug")}),
@@ -204,16 +225,33 @@ BODIES: Final[tuple[tuple[str, int, Callable[[Dice], Document]], ...]] = (
 )
 
 
+THEMED: Final[dict[str, tuple[str, ...]]] = {
+    "sessions": ("session_start", "session_end"),
+    "commerce": ("commerce_event",),
+    "attribution": ("attribution", "uninstall"),
+    "sequences": ("custom_event", "screen_view", "crash_report"),
+    "aggregates": ("custom_event", "commerce_event"),
+    "calculated": ("custom_event", "commerce_event"),
+    "installs": ("application_state_transition", "first_run", "crash_report", "uninstall", "commerce_event"),
+    "windows": ("custom_event", "session_start"),
+}
+
+
 def event(dice: Dice) -> Document:
-    """One event of any kind."""
-    kind, make = dice.choices([(kind, make) for kind, _, make in BODIES], [weight for _, weight, _ in BODIES])[0]
+    """One event of any kind, or of the theme's."""
+    about = THEMED.get(dice.theme or "", ())
+    bodies = [body for body in BODIES if body[0] in about] or BODIES
+    kind, make = dice.choices([(kind, make) for kind, _, make in bodies], [weight for _, weight, _ in bodies])[0]
+    kind = "custom_event" if kind == "attribution" else kind
     shared = dice.part(
-        0.15, location=lambda: location(dice), source_message_id=lambda: dice.pick("m1", "m2", "m3", "m4", None)
+        0.5 if dice.theme == "places" else 0.15,
+        location=lambda: location(dice),
+        source_message_id=lambda: dice.pick("m1", "m2", "m3", "m4", None),
     )
     data = {**shared, **dice.part(0.6, custom_attributes=lambda: dice.bag("a", "b")), **make(dice)}
     if kind.startswith("session") or dice.maybe(0.1):
         data.update(dice.pick({"session_uuid": "u"}, {"session_uuid": "v"}, {"session_id": 1}, {"session_id": 2}, {}))
-    if dice.maybe(0.93):
+    if dice.maybe(0.7 if dice.theme in ("attribution", "places") else 0.93):
         data["timestamp_unixtime_ms"] = dice.moment()
     return {"event_type": kind, "data": data}
 
@@ -227,7 +265,7 @@ def device(dice: Dice) -> Document:
         brand=lambda: "Acme",
         network_carrier=lambda: dice.pick("A", "a", "AB"),
         is_tablet=lambda: dice.pick(True, False),
-        device_country=lambda: dice.pick("US", None),
+        device_country=lambda: dice.pick("US", "DE", None),
         network_country=lambda: dice.pick("us", "FR"),
         locale_country=lambda: "FR",
         locale_language=lambda: dice.pick("en", "fr"),
@@ -260,7 +298,7 @@ def consent(dice: Dice) -> Document:
 def batch(dice: Dice) -> Document:
     """One batch."""
     made = dice.part(
-        0.3,
+        0.6 if dice.theme in ("devices", "places") else 0.3,
         deleted_user_attributes=lambda: dice.subset(["a", "b"], 0, 2),
         user_identities=lambda: identities(dice),
         device_info=lambda: device(dice),
@@ -274,9 +312,10 @@ def batch(dice: Dice) -> Document:
     )
     made |= dice.part(0.6, user_attributes=lambda: dice.bag("a", "b", "c"))
     made |= dice.part(0.8, events=lambda: dice.several(lambda: event(dice), 0, 8))
+    if dice.maybe(0.5 if dice.theme == "attribution" else 0.1):
+        made["attribution_info"] = {"publisher": dice.pick("Facebook", "Google"), "campaign": "spring"}
     made |= dice.part(
         0.1,
-        attribution_info=lambda: {"publisher": dice.pick("Facebook", "Google"), "campaign": "spring"},
         source_request_id=lambda: dice.pick("r1", "r2", "r3"),
         environment=lambda: dice.pick("production", "development"),
     )
@@ -345,6 +384,8 @@ def situation(dice: Dice, audience_count: int = 4) -> Situation:
     """A world with definitions that are valid in it."""
     from tests.definitions import Surroundings, audience, calculated_attributes
 
+    dice.theme = dice.pick(None, *THEMES) if dice.maybe(0.8) else None
+    dice.sort = dice.pick(None, "lists", *SORTS)
     loads = dice.several(lambda: load(dice), 1, 3)
     inputs = inputs_of(loads)
     demoted = dice.subset(DEMOTABLE, 0, 1)

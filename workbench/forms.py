@@ -141,7 +141,16 @@ def _group(label: str, kind: type[Model], value: Any, key: str, optional: bool, 
 def _union(label: str, kind: Any, extra: list[Any], value: Any, key: str, optional: bool, ask: Asking) -> Any:
     variants = _variants(kind)
     if not all("type" in each.model_fields for each in variants):
-        return _group(label, variants[0], value, key, optional, ask)
+        fits = [at for at, each in enumerate(variants) if set(value or {}) - {"id"} <= set(each.model_fields)]
+        at = st.selectbox(
+            label,
+            range(len(variants)),
+            fits[0] if fits else 0,
+            key=f"{key}-shape",
+            format_func=lambda n: _said(variants[n]),
+        )
+        kept = value if value and at in fits else {}
+        return form(variants[at], kept, f"{key}-{at}", ask)
     by_type = {get_args(each.model_fields["type"].annotation)[0]: each for each in variants}
     with st.container(horizontal=True, vertical_alignment="bottom", key=f"{key}-row"):
         chosen = _choice(label, list(by_type), (value or {}).get("type"), f"{key}-type", optional)
@@ -149,6 +158,11 @@ def _union(label: str, kind: Any, extra: list[Any], value: Any, key: str, option
             return None
         kept = value if value and value.get("type") == chosen else {"type": chosen}
         return form(by_type[chosen], kept, f"{key}-{chosen}", ask)
+
+
+def _said(model: type[Model]) -> str:
+    """What a model is, in its docstring's words."""
+    return (model.__doc__ or model.__name__).splitlines()[0].rstrip(".").removeprefix("The name of ")
 
 
 def _several(label: str, kind: Any, extra: list[Any], items: list[Value], key: str, ask: Asking) -> list[Value]:

@@ -243,7 +243,7 @@ def _clean_number(value: Any) -> int | float | Decimal:
     if isinstance(value, Integral) and int(value).bit_length() < 1024:
         return int(value)
     if isinstance(value, float):
-        return value
+        return float(value)  # numpy's floats too
     raise Refused(f"{_named(value)} is no JSON value.")
 
 

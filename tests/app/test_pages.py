@@ -85,7 +85,9 @@ def test_a_mistake_in_the_logic_names_its_column_and_keeps_the_tree(at_home: Pat
     assert metric(app) == before
 
 
-@pytest.mark.parametrize("audience_id", ["looked-carted-bought", "lapsed-high-value", "around-paris", "cart-abandoners"])
+@pytest.mark.parametrize(
+    "audience_id", ["looked-carted-bought", "lapsed-high-value", "around-paris", "cart-abandoners"]
+)
 def test_opening_every_card_changes_nothing(at_home: Path, audience_id: str) -> None:
     app = page("build.py", audience=audience_id)
     for at in range(sum(each.label.startswith("Edit ") for each in app.button)):

@@ -6,9 +6,11 @@ import gzip
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import zstandard
 
@@ -461,7 +463,8 @@ def test_a_truncated_file_loads_nothing(store: Store, tmp_path: Path, packed: by
 
 
 def test_sources_that_are_none(store: Store, tmp_path: Path) -> None:
-    for source in (tmp_path / "missing.json", str(tmp_path / "*.json"), tmp_path, 5, None, b"{}", "a\0b"):
+    (tmp_path / "empty").mkdir()
+    for source in (tmp_path / "missing.json", str(tmp_path / "*.json"), tmp_path / "empty", 5, None, b"{}", "a\0b"):
         with pytest.raises(InputError):
             load(store, source)
     assert store.manifest().version == 1
@@ -488,10 +491,6 @@ def test_progress_and_cancelling(store: Store, tmp_path: Path) -> None:
 
 
 def test_numbers_of_programs(store: Store) -> None:
-    from decimal import Decimal
-
-    import numpy as np
-
     attributes = {"d": Decimal("1.50"), "i": np.int64(3), "f": np.float64(0.5), "nan": float("nan"), "t": (1, 2)}
     report = load(store, [batch(1, user_attributes=attributes), batch(np.int64(2), user_attributes={"n": 10**30})])
     assert report.refusals == []
