@@ -64,7 +64,7 @@ def waterfall(frame: pl.DataFrame, theme: str = "light") -> alt.LayerChart:
     ink = "#e7ebf2" if theme == "dark" else "#1a2230"
     chart: alt.LayerChart = (
         (bars + text.encode(color=alt.value(ink)))
-        .properties(height=24 * len(frame), background="transparent")
+        .properties(height=26 * len(frame) + 64, background="transparent")
         .configure_view(stroke=None)
     )
     return chart

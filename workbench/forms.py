@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import streamlit as st
+from pydantic.fields import FieldInfo
 
 from core.criteria.base import Model, Pick
 from core.criteria.comparison import COMPARISON_KEYS, OPERATORS, Comparison
@@ -36,16 +37,33 @@ def form(model: type[Model], data: Value, key: str, ask: Asking) -> Value:
     """Controls for every field of a model; the edited data. What is left empty is left out."""
     edited: Value = {"type": data["type"]} if "type" in data else {}
     compared = issubclass(model, Comparison)
-    for name, info in model.model_fields.items():
-        external = info.alias or name
-        if external in ("type", "id") or (compared and external in COMPARISON_KEYS):
-            continue
-        value = _field(info.annotation, info.metadata, external, data.get(external), f"{key}-{external}", data, ask)
+    skipped = {"type", "id"} | (COMPARISON_KEYS if compared else set())
+    fields = {info.alias or name: info for name, info in model.model_fields.items()}
+    asked = {name: info for name, info in fields.items() if name not in skipped}
+
+    def draw(name: str, info: FieldInfo) -> None:
+        value = _field(info.annotation, info.metadata, name, data.get(name), f"{key}-{name}", data, ask)
         if value not in (None, [], ""):
-            edited[external] = value
-    if compared:
-        edited |= _comparison(data, key, ask)
+            edited[name] = value
+
+    with st.container(horizontal=True, vertical_alignment="bottom", key=f"{key}-line"):
+        for name, info in asked.items():
+            if _is_simple(info.annotation):
+                draw(name, info)
+        if compared:
+            edited |= _comparison(data, key, ask)
+    for name, info in asked.items():
+        if not _is_simple(info.annotation):
+            draw(name, info)
     return edited
+
+
+def _is_simple(kind: Any) -> bool:
+    """Whether one control asks for it."""
+    kind = _plain(kind)[0]
+    if get_origin(kind) is tuple:
+        return _plain(get_args(kind)[0])[0] is str
+    return not _is_model(kind) and not _variants(kind)
 
 
 def _field(kind: Any, metadata: list[Any], name: str, value: Any, key: str, data: Value, ask: Asking) -> Any:

@@ -81,8 +81,10 @@ class Owners:
             names = named.filter(pl.Series(~owned)).rows()
             owners[~owned] = np.array([derived_mpid(*name) for name in names], dtype=np.int64)
             result[users[rows]] = owners[codes[rows]]
-            self._owners.put(asked, owners)
-            return
+        else:
+            self._walk(result, unknown, arrivals, identities, rows, codes, owned, owners)
+        order = np.argsort(arrivals[users], kind="stable")
+        self._owners.put(keys[:, order], result[users[order]])
         rank = pl.col("identity_type").replace_strict(_RANKS, default=_UNKNOWN, return_dtype=pl.Int64)
         ranks = identities.select(rank)["identity_type"].to_numpy()
         rows = rows[np.lexsort((rows, ranks[rows], users[rows], arrivals[users[rows]]))]

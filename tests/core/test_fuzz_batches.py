@@ -17,8 +17,8 @@ from tests.core.loads import T, load
 
 WORDS = (
     "custom_event screen_view session_start session_end crash_report commerce_event application_state_transition "
-    "first_run uninstall attribution other purchase view application_initialized true false email customer_id gdpr ccpa "
-    "data_sale_opt_out development 00000000-0000-0000-0000-000000000000 -5 12 1700000000000 99999999999999999999"
+    "first_run uninstall attribution other purchase view application_initialized true false email customer_id gdpr "
+    "ccpa data_sale_opt_out development 00000000-0000-0000-0000-000000000000 -5 12 1700000000000 99999999999999999999"
 ).split()
 KEYS = (
     "events event_type data mpid timestamp_unixtime_ms source_request_id source_message_id custom_attributes "
@@ -26,8 +26,8 @@ KEYS = (
     "consent_state gdpr ccpa data_sale_opt_out consented event_name custom_event_type screen_name is_first_run "
     "is_upgrade application_transition_type product_action action products promotion_action promotions "
     "product_impressions product_impression_list session_uuid session_id session_duration_ms class_name "
-    "exception_handled attribution_info publisher campaign environment ip is_tablet platform latitude city_name id price "
-    "identity_type identity customerid push_token application_version product_action_list total_amount"
+    "exception_handled attribution_info publisher campaign environment ip is_tablet platform latitude city_name id "
+    "price identity_type identity customerid push_token application_version product_action_list total_amount"
 ).split()
 
 scalars = st.one_of(

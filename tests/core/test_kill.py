@@ -26,7 +26,11 @@ from tests.core.loads import batch, named
 first, count, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 print("ready", flush=True)
 documents = (
-    batch(number, *(named("e", source_message_id=f"{number}-{place}") for place in range(20)), source_request_id=str(number))
+    batch(
+        number,
+        *(named("e", source_message_id=f"{number}-{place}") for place in range(20)),
+        source_request_id=str(number),
+    )
     for number in range(first, first + count)
 )
 load_batches(Store.open(path), documents, workspace="shop", input="ios")

@@ -201,7 +201,7 @@ def test_limits(store: Store) -> None:
     assert len(row[1]) == 100
     assert row[1][0] == {"key": "k" * 256, "value": "s" + "v" * 4096}
     assert row[1][-1]["key"] == "a98"
-    found = {key: value for key, value in rows(store, "attributes", "key", "value")}
+    found = dict(rows(store, "attributes", "key", "value"))
     assert found["u" * 256] == "l[" + ",".join(['"x"'] * 1000) + "]"
     assert found["l"] == f'l["{"y" * 4096}"]'
     assert found["ok"] == "s" + "z" * 4096
