@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.strategies import Dice, Document
+from tests.strategies import SORTS, Dice, Document
 
 USER_BASED: Final = ("crash", "install", "uninstall", "upgrade")
 NAMES: Final[dict[str, tuple[str | None, ...]]] = {
@@ -74,8 +74,8 @@ def between_dates(dice: Dice) -> Document:
 
 def past_window(dice: Dice) -> Document:
     """A window over what has happened."""
-    fixed = ("before", "after", "after", "on", "between_dates", "calendar")
-    kind = dice.pick("within_last", "within_last", "within_last", "more_than_ago", "between_ago", *fixed)
+    fixed = ("before", "after", "on", "between_dates", "calendar", "calendar")
+    kind = dice.pick("within_last", "within_last", "more_than_ago", "between_ago", *fixed)
     if kind in ("within_last", "more_than_ago"):
         return {"type": kind, **span(dice)}
     if kind == "between_ago":
@@ -93,7 +93,7 @@ def past_window(dice: Dice) -> Document:
 
 def window(dice: Dice) -> Document:
     """Any window: for attribute dates."""
-    return {"type": "within_next", **span(dice)} if dice.maybe(0.15) else past_window(dice)
+    return {"type": "within_next", **span(dice)} if dice.maybe(0.25) else past_window(dice)
 
 
 def maybe_window(dice: Dice) -> Document | None:
@@ -108,7 +108,7 @@ def beside(found: Document) -> Document:
 
 # --- predicates --------------------------------------------------------------------------------------------------
 
-WANTED: Final = (
+WANTED: Final[tuple[str, ...]] = (
     *("x", "X", "y", "blue", "", "é", "A.B", "東京", "1", "10", "true", "2026", "a@x", "hat", "Hat", "rome", "fr"),
     *("x", "x", "x", "1", "blue", "spring", "facebook", "google", "p1", "acme", "ios", "a", "USD", "Home", "phone"),
     *("tablet", "us"),
@@ -124,28 +124,38 @@ def presence(dice: Dice) -> Document:
     return {"operator": dice.pick("exists", "exists", "not_exists")}
 
 
-def string_operator(dice: Dice) -> Document:
-    """Any string operator."""
+def wanted(dice: Dice) -> str:
+    """A text to compare with: one of the situation's sort, if it has one."""
+    texts = [value for value in SORTS.get(dice.sort or "", ()) if isinstance(value, str)]
+    return dice.pick(*texts) if texts and dice.maybe(0.8) else dice.pick(*WANTED)
+
+
+def string_operator(dice: Dice, *values: str) -> Document:
+    """Any string operator, comparing with one of the values if there are any."""
+
+    def value() -> str:
+        return dice.pick(*values) if values and dice.maybe(0.9) else wanted(dice)
+
     plain = (
         *("contains", "does_not_contain", "exact_match", "exact_match", "does_not_match", "starts_with"),
         *("does_not_start_with", "ends_with", "does_not_end_with"),
     )
     kind = dice.randrange(10)
     if kind < 6:
-        return {"operator": dice.pick(*plain), "value": dice.pick(*WANTED)}
+        return {"operator": dice.pick(*plain), "value": value()}
     if kind == 6:
         return {"operator": dice.pick("pattern", "does_not_match_pattern"), "value": dice.pick(*PATTERNS)}
     if kind == 7:
         return {"operator": dice.pick("matches_regex", "does_not_match_regex"), "value": dice.pick(*REGEXES)}
     if kind == 8:
-        some = dice.several(lambda: dice.pick(*WANTED, *LIMITS), 1, 4)
+        some = dice.several(lambda: dice.pick(value(), value(), dice.pick(*LIMITS)), 1, 4)
         return {"operator": dice.pick("is_in", "is_not_in"), "value": some}
     return {"operator": "is_empty"}
 
 
 def list_operator(dice: Dice) -> Document:
     """Any list operator."""
-    return {"operator": dice.pick("includes", "does_not_include", "partial_match"), "value": dice.pick(*WANTED)}
+    return {"operator": dice.pick("includes", "does_not_include", "partial_match"), "value": wanted(dice)}
 
 
 def compared(dice: Dice, *limits: Any, key: Callable[[Any], Any] = lambda limit: limit) -> Document:
@@ -158,6 +168,11 @@ def compared(dice: Dice, *limits: Any, key: Callable[[Any], Any] = lambda limit:
 def number_operator(dice: Dice) -> Document:
     """A number operator."""
     return compared(dice, *LIMITS)
+
+
+def count_operator(dice: Dice) -> Document:
+    """A number operator over small counts."""
+    return compared(dice, 0, 1, 2, 3, 4)
 
 
 def version_operator(dice: Dice) -> Document:
@@ -197,9 +212,9 @@ def any_operator(dice: Dice) -> Document:
     return {**predicate, "value_type": value_type} if forced else predicate
 
 
-def text_operator(dice: Dice) -> Document:
+def text_operator(dice: Dice, *values: str) -> Document:
     """A string operator or presence: for identities and the like."""
-    return presence(dice) if dice.maybe(0.2) else string_operator(dice)
+    return presence(dice) if dice.maybe(0.2) else string_operator(dice, *values)
 
 
 def version_field_operator(dice: Dice) -> Document:
@@ -221,9 +236,9 @@ PRODUCT_FIELDS: Final = ("id", "name", "brand", "category", "price", "price", "q
 
 def event_reference(dice: Dice, fields: list[str] = FIELDS) -> Document:
     """A custom attribute or a standard field of an event."""
-    if dice.theme == "sessions" and "session_duration_ms" in fields:
+    if dice.theme == "sessions":
         return {"field": "session_duration_ms"}
-    if dice.maybe(0.6):
+    if dice.maybe(0.9 if dice.theme in ("calculated", "aggregates") else 0.6):
         return {"attribute": dice.pick("a", "a", "a", "b", "b", "b", "publisher", "never")}
     return {"field": dice.pick(*fields)}
 
@@ -283,7 +298,8 @@ def aggregate(dice: Dice, ecommerce: bool) -> Document:
     of = {"product": product_reference(dice)} if ecommerce and dice.maybe(0.5) else event_reference(dice, SINGLE_FIELDS)
     if dice.maybe(0.6):
         function = dice.pick("sum", "sum", "average", "minimum", "maximum", "unique_count")
-        return {"function": function, "of": of, **number_operator(dice)}
+        number = count_operator if function == "unique_count" else number_operator
+        return {"function": function, "of": of, **number(dice)}
     return {"function": dice.pick("first", "last"), "of": of, **any_operator(dice)}
 
 
@@ -295,7 +311,7 @@ def event_parts(dice: Dice, demoted: list[tuple[str, str]]) -> Document:
         node["name"] = dice.pick(*(name for name in NAMES[kind] if (kind, name) not in demoted))
     if kind == "custom" and dice.maybe(0.2):
         node["custom_type"] = dice.pick("other", "other", "navigation", "media")
-    if dice.maybe(0.1 if dice.theme in ("windows", "sequences") else 0.3):
+    if dice.maybe(0.1 if dice.theme in ("windows", "sequences", "calculated", "aggregates") else 0.3):
         node["where"] = entries(dice, event_predicate)
     if kind == "ecommerce" and dice.maybe(0.4):
         node["where_product"] = entries(dice, product_predicate)
@@ -367,18 +383,23 @@ def device(dice: Dice) -> Document:
     if dice.maybe(0.3):
         return {"type": "device", "field": "os_version", **version_field_operator(dice)}
     name = dice.pick("device_type", "platform", "device_brand", "carrier", "device_country", "language")
-    return {"type": "device", "field": name, **text_operator(dice)}
+    values = ("tablet", "phone", "ios", "Acme", "a", "AB", "US", "us", "de", "FR", "en")
+    return {"type": "device", "field": name, **text_operator(dice, *values)}
 
 
 def identity(dice: Dice) -> Document:
     """An identity criterion."""
     kind = dice.pick("email", "email", "customer_id", "facebook", "ios_idfv", "fax", "yahoo")
-    return {"type": "identity", "identity_type": kind, **text_operator(dice)}
+    return {"type": "identity", "identity_type": kind, **text_operator(dice, "a@x", "B@X", "x", "d1")}
 
 
 def attribution(dice: Dice) -> Document:
     """An attribution criterion."""
-    parts = dice.part(0.6, publisher=lambda: text_operator(dice), campaign=lambda: text_operator(dice))
+
+    def named() -> Document:
+        return text_operator(dice, "facebook", "Google", "spring", "autumn", "o")
+
+    parts = dice.part(0.6, publisher=named, campaign=named)
     return {"type": "attribution", "event": dice.pick("install", "install", "uninstall"), **parts}
 
 
@@ -396,6 +417,8 @@ def calculated_attribute(dice: Dice, definition: Document) -> Document:
     calculation = definition["calculation"]
     if dice.maybe(0.2):
         predicate = presence(dice)
+    elif calculation in ("count", "unique_count"):
+        predicate = count_operator(dice)
     elif calculation in NUMBER_RESULTS:
         predicate = number_operator(dice)
     elif calculation.endswith("_timestamp"):
@@ -497,7 +520,7 @@ def calculated_attributes(dice: Dice, workspaces: list[str], demoted: list[tuple
             *("first_timestamp", "last_timestamp"),
         )
         plain = calculation == "count" or calculation.endswith("_timestamp")
-        windows = (None, {"type": "within_last", **span(dice)}, {"type": "after", "date": dice.pick(*DATES)})
+        windows = (None, None, {"type": "within_last", **span(dice)}, {"type": "after", "date": dice.pick(*DATES)})
         made.append(
             {
                 "workspace": dice.pick(*workspaces),

@@ -248,7 +248,8 @@ def event(dice: Dice) -> Document:
         location=lambda: location(dice),
         source_message_id=lambda: dice.pick("m1", "m2", "m3", "m4", None),
     )
-    data = {**shared, **dice.part(0.6, custom_attributes=lambda: dice.bag("a", "b")), **make(dice)}
+    told = 0.95 if dice.theme in ("calculated", "aggregates") else 0.6
+    data = {**shared, **dice.part(told, custom_attributes=lambda: dice.bag("a", "b")), **make(dice)}
     if kind.startswith("session") or dice.maybe(0.1):
         data.update(dice.pick({"session_uuid": "u"}, {"session_uuid": "v"}, {"session_id": 1}, {"session_id": 2}, {}))
     if dice.maybe(0.7 if dice.theme in ("attribution", "places") else 0.93):
