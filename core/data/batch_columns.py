@@ -79,7 +79,16 @@ def scalars(found: list[Any], name: str, limits: Limits) -> pl.Series | None:
         return None
     tag = limits.tag
     tagged = ["s" + each if type(each) is str else None if each is None else tag(each) for each in found]
-    return cut(pl.Series(name, tagged, dtype=pl.String), Limits.VALUE + 1, limits)
+    return cut_values(pl.Series(name, tagged, dtype=pl.String), limits)
+
+
+def cut_values(tagged: pl.Series, limits: Limits) -> pl.Series:
+    """Tagged values, texts cut to the limit and counted; lists were kept to it element by element."""
+    is_list = tagged.str.starts_with("l").fill_null(value=False)
+    if not is_list.any():
+        return cut(tagged, Limits.VALUE + 1, limits)
+    nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(tagged))
+    return tagged.zip_with(is_list, cut(tagged.zip_with(~is_list, nothing), Limits.VALUE + 1, limits))
 
 
 def cut(series: pl.Series, length: int, limits: Limits) -> pl.Series:
@@ -96,7 +105,7 @@ def tag_all(found: list[Any], name: str, limits: Limits) -> pl.Series:
     """Tagged values of any kind; null is a value of its own."""
     tag = limits.tag
     tagged = ["s" + each if type(each) is str else tag(each) for each in found]
-    return cut(pl.Series(name, tagged, dtype=pl.String), Limits.VALUE + 1, limits)
+    return cut_values(pl.Series(name, tagged, dtype=pl.String), limits)
 
 
 def keyed(found: Sequence[Object], limits: Limits) -> tuple[list[int], pl.Series, pl.Series]:

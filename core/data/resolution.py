@@ -82,15 +82,12 @@ class Owners:
             owners[~owned] = np.array([derived_mpid(*name) for name in names], dtype=np.int64)
             result[users[rows]] = owners[codes[rows]]
         else:
-            self._walk(result, unknown, arrivals, identities, rows, codes, owned, owners)
-        order = np.argsort(arrivals[users], kind="stable")
-        self._owners.put(keys[:, order], result[users[order]])
-        rank = pl.col("identity_type").replace_strict(_RANKS, default=_UNKNOWN, return_dtype=pl.Int64)
-        ranks = identities.select(rank)["identity_type"].to_numpy()
-        rows = rows[np.lexsort((rows, ranks[rows], users[rows], arrivals[users[rows]]))]
-        walked = [users[rows].tolist(), codes[rows].tolist(), unknown[users[rows]].tolist()]
-        last: list[int | None] = [int(owner) if has else None for owner, has in zip(owners, owned, strict=True)]
-        _walk(result, walked, last, named.rows())
+            rank = pl.col("identity_type").replace_strict(_RANKS, default=_UNKNOWN, return_dtype=pl.Int64)
+            ranks = identities.select(rank)["identity_type"].to_numpy()
+            rows = rows[np.lexsort((rows, ranks[rows], users[rows], arrivals[users[rows]]))]
+            walked = [users[rows].tolist(), codes[rows].tolist(), unknown[users[rows]].tolist()]
+            last = [int(owner) if has else None for owner, has in zip(owners, owned, strict=True)]
+            _walk(result, walked, last, named.rows())
         order = np.argsort(arrivals[users], kind="stable")
         self._owners.put(keys[:, order], result[users[order]])
 
@@ -118,7 +115,7 @@ class Owners:
 
 
 def _keys(identities: pl.DataFrame) -> Keys:
-    texts = identities.select(pl.concat_str(_KEY, separator=":"))["identity_type"]
+    texts = identities.select(pl.concat_str(_KEY, separator="\0"))["identity_type"]
     return keys_of("identity", texts.to_list())
 
 
