@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from core.data.rows import Rows
 
-_ID: Final = "identity "
+Codes = npt.NDArray[np.int64]
 
 
 def users_of(rows: Rows) -> tuple[pl.Series, pl.DataFrame, pl.DataFrame]:
@@ -17,65 +17,66 @@ def users_of(rows: Rows) -> tuple[pl.Series, pl.DataFrame, pl.DataFrame]:
     Rows that give the same mpid and identities are one user. But where two users claim one identity, and some row must
     be resolved by its identities, it matters whose claim came last: those rows are users of their own, run by run.
     """
-    given = {f"{_ID}{name}": values for name, values in rows.identities.items()}
-    mpid = rows.mpid if rows.mpid is not None else pl.repeat(None, rows.size, dtype=pl.Int64, eager=True)
-    keys = pl.DataFrame({"mpid": mpid, **given})
-    user = _numbered(keys)
-    if len(given) > 1 or (given and rows.mpid is not None):
-        user = _apart(keys, user)
-    seen = keys.with_columns(user=user, time_ms=rows.time_ms).with_row_index("arrival")
-    users = (
-        seen.lazy()
-        .with_columns(pl.col("arrival").cast(pl.Int64))
-        .group_by("user")
-        .agg(
-            pl.col("mpid", *given).first(),
-            time_ms=pl.col("time_ms").min(),
-            arrival=pl.col("arrival").first(),
-            last=pl.col("arrival").last(),
-        )
-        .sort("user")
-        .collect()
-    )
-    return user, users.select("mpid", "arrival"), _claims(users, rows)
+    given = [*([] if rows.mpid is None else [rows.mpid]), *rows.identities.values()]
+    user = _together([_codes(values) for values in given])
+    if len(given) > 1 and (rows.mpid is None or rows.mpid.null_count()):
+        user = _apart(user, rows)
+    first, last = _first_rows(user), np.empty(int(user.max()) + 1, np.int64)
+    last[user] = np.arange(rows.size)
+    mpid = pl.repeat(None, len(first), dtype=pl.Int64, eager=True) if rows.mpid is None else rows.mpid.gather(first)
+    users = pl.DataFrame({"mpid": mpid, "arrival": first})
+    return pl.Series(user, dtype=pl.UInt32), users, _claims(rows, user, first, last)
 
 
-def _numbered(keys: pl.DataFrame) -> pl.Series:
-    """The number of each row's distinct content, in order of first appearance."""
-    distinct = keys.unique(maintain_order=True).with_row_index("user")
-    return keys.join(distinct, on=keys.columns, how="left", nulls_equal=True, maintain_order="left")["user"]
+def _codes(values: pl.Series) -> Codes:
+    """A number for each distinct value, from 0 and without gaps; null is a value too."""
+    distinct = values.unique().drop_nulls()
+    if values.dtype == pl.String():
+        codes = values.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64)
+        return codes.fill_null(len(distinct)).to_numpy()
+    found = np.searchsorted(distinct.sort().to_numpy(), values.fill_null(0).to_numpy())
+    return np.where(values.is_null().to_numpy(), len(distinct), found)
 
 
-def _apart(keys: pl.DataFrame, user: pl.Series) -> pl.Series:
+def _together(columns: list[Codes]) -> Codes:
+    """A number for each distinct combination, from 0 and without gaps."""
+    combined, *others = columns
+    for codes in others:
+        combined = np.unique(combined * (codes.max() + 1) + codes, return_inverse=True)[1]
+    return combined
+
+
+def _first_rows(user: Codes) -> Codes:
+    first = np.empty(int(user.max()) + 1, np.int64)
+    first[user[::-1]] = np.arange(len(user))[::-1]
+    return first
+
+
+def _apart(user: Codes, rows: Rows) -> Codes:
     """Users anew, where those that share an identity with another one are told apart run by run."""
-    if keys["mpid"].null_count() == 0:
+    first = _first_rows(user)
+    shared = np.zeros(len(first), np.bool_)
+    for values in rows.identities.values():
+        claimed = values.gather(first)
+        shared |= (claimed.is_duplicated() & claimed.is_not_null()).to_numpy()
+    if not shared.any():
         return user
-    distinct = keys.with_columns(user=user).unique("user")
-    shared = pl.concat([_sharing(distinct, name) for name in keys.columns if name.startswith(_ID)]).unique()
-    if shared.is_empty():
-        return user
-    entangled = user.is_in(shared.implode())
-    runs = user.filter(entangled).rle_id().cast(pl.Int64)
-    run = pl.repeat(None, len(user), dtype=pl.Int64, eager=True).scatter(entangled.arg_true(), runs)
-    return _numbered(pl.DataFrame({"content": user, "run": run}))
+    entangled = np.flatnonzero(shared[user])
+    runs = np.cumsum(np.diff(user[entangled], prepend=-1) != 0)
+    separate = user.copy()
+    separate[entangled] = len(first) + runs
+    return np.unique(separate, return_inverse=True)[1]
 
 
-def _sharing(distinct: pl.DataFrame, name: str) -> pl.Series:
-    """The users whose identity of that type another user claims too."""
-    claimed = distinct.filter(pl.col(name).is_not_null())
-    return claimed.filter(pl.col(name).is_duplicated())["user"]
-
-
-def _claims(users: pl.DataFrame, rows: Rows) -> pl.DataFrame:
+def _claims(rows: Rows, user: Codes, first: Codes, last: Codes) -> pl.DataFrame:
     """The identities of the users in the mapping's order: claimed last at `arrival`, first at `time_ms`."""
+    earliest = rows.time_ms.gather(first).to_numpy().copy()
+    np.minimum.at(earliest, user, rows.time_ms.to_numpy())
+    stamp = pl.DataFrame({"user": np.arange(len(first), dtype=np.uint32), "time_ms": earliest, "arrival": last})
     parts = [
-        users.select(
-            "user",
-            "time_ms",
-            identity_type=pl.lit(name, pl.String),
-            value=pl.col(f"{_ID}{name}"),
-            arrival=pl.col("last"),
-        ).filter(pl.col("value").is_not_null())
-        for name in rows.identities
+        stamp.with_columns(identity_type=pl.lit(name, pl.String), value=values.gather(first)).drop_nulls("value")
+        for name, values in rows.identities.items()
     ]
+    if len(parts) == 1:
+        return parts[0]
     return pl.concat(parts).sort("user", maintain_order=True) if parts else pl.DataFrame()
