@@ -217,21 +217,18 @@ class Builder:
         if audience is None:
             return
         text = to_formula(audience.root)
-        written = st.text_input("Logic", text, key=f"logic-{text}-{held.revision}", help="Enter applies it")
-        if written != text:
-            self._apply(written, audience.root)
-            session.repaint()
+        session.show("logic", text)
+        st.text_input("Logic", key="logic", help="Enter applies it", on_change=self._apply, args=(audience.root,))
         if held.logic_error:
             st.error(held.logic_error)
         st.caption(audience.sentence)
 
-    def _apply(self, text: str, root: Criterion) -> None:
-        held = self.held
+    def _apply(self, root: Criterion) -> None:
+        held, text = self.held, session.shown("logic")
         try:
             tree = parse_formula(text, root, allow_unused=True)
         except FormulaError as error:
             held.logic_error = f"{error.message} (column {error.column}) The last good logic stays."
-            held.revision += 1
             return
         held.logic_error = ""
         document = copy.deepcopy(held.document)

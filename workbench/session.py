@@ -203,6 +203,16 @@ def answer(data: Dataset, held: Draft, now: datetime) -> Answer:
         return Answer(None, (Problem("", error.message, error.hint),), None)
 
 
+def show(key: str, text: str) -> None:
+    """Let a text field that is about to be drawn show a text."""
+    st.session_state[key] = text
+
+
+def shown(key: str) -> str:
+    """What stands in a text field."""
+    return str(st.session_state[key])
+
+
 def repaint() -> None:
     """Run the fragment again from its start, the whole page where no fragment is running."""
     try:
