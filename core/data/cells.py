@@ -10,6 +10,8 @@ import polars as pl
 from core.data.values import tagged
 
 _EXACT_WHOLE: Final = float(1 << 63)
+_SHORT_FROM: Final = 1e-4
+"""From here on polars writes a fraction as Python does; below it chooses other exponents."""
 
 
 def tagged_cells(cells: pl.Series) -> pl.Series:
@@ -66,13 +68,13 @@ def _where(condition: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
 
 def _floats(cells: pl.Series) -> pl.Series:
     """Numbers in shortest form, whole ones in full and without a fraction; non-finite ones are texts."""
-    whole = (cells == cells.floor()) & (cells.abs() < _EXACT_WHOLE)
-    plain = cells.abs() >= 1e-4
-    result = _prefixed("n", cells.cast(pl.String))
-    integers = pl.select(pl.when(pl.lit(whole)).then(pl.lit(cells))).to_series().cast(pl.Int64).cast(pl.String)
-    result = _where(whole, _prefixed("n", integers), result)
-    rare = ~(whole | (plain & (cells.abs() < _EXACT_WHOLE))).fill_null(True)
-    at = rare.arg_true()
+    size = cells.abs()
+    whole = ((cells == cells.floor()) & (size < _EXACT_WHOLE)).fill_null(False)
+    text = cells.set(whole, None).cast(pl.String)
+    if whole.any():
+        text = _where(whole, cells.set(~whole, None).cast(pl.Int64).cast(pl.String), text)
+    result = _prefixed("n", text)
+    at = (~(whole | ((size >= _SHORT_FROM) & (size < _EXACT_WHOLE)))).fill_null(False).arg_true()
     if len(at):
         odd = cells.gather(at)
         result = result.scatter(

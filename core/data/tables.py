@@ -20,7 +20,9 @@ from core.data.rows import Rows, read_rows
 from core.data.store import Store
 from core.errors import InputError
 
-PART_ROWS: Final = 250_000
+PART_CELLS: Final = 6_000_000
+PART_ROWS: Final = 500_000
+"""A part of a load holds at most this many cells and rows of a table."""
 
 Progress = Callable[[int, int | None], None]
 
@@ -91,7 +93,8 @@ def fitting_chunks(table: Table, mapping: Mapping, rows: int = PART_ROWS) -> Ite
     problems = [*contradictions(mapping), *misfits(mapping, schema)]
     if problems:
         raise mapping_error(problems, "" if isinstance(table, pl.DataFrame | pl.LazyFrame) else f"{table}: ")
-    return (part for chunk in chunks for part in _split(chunk, rows))
+    bound = max(1, min(rows, PART_CELLS // max(1, len(schema))))
+    return (part for chunk in chunks for part in _split(chunk, bound))
 
 
 def _split(chunk: Chunk, rows: int) -> Iterator[Chunk]:
