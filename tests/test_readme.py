@@ -78,7 +78,7 @@ def test_the_commands_of_the_readme_do_what_it_says(tmp_path: Path) -> None:
         printed[shlex.split(line)[1]] = done.stdout
     assert (tmp_path / "members.csv").read_text().split() == ["mpid", "1"]
     assert json.loads(printed["estimate"])["size"] == 1
-    assert "SELECT" in printed["convert"].upper()
+    assert "Audience.of(" in printed["convert"]
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:

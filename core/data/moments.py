@@ -33,6 +33,9 @@ _SHAPES: Final = {
     (24, "Z"): "%Y-%m-%d{}%H:%M:%S%.3fZ",
     (26, ""): "%Y-%m-%d{}%H:%M:%S%.6f",
     (27, "Z"): "%Y-%m-%d{}%H:%M:%S%.6fZ",
+    (25, "+"): "%Y-%m-%d{}%H:%M:%S%:z",
+    (29, "+"): "%Y-%m-%d{}%H:%M:%S%.3f%:z",
+    (32, "+"): "%Y-%m-%d{}%H:%M:%S%.6f%:z",
 }
 """Common shapes (length, zone) that are read in bulk; `{}` is the character between date and time."""
 
@@ -92,8 +95,10 @@ def _in_bulk(text: pl.Series, zone: str) -> pl.Series:
     shape = _shape(first[0]) if first else None
     if shape is None:
         return _one_by_one(text, zone)
-    local = text.str.strptime(pl.Datetime("us"), shape, strict=False)
-    if shape.endswith("Z"):
+    placed = shape.endswith(("Z", "%:z"))
+    zoned = pl.Datetime("us", "UTC") if shape.endswith("%:z") else pl.Datetime("us")
+    local = text.str.strptime(zoned, shape, strict=False)
+    if placed:
         times = local.dt.timestamp("us")
     else:
         times = _utc(local, zone, dates=text.str.len_bytes().is_in(_DATE_LENGTHS))
@@ -104,7 +109,8 @@ def _in_bulk(text: pl.Series, zone: str) -> pl.Series:
 
 
 def _shape(text: str) -> str | None:
-    shape = _SHAPES.get((len(text), "Z" if text.endswith("Z") else ""))
+    zone = "Z" if text.endswith("Z") else "+" if text[-6:-5] in ("+", "-") and text[-3] == ":" else ""
+    shape = _SHAPES.get((len(text), zone))
     return shape.format(text[10]) if shape and len(text) > len("0000-00-00") else shape
 
 
