@@ -98,10 +98,8 @@ def _in_bulk(text: pl.Series, zone: str) -> pl.Series:
     placed = shape.endswith(("Z", "%:z"))
     zoned = pl.Datetime("us", "UTC") if shape.endswith("%:z") else pl.Datetime("us")
     local = text.str.strptime(zoned, shape, strict=False)
-    if placed:
-        times = local.dt.timestamp("us")
-    else:
-        times = _utc(local, zone, dates=text.str.len_bytes().is_in(_DATE_LENGTHS))
+    dates = text.str.len_bytes().is_in(_DATE_LENGTHS)
+    times = local.dt.timestamp("us") if placed else _utc(local, zone, dates)
     other = local.is_null() & text.is_not_null()
     if not other.any():
         return times
