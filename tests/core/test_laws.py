@@ -108,6 +108,10 @@ def test_sizes_agree_with_each_other(dice: Dice) -> None:
         assert result.criteria[-1].here == result.size, "after the last node nothing is left out"
         again = data.evaluate(asked, now=moment(found.now), audiences=named)
         assert again.criteria == result.criteria
+        opened = Dataset.open(data.path).evaluate(asked, now=moment(found.now), audiences=named)
+        assert (opened.criteria, opened.universe) == (result.criteria, result.universe), (
+            "what is on disk is all there is"
+        )
         estimate = data.estimate(asked, now=moment(found.now), audiences=named)
         assert (estimate.size, estimate.low, estimate.high) == (result.size,) * 3, "few profiles: the estimate is exact"
         assert estimate.sample_users == result.universe
