@@ -25,6 +25,7 @@ from core.data.values import Mask
 from core.errors import CoreError, DatasetError, DefinitionError, Problem
 from core.estimate import Estimate, estimated, sampled
 from core.evaluate import Evaluation, attribute_frame
+from core.profile import Match, Profile, Timeline, find_profiles, profile_of, timeline_of
 from core.scope import Scope
 
 InputKind = Literal["platform", "feed"]
@@ -270,6 +271,21 @@ class Dataset:
         end = self.end or datetime(1970, 1, 1, tzinfo=UTC)
         scope = Scope(self._snapshot, (chosen,), frozenset(), None, millis(now or end))
         return attribute_frame(scope, scope.universe, list(attributes), chosen)
+
+    def find(self, text: str, *, now: datetime) -> list[Match]:
+        """Profiles with that mpid or an identity of exactly that value (`core.profile.find_profiles`)."""
+        return find_profiles(self._snapshot, text, millis(now))
+
+    def profile(self, mpid: int, *, now: datetime) -> Profile:
+        """Everything known of an mpid as of `now`; CoreError where it was not seen by then."""
+        return profile_of(self._snapshot, mpid, now)
+
+    def timeline(
+        self, mpid: int, *, now: datetime, kinds: Iterable[str] = (), offset: int = 0, limit: int = 25
+    ) -> Timeline:
+        """A page of the events of an mpid up to `now`, newest first (`core.profile.timeline_of`)."""
+        chosen = frozenset(kinds)
+        return timeline_of(self._snapshot, mpid, millis(now), kinds=chosen, offset=offset, limit=limit)
 
     # -- answers ---------------------------------------------------------------------------------------------------
 

@@ -105,6 +105,10 @@ class EventStore:
         """Columns of the durable file, rows in the store's order."""
         return pl.scan_parquet(self._source.file).slice(self._start, self.size).select(columns).collect()
 
+    def lazy(self, row: int) -> pl.LazyFrame:
+        """One row of the durable file, all columns."""
+        return pl.scan_parquet(self._source.file).slice(self._start + row, 1)
+
     def _bundle(self, name: str, make: Callable[[], Arrays]) -> Arrays:
         return self._source.bundle(f"{self.workspace}/{self.kind}/{name}", self.size, make)
 
