@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,9 @@ from core.criteria import And, Criterion, Not, Or
 from core.data.values import Mask
 from core.errors import CoreError
 from core.scope import Scope
+
+if TYPE_CHECKING:
+    from core.explain import Explanation
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,12 @@ class Evaluation:
         universe = pl.Series(self._scope.universe)
         frame = pl.DataFrame({"mpid": self._scope.snapshot.mpid, "value": values})
         return frame.filter(universe).sort("mpid")
+
+    def explain(self, mpid: int) -> Explanation:
+        """Why a profile is a member or not, with the evidence; CoreError where there is no such profile."""
+        from core.explain import explain
+
+        return explain(self, mpid)
 
     def profiles(self, attributes: Sequence[str], workspace: str | None = None) -> pl.DataFrame:
         """The members with user attributes of a workspace (the audience's first), ascending by mpid."""

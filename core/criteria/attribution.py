@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from core.criteria.comparison import Comparison
+from core.criteria.evidence import Condition, Evidence, moment_words, value_words
 from core.criteria.measures import Measure, Values
 from core.criteria.users import ProfileCriterion
 from core.data.facts import NO_RECORD
@@ -34,6 +35,25 @@ class Attribution(ProfileCriterion):
     def measure(self, scope: Scope) -> Measure:
         """The publisher of the latest attribution (the campaign where only that is compared)."""
         return self._part("campaign" if self.campaign and not self.publisher else "publisher", scope)
+
+    def evidence(self, scope: Scope, profile: int) -> Evidence:
+        """Publisher and campaign of the latest attribution, each with what is asked of it."""
+        has, latest = self._latest(scope)
+        log = scope.snapshot.attributions(self.reads(scope), self.event)
+        parts = {name: self._part(name, scope).at(profile) for name in ("publisher", "campaign")}
+        found = f"no {self.event} attribution"
+        if has[profile]:
+            named = ", ".join(f"{name} {value_words(value)}" for name, value in parts.items() if value is not None)
+            found = (
+                f"{named or 'an attribution without names'}, since {moment_words(int(log.time_ms[latest[profile]]))}"
+            )
+        conditions = []
+        for name, part in (("publisher", self.publisher), ("campaign", self.campaign)):
+            if part is not None:
+                holds = bool(part.holds(self._part(name, scope), scope)[profile])
+                conditions.append(Condition(f"{name} {part.matcher.words}", holds))
+        asked = " and ".join(each.text for each in conditions) or f"any {self.event} attribution"
+        return Evidence(f"{found}; asked: {asked}", scope.measure(self).at(profile), (), tuple(conditions))
 
     def _latest(self, scope: Scope) -> tuple[Mask, np.ndarray[tuple[int], np.dtype[np.int64]]]:
         """Who has an attribution, and the number of its record in the log."""

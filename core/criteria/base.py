@@ -18,6 +18,7 @@ from core.errors import CoreError, Problem
 
 if TYPE_CHECKING:
     from core.context import Context
+    from core.criteria.evidence import Evidence
     from core.criteria.measures import Measure
     from core.scope import Scope
 
@@ -86,9 +87,17 @@ class Criterion(Model):
         """The criterion in English, to stand after "people who"."""
         raise CoreError(f"A criterion of type {self.kind_of_node} has no sentence.")
 
+    def evidence(self, scope: Scope, profile: int) -> Evidence | None:
+        """What it found of one profile (its index), and which condition fails; None for groups."""
+        return None
+
     def children(self) -> tuple[tuple[str, Criterion], ...]:
         """The nodes below, each with its path segment."""
         return ()
+
+    def with_children(self, children: tuple[Criterion, ...]) -> Criterion:
+        """This node over other children, as many as it has."""
+        return self
 
     def problems(self, context: Context, path: str) -> Iterator[Problem]:
         """What a dataset and its settings say against this node itself (not its children)."""
@@ -125,6 +134,9 @@ class And(Criterion):
     type: Literal["and"]
     criteria: tuple[Node, ...]
 
+    def with_children(self, children: tuple[Criterion, ...]) -> And:
+        return And.of(*children)
+
     @classmethod
     def of(cls, *criteria: Criterion) -> And:
         """The conjunction of criteria."""
@@ -149,6 +161,9 @@ class Or(Criterion):
 
     type: Literal["or"]
     criteria: tuple[Node, ...]
+
+    def with_children(self, children: tuple[Criterion, ...]) -> Or:
+        return Or.of(*children)
 
     @classmethod
     def of(cls, *criteria: Criterion) -> Or:
@@ -178,6 +193,9 @@ class Not(Criterion):
     def children(self) -> tuple[tuple[str, Criterion], ...]:
         return (("criterion", self.criterion),)
 
+    def with_children(self, children: tuple[Criterion, ...]) -> Not:
+        return Not(type="not", criterion=children[0])
+
     def judge(self, scope: Scope) -> Mask:
         return scope.universe & ~scope.judge(self.criterion)
 
@@ -205,3 +223,15 @@ def walk(root: Criterion, path: str = "root") -> Iterator[tuple[str, Criterion]]
     yield path, root
     for segment, child in root.children():
         yield from walk(child, f"{path}.{segment}")
+
+
+def replaced(root: Criterion, path: str, node: Criterion) -> Criterion:
+    """The tree with another node at a path such as `root.criteria[0]`; a path that leads nowhere is a KeyError."""
+    return node if path == "root" else _replaced(root, path.split(".")[1:], node)
+
+
+def _replaced(at: Criterion, segments: list[str], node: Criterion) -> Criterion:
+    children = dict(at.children())
+    below = children[segments[0]]
+    children[segments[0]] = node if len(segments) == 1 else _replaced(below, segments[1:], node)
+    return at.with_children(tuple(children.values()))

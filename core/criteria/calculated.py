@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from core.criteria import aggregates
 from core.criteria.base import Model, Pick
 from core.criteria.comparison import Ref
 from core.criteria.events import Event, gather, qualifying
+from core.criteria.evidence import Evidence, moment_words, value_words
 from core.criteria.measures import Counts, Measure
 from core.criteria.users import ComparedProfileCriterion
 from core.criteria.windows import After, WithinLast
@@ -126,6 +128,13 @@ class CalculatedAttributeCriterion(ComparedProfileCriterion):
 
     def match(self, measure: Measure, scope: Scope) -> Mask:
         return self.holds(measure, scope)
+
+    def evidence(self, scope: Scope, profile: int) -> Evidence:
+        """The calculated value."""
+        value = scope.measure(self).at(profile)
+        shown = moment_words(round(value.timestamp() * 1000)) if isinstance(value, datetime) else value_words(value)
+        found = f"has no {self.name}" if value is None else f"{self.name} is {shown}"
+        return Evidence(f"{found}; asked: {self.matcher.words}", value)
 
     @property
     def sentence(self) -> str:

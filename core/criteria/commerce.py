@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
 from core.criteria.base import Criterion
 from core.criteria.comparison import WhereProduct
-from core.criteria.events import Event, demoted_problem, qualifying
+from core.criteria.events import Event, demoted_problem, latest, qualifying
+from core.criteria.evidence import Condition, Evidence, moment_words
 from core.criteria.measures import Measure, Moments
 from core.criteria.windows import PastWindow, Wait
 from core.data.values import NO_MOMENT, Mask, Millis
@@ -30,13 +31,30 @@ class CartAbandonment(Criterion):
 
     def measure(self, scope: Scope) -> Moments:
         """The moment of the latest add to cart that no purchase followed."""
-        added = Event(
-            type="event", kind="ecommerce", name="add_to_cart", where_product=self.where_product, when=self.when
-        )
-        left = _latest(added, scope)
-        bought = _latest(Event(type="event", kind="ecommerce", name="purchase"), scope)
+        left, bought = _latest(self._added, scope), _latest(BOUGHT, scope)
         left[(bought != NO_MOMENT) & (bought >= left)] = NO_MOMENT
         return Moments(left)
+
+    @property
+    def _added(self) -> Event:
+        where = self.where_product
+        return Event(type="event", kind="ecommerce", name="add_to_cart", where_product=where, when=self.when)
+
+    def evidence(self, scope: Scope, profile: int) -> Evidence:
+        """When something was last added, and what was bought since."""
+        rows, conditions = self._added.funnel(scope, profile, self._added.reads(scope))
+        added = latest(rows)
+        if not added:
+            return Evidence("nothing was added to a cart", None, (), tuple(conditions))
+        added_ms = round(added[0].at.timestamp() * 1000)
+        bought, _ = BOUGHT.funnel(scope, profile, BOUGHT.reads(scope), (added_ms, scope.now_ms))
+        abandoned = Condition("nothing bought since", not bought)
+        waited = Condition(f"at least {self.wait.words} ago", added_ms <= scope.now_ms - self.wait.ms)
+        since = "nothing bought since"
+        if bought:
+            since = f"bought at {moment_words(round(latest(bought)[0].at.timestamp() * 1000))}"
+        text = f"last added to a cart at {moment_words(added_ms)}, {since}; asked: {waited.text}, {abandoned.text}"
+        return Evidence(text, added[0].at, added, (*conditions, waited, abandoned))
 
     @property
     def measured(self) -> str:
@@ -59,6 +77,9 @@ class CartAbandonment(Criterion):
                 tier = context.known[workspace].tiers.get(("ecommerce", name), "personalize")
                 if tier != "personalize":
                     yield demoted_problem(path, "ecommerce", name, workspace, tier)
+
+
+BOUGHT: Final = Event(type="event", kind="ecommerce", name="purchase")
 
 
 def _latest(event: Event, scope: Scope) -> Millis:

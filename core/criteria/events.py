@@ -24,6 +24,7 @@ from core.criteria.comparison import (
     pair,
     predicates,
 )
+from core.criteria.evidence import LATEST, Condition, Evidence, Happening, dated, moment_words, things, value_words
 from core.criteria.measures import Counts, Measure, Moments
 from core.criteria.windows import EVER, Bounds, PastWindow, Wait
 from core.data.columns import Rows
@@ -189,8 +190,7 @@ class Event(Criterion):
 
     @property
     def sentence(self) -> str:
-        anything, named = KIND_WORDS[self.kind]
-        parts = [f"{named} “{self.name}”" if self.name is not None else anything]
+        parts = [self.what]
         if self.custom_type:
             parts.append(f"of type {self.custom_type.replace('_', ' ')}")
         if self.where:
@@ -206,6 +206,58 @@ class Event(Criterion):
         if self.when is not None:
             parts.append(self.when.sentence)
         return " ".join(parts)
+
+    @property
+    def what(self) -> str:
+        """The kind and name of its events in English."""
+        anything, named = KIND_WORDS[self.kind]
+        return f"{named} “{self.name}”" if self.name is not None else anything
+
+    def evidence(self, scope: Scope, profile: int) -> Evidence:
+        """The events that count and their value, with what each condition leaves."""
+        rows, conditions = self.funnel(scope, profile, self.reads(scope))
+        value = scope.measure(self).at(profile)
+        holds = bool(scope.judge(self)[profile])
+        if self.aggregate is not None:
+            asked = self.aggregate.sentence.removeprefix("with ")
+            name = asked.removesuffix(self.aggregate.matcher.words).removesuffix(" that ")
+            found = f"{name} is {value_words(value)}" if value is not None else f"there is no {name}"
+            found = f"{found}, over {things(sum(map(len, rows)), 'event')}"
+        else:
+            frequency = self.frequency or Frequency()
+            asked = frequency.sentence
+            found = f"{things(value, 'day' if frequency.count == 'days' else 'event')} count"
+            found += "s" if value <= 1 else ""
+        conditions.append(Condition(asked, holds, value if isinstance(value, int) else None))
+        return Evidence(f"{found}; asked: {asked}", value, latest(rows), tuple(conditions))
+
+    def funnel(
+        self, scope: Scope, profile: int, inputs: Inputs, bounds: Bounds = (-EVER, EVER)
+    ) -> tuple[list[Rows], list[Condition]]:
+        """A profile's events that count within `bounds`, and what is left after each condition."""
+        found: list[Rows] = []
+        conditions: list[Condition] = []
+
+        def keep(text: str, event: Event) -> None:
+            nonlocal found
+            rows = qualifying(event, scope, inputs, bounds)
+            mine = (part.where(part.store.profile[part.span] == profile) for part in rows)
+            found = [part for part in mine if len(part)]
+            left = sum(map(len, found))
+            conditions.append(Condition(text, left > 0, left))
+
+        named: dict[str, Any] = {"kind": self.kind, "name": self.name, "custom_type": self.custom_type}
+        keep(self.what, Event(type="event", **named))
+        if self.when is not None:
+            named["when"] = self.when
+            keep(self.when.sentence, Event(type="event", **named))
+        for at, entry in enumerate(self.where, 1):
+            keep(f"where {entry.sentence}", Event(type="event", **named, where=self.where[:at]))
+        if self.where_product:
+            sentence = " and ".join(entry.sentence for entry in self.where_product)
+            whole = Event(type="event", **named, where=self.where, where_product=self.where_product)
+            keep(f"where a product’s {sentence}", whole)
+        return found, conditions
 
     def problems(self, context: Context, path: str) -> Iterator[Problem]:
         among = context.every_input if self.kind in USER_BASED_KINDS else context.inputs
@@ -292,6 +344,29 @@ def product_rows(event: Event, rows: Rows, scope: Scope) -> Any:
     return np.flatnonzero(keep & all_of(event.where_product, leaf, last - first)) + first
 
 
+def latest(rows: list[Rows]) -> tuple[Happening, ...]:
+    """The latest few of some events."""
+    newest = sorted(
+        ((at, int(part.store.arrival[row]), int(row), part) for part in rows for at, row in _newest(part)),
+        key=lambda each: each[:2],
+        reverse=True,
+    )
+    return tuple(_happening(part, row, at) for at, _, row, part in newest[:LATEST])
+
+
+def _newest(rows: Rows) -> list[tuple[int, int]]:
+    times, index = rows.times(), rows.index()
+    order = np.lexsort((rows.store.arrival[index], times))[-LATEST:]
+    return [(int(times[at]), int(index[at])) for at in order]
+
+
+def _happening(rows: Rows, row: int, at_ms: int) -> Happening:
+    store = rows.store
+    names, codes = store.inputs
+    name = next(name for name, (first, last) in store.names.items() if first <= row < last)
+    return Happening(dated(at_ms), store.workspace, names[int(codes[row])], store.kind, name)
+
+
 def gather(event: Event, of: Ref, rows: list[Rows], scope: Scope) -> Gathered:
     """The values of a property of qualifying events, or of their products that satisfy `where_product`."""
     parts = []
@@ -355,6 +430,23 @@ class Sequence(Criterion):
 
     def match(self, measure: Measure, scope: Scope) -> Mask:
         return measure.present()
+
+    def evidence(self, scope: Scope, profile: int) -> Evidence:
+        """The latest completion, and how many events each step has."""
+        bounds = self.when.bounds(scope.now_ms) if self.when else (-EVER, EVER)
+        counted: list[Rows] = []
+        conditions = []
+        for step in self.steps:
+            rows, funnel = step.funnel(scope, profile, scope.choose_inputs(step.inputs, user_based=False), bounds)
+            counted += rows
+            left = funnel[-1].left
+            conditions.append(Condition(step.sentence, bool(left), left))
+        value = scope.measure(self).at(profile)
+        done = value is not None
+        asked = "one after the other" + (f", within {self.within.words}" if self.within else "")
+        conditions.append(Condition(asked, done))
+        found = f"completed at {moment_words(round(value.timestamp() * 1000))}" if done else "never completed"
+        return Evidence(f"{found}; asked: {asked}", value, latest(counted), tuple(conditions))
 
     @property
     def sentence(self) -> str:

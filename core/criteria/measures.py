@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from core.criteria.matchers import Moment, Number
-from core.data.values import ABSENT, NO_MOMENT, Column, Mask, Millis, plain
+from core.data.values import ABSENT, FIRST, NO_MOMENT, Column, Mask, Millis, plain
 
 if TYPE_CHECKING:
     from core.criteria.matchers import Matcher
@@ -35,6 +35,10 @@ class Measure:
     def present(self) -> Mask:
         """Who has a value."""
         raise AssertionError
+
+    def at(self, profile: int) -> Any:
+        """The value of one profile (its index), None where there is none."""
+        return self.values()[profile]
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,10 @@ class Values(Measure):
     def present(self) -> Mask:
         return np.asarray(self.column.codes != ABSENT)
 
+    def at(self, profile: int) -> Any:
+        code = int(self.column.codes[profile])
+        return plain(self.column.dictionary.entries[code - FIRST]) if code >= FIRST else None
+
 
 @dataclass(frozen=True)
 class Several(Measure):
@@ -161,6 +169,10 @@ class Several(Measure):
 
     def present(self) -> Mask:
         return self._holders(self.column.codes != ABSENT)
+
+    def at(self, profile: int) -> list[str]:
+        held = self.column.take(np.flatnonzero(self.profile == profile)).tagged().str.slice(1)
+        return held.drop_nulls().unique().sort().to_list()
 
     def _holders(self, rows: Mask) -> Mask:
         mask = np.zeros(self.size, np.bool_)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from core.criteria.base import Criterion, Pick
+from core.criteria.evidence import Evidence
 from core.criteria.measures import Marks, Measure
 from core.data.values import Mask
 from core.errors import Problem
@@ -33,6 +34,12 @@ class AudienceMembership(Criterion):
     def match(self, measure: Measure, scope: Scope) -> Mask:
         assert isinstance(measure, Marks)
         return measure.mask if self.operator == "in" else ~measure.mask
+
+    def evidence(self, scope: Scope, profile: int) -> Evidence:
+        """Whether the profile is in the other audience."""
+        inside = bool(scope.measure(self).at(profile))
+        asked = "in" if self.operator == "in" else "not in"
+        return Evidence(f"{'in' if inside else 'not in'} the audience {self.audience}; asked: {asked}", inside)
 
     @property
     def sentence(self) -> str:

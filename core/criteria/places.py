@@ -10,8 +10,10 @@ import numpy.typing as npt
 from pydantic import Field, Strict, model_validator
 
 from core.criteria.base import Pick
+from core.criteria.evidence import Condition, Evidence, moment_words, value_words
 from core.criteria.measures import Distances, Measure, Values
 from core.criteria.users import ProfileCriterion
+from core.data.facts import NO_RECORD
 from core.data.places import find_city
 from core.data.values import Mask
 from core.errors import Problem
@@ -109,6 +111,27 @@ class Location(ProfileCriterion):
         city = find_city(self.city or "")
         assert city is not None, "checked before anything is evaluated"
         return city.latitude, city.longitude
+
+    def evidence(self, scope: Scope, profile: int) -> Evidence:
+        """The distance, or the latest location part by part."""
+        log = scope.snapshot.locations(self.reads(scope))
+        record = int(log.latest(scope.now_ms, scope.size)[profile])
+        when = "" if record == NO_RECORD else f", since {moment_words(int(log.time_ms[record]))}"
+        if self.operator == "within":
+            value = scope.measure(self).at(profile)
+            away = f"{value:,.1f} kilometers away" if value is not None else "no coordinates are known"
+            return Evidence(f"{away}; asked: within {self.distance:g} {self.unit}", value)
+        conditions, found = [], []
+        for part in PARTS:
+            if (wanted := getattr(self, part)) is not None:
+                value = self._latest(part, scope).at(profile)
+                holds = value is not None and str(value).lower() == wanted.lower()
+                found.append(f"{part} is {value_words(value)}" if value is not None else f"no {part} is known")
+                conditions.append(Condition(f"{part} {wanted}", holds))
+        asked = ", ".join(each.text for each in conditions)
+        return Evidence(
+            f"{', '.join(found)}{when}; asked: {asked}", scope.measure(self).at(profile), (), tuple(conditions)
+        )
 
     @property
     def sentence(self) -> str:

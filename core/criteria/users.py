@@ -11,10 +11,12 @@ from pydantic import Field, model_validator
 
 from core.criteria.base import Criterion, Pick
 from core.criteria.comparison import Comparison
+from core.criteria.evidence import Evidence, moment_words, things, value_words
 from core.criteria.measures import Measure, Moments, Several, Values
-from core.criteria.windows import PastWindow
+from core.criteria.windows import PastWindow, Window
+from core.data.facts import NO_RECORD
 from core.data.schema import IDENTITY_TYPES, VERSION_FIELDS
-from core.data.values import NO_MOMENT, Column, Dictionary, Mask
+from core.data.values import ABSENT, NO_MOMENT, NULL, Column, Dictionary, Mask
 from core.errors import Problem
 
 if TYPE_CHECKING:
@@ -69,6 +71,20 @@ class UserAttribute(ComparedProfileCriterion):
         log = scope.snapshot.attribute(self.reads(scope), self.attribute)
         return Values(log.state("value", scope.now_ms, scope.size))
 
+    def evidence(self, scope: Scope, profile: int) -> Evidence:
+        """The value, and since when it stands."""
+        log = scope.snapshot.attribute(self.reads(scope), self.attribute)
+        measure, record = self.measure(scope), int(log.latest(scope.now_ms, scope.size)[profile])
+        since = "" if record == NO_RECORD else f", since {moment_words(int(log.time_ms[record]))}"
+        found = {
+            ABSENT: f"has no {self.attribute}" if not since else f"{self.attribute} was deleted{since}",
+            NULL: f"{self.attribute} is there without a value{since}",
+        }
+        value = measure.at(profile)
+        code = int(measure.column.codes[profile])
+        text = found.get(code, f"{self.attribute} is {value_words(value)}{since}")
+        return Evidence(f"{text}; asked: {self.matcher.words}", value)
+
     @property
     def sentence(self) -> str:
         return f"have a {self.attribute} that {self.matcher.words}{self._in_workspace}"
@@ -119,6 +135,18 @@ class Consent(ProfileCriterion):
         code = {"no_record": 0, "rejected": 2, "not_opted_out": 2, "given": 3, "opted_out": 3}[self.state]
         return np.asarray(measure.column.codes == code)
 
+    def evidence(self, scope: Scope, profile: int) -> Evidence:
+        """The latest state and its moment."""
+        log = scope.snapshot.consent(self.reads(scope), self.regulation, self.purpose)
+        record = int(log.latest(scope.now_ms, scope.size)[profile])
+        asked = f"asked: {self.state.replace('_', ' ')}"
+        if record == NO_RECORD:
+            return Evidence(f"no record; {asked}")
+        consented = bool(log.frame["consented"][record])
+        gdpr = self.regulation == "gdpr"
+        state = ("given" if consented else "rejected") if gdpr else ("opted out" if consented else "not opted out")
+        return Evidence(f"{state}, since {moment_words(int(log.time_ms[record]))}; {asked}", state)
+
     @property
     def sentence(self) -> str:
         if self.regulation == "gdpr":
@@ -153,6 +181,12 @@ class Device(ComparedProfileCriterion):
         held = scope.snapshot.devices(self.reads(scope), self.field)
         return Several(scope.size, *held.at(scope.now_ms))
 
+    def evidence(self, scope: Scope, profile: int) -> Evidence:
+        """Every value of the profile's devices."""
+        held = self.measure(scope).at(profile)
+        found = f"{self.field.replace('_', ' ')} is {value_words(held)}" if held else "no device is known"
+        return Evidence(f"{found}; asked: {self.matcher.words}", held)
+
     @property
     def sentence(self) -> str:
         return f"have a device whose {self.field.replace('_', ' ')} {self.matcher.words}{self._in_workspace}"
@@ -168,6 +202,12 @@ class Identity(ComparedProfileCriterion):
         """Every identity of the type."""
         held = scope.snapshot.identities(self.reads(scope), self.identity_type)
         return Several(scope.size, *held.at(scope.now_ms))
+
+    def evidence(self, scope: Scope, profile: int) -> Evidence:
+        """How many identities of the type; `value` holds them."""
+        held = self.measure(scope).at(profile)
+        found = f"has {things(len(held), self.identity_type.replace('_', ' '))}"
+        return Evidence(f"{found}; asked: {self.matcher.words}", held, identifying=True)
 
     @property
     def sentence(self) -> str:
@@ -198,6 +238,10 @@ class FirstSeen(ProfileCriterion):
     def match(self, measure: Measure, scope: Scope) -> Mask:
         return _inside(measure, self.when.bounds(scope.now_ms))
 
+    def evidence(self, scope: Scope, profile: int) -> Evidence:
+        """The moment."""
+        return _seen("first seen", scope.measure(self), profile, self.when)
+
     @property
     def sentence(self) -> str:
         return f"were first seen {self.when.sentence}{self._in_workspace}"
@@ -220,9 +264,19 @@ class LastSeen(ProfileCriterion):
     def match(self, measure: Measure, scope: Scope) -> Mask:
         return _inside(measure, self.when.bounds(scope.now_ms))
 
+    def evidence(self, scope: Scope, profile: int) -> Evidence:
+        """The moment."""
+        return _seen("last seen", scope.measure(self), profile, self.when)
+
     @property
     def sentence(self) -> str:
         return f"were last seen {self.when.sentence}{self._in_workspace}"
+
+
+def _seen(words: str, measure: Measure, profile: int, when: Window) -> Evidence:
+    value = measure.at(profile)
+    found = "never seen there" if value is None else f"{words} {moment_words(round(value.timestamp() * 1000))}"
+    return Evidence(f"{found}; asked: {when.sentence}", value)
 
 
 def _inside(measure: Measure, bounds: tuple[int, int]) -> Mask:
