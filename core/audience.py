@@ -114,13 +114,18 @@ class Audience(Model):
     def check(self, dataset: Checkable, audiences: Mapping[str, Audience] | None = None) -> Report:
         """Every problem and warning of this definition in a dataset; `audiences` by id, for memberships."""
         context = dataset.context(self, audiences or {})
-        if not isinstance(context, Context):
-            return Report(context, ())
-        nodes = list(self.nodes())
-        problems = [problem for path, node in nodes for problem in node.problems(context, path)]
+        problems = self.problems(context)
         # Warnings may ask for what a broken scope does not have.
-        warnings = [] if problems else [warning for path, node in nodes for warning in node.warnings(context, path)]
-        return Report(tuple(problems), tuple(warnings))
+        if problems or not isinstance(context, Context):
+            return Report(problems, ())
+        warnings = (warning for path, node in self.nodes() for warning in node.warnings(context, path))
+        return Report(problems, tuple(warnings))
+
+    def problems(self, context: Context | tuple[Problem, ...]) -> tuple[Problem, ...]:
+        """Why this definition cannot be evaluated on a ground (`Checkable.context`)."""
+        if not isinstance(context, Context):
+            return context
+        return tuple(problem for path, node in self.nodes() for problem in node.problems(context, path))
 
     @property
     def formula(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -312,10 +313,40 @@ class Dataset:
         universe = int(np.count_nonzero(scope.universe))
         return estimated(int(np.count_nonzero(members & sample)), users, universe, bool(sample.all()))
 
+    def evaluate_many(
+        self,
+        wanted: Mapping[str, Audience],
+        *,
+        now: datetime,
+        audiences: Mapping[str, Audience] | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Evaluation]:
+        """Who is in each of many audiences at `now`; criteria that they share are looked at once.
+
+        `audiences` by id answer memberships (`wanted` itself unless given). `progress(done, total)` is called before
+        the first and after every audience; what it raises stops the evaluation. Raises DefinitionError with every
+        problem of all of them, each path behind its audience's id ("id: root"), before anything is evaluated.
+        """
+        named = wanted if audiences is None else audiences
+        found = ((key, self._problems(audience, named)) for key, audience in wanted.items())
+        problems = [replace(each, path=f"{key}: {each.path}") for key, several in found for each in several]
+        if problems:
+            raise DefinitionError(problems)
+        results: dict[str, Evaluation] = {}
+        for done, (key, audience) in enumerate(wanted.items()):
+            if progress is not None:
+                progress(done, len(wanted))
+            results[key] = Evaluation(audience, self.scope(audience, now, named))
+        if progress is not None:
+            progress(len(wanted), len(wanted))
+        return results
+
+    def _problems(self, audience: Audience, audiences: Mapping[str, Audience]) -> tuple[Problem, ...]:
+        return audience.problems(self.context(audience, audiences))
+
     def _checked_scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:
-        report = audience.check(self, audiences)
-        if report.problems:
-            raise DefinitionError(report.problems)
+        if problems := self._problems(audience, audiences):
+            raise DefinitionError(problems)
         return self.scope(audience, now, audiences)
 
     def scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:
