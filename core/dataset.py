@@ -23,6 +23,7 @@ from core.data.snapshot import Snapshot
 from core.data.store import Store
 from core.data.tables import load_table
 from core.data.values import Mask
+from core.entries import Entry, entries
 from core.errors import CoreError, DatasetError, DefinitionError, Problem
 from core.estimate import Estimate, estimated, sampled
 from core.evaluate import Evaluation, attribute_frame
@@ -245,6 +246,10 @@ class Dataset:
     def catalog(self) -> pl.DataFrame:
         """Everything that the data holds by name, with counts and first and last time (`core.catalog.overview`)."""
         return catalog.overview(self._snapshot)
+
+    def entries(self, *, now: datetime) -> list[Entry]:
+        """Every name of the catalog with volume up to `now`, data type and samples (`core.entries.entries`)."""
+        return entries(self._snapshot, millis(now))
 
     def values(
         self, kind: str, name: str, *, workspace: str, event: tuple[str, str | None] | None = None

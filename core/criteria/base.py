@@ -54,6 +54,8 @@ class Criterion(Model):
     """One node of a definition."""
 
     EVENT_BASED: ClassVar[bool] = False
+    READS_EVENTS: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Events, by kind and name, that it reads without asking which."""
 
     def judge(self, scope: Scope) -> Mask:
         """Who satisfies this criterion: bool, one a profile. Bits outside the universe are undefined."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class CartAbandonment(Criterion):
     """People whose latest add to cart is older than `wait`, with no purchase at or after it."""
 
+    READS_EVENTS = (("ecommerce", "add_to_cart"), ("ecommerce", "purchase"))
+
     type: Literal["cart_abandonment"]
     wait: Wait
     where_product: tuple[WhereProduct, ...] = ()
@@ -73,10 +75,10 @@ class CartAbandonment(Criterion):
 
     def problems(self, context: Context, path: str) -> Iterator[Problem]:
         for workspace in context.workspaces:
-            for name in ("add_to_cart", "purchase"):
-                tier = context.known[workspace].tiers.get(("ecommerce", name), "personalize")
+            for kind, name in self.READS_EVENTS:
+                tier = context.known[workspace].tiers.get((kind, name), "personalize")
                 if tier != "personalize":
-                    yield demoted_problem(path, "ecommerce", name, workspace, tier)
+                    yield demoted_problem(path, kind, name, workspace, tier)
 
 
 BOUGHT: Final = Event(type="event", kind="ecommerce", name="purchase")

@@ -160,16 +160,19 @@ class Device(ComparedProfileCriterion):
     """People by their devices: every value ever seen in the workspace."""
 
     type: Literal["device"]
-    field: Literal[
-        "device_type",
-        "platform",
-        "os_version",
-        "device_model",
-        "device_brand",
-        "device_manufacturer",
-        "carrier",
-        "device_country",
-        "language",
+    field: Annotated[
+        Literal[
+            "device_type",
+            "platform",
+            "os_version",
+            "device_model",
+            "device_brand",
+            "device_manufacturer",
+            "carrier",
+            "device_country",
+            "language",
+        ],
+        Pick("device_fields"),
     ]
 
     @property

@@ -109,7 +109,8 @@ class EventStore:
         """One row of the durable file, all columns."""
         return pl.scan_parquet(self._source.file).slice(self._start + row, 1)
 
-    def _bundle(self, name: str, make: Callable[[], Arrays]) -> Arrays:
+    def bundle(self, name: str, make: Callable[[], Arrays]) -> Arrays:
+        """Arrays derived from these events, from the column cache or made."""
         return self._source.bundle(f"{self.workspace}/{self.kind}/{name}", self.size, make)
 
     @cached_property
@@ -125,7 +126,7 @@ class EventStore:
                 "also": frame["also"].to_numpy(),
             }
 
-        return self._bundle("base", make)
+        return self.bundle("base", make)
 
     @property
     def profile(self) -> npt.NDArray[np.uint32]:
@@ -168,7 +169,7 @@ class EventStore:
             codes = values.cast(pl.Enum(known)).to_physical().to_numpy()
             return {"codes": narrow(codes, len(known)), **text_arrays(known, "known")}
 
-        arrays = self._bundle(name, make)
+        arrays = self.bundle(name, make)
         return texts(arrays, "known").to_list(), arrays["codes"]
 
     @cached_property
@@ -183,14 +184,14 @@ class EventStore:
     @cached_property
     def attribute_keys(self) -> list[str]:
         """Every custom attribute key that some row has."""
-        arrays = self._bundle("keys", lambda: text_arrays(pl.Series(list(self._bag.keys), dtype=pl.String), "keys"))
+        arrays = self.bundle("keys", lambda: text_arrays(pl.Series(list(self._bag.keys), dtype=pl.String), "keys"))
         return texts(arrays, "keys").to_list()
 
     def column(self, where: str, name: str) -> Column:
         """A standard `field` or a custom `attribute` as a column, one row an event."""
         key = (where, name)
         if key not in self._columns:
-            arrays = self._bundle(f"{where}/{name}", lambda: column_arrays(self._make(where, name)))
+            arrays = self.bundle(f"{where}/{name}", lambda: column_arrays(self._make(where, name)))
             self._columns[key] = column_of(arrays)
         return self._columns[key]
 

@@ -1,0 +1,220 @@
+"""The catalog's entries: everything that the data holds by name, with volume over time, data type and sample values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from core.data.columns import DAY_MS, EventStore
+from core.data.schema import EVENT_KINDS
+from core.data.snapshot import Snapshot
+from core.data.summaries import SAMPLES, TYPES, attribute_use, condensed, read
+from core.data.values import NO_MOMENT
+
+DAYS: Final = 30
+"""How many UTC days a volume over time looks back, the day of `now` included."""
+
+_FACTS: Final = {
+    "user_attribute": ("attributes", "key"),
+    "identity": ("identities", "identity_type"),
+    "device": ("devices", "field"),
+    "consent": ("consents", "purpose"),
+}
+ENTRY_KINDS: Final = (*EVENT_KINDS, "event_attribute", *_FACTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name of the catalog. `kind`: an event kind, `event_attribute`, or a kind of profile fact."""
+
+    workspace: str
+    kind: str
+    name: str | None
+    event: tuple[str, str | None] | None
+    """Of an event attribute: the kind and name of its event."""
+    records: int
+    profiles: int | None
+    """Who ever had it; None for event attributes."""
+    filled: float | None
+    """The share of the workspace's profiles (event attributes: of the event's events) that ever had it."""
+    first: datetime | None
+    last: datetime | None
+    days: tuple[int, ...]
+    """Records on each of the last `DAYS` UTC days."""
+    data_type: str | None
+    """number, boolean, date, list or string: what all its values read as. None for events, and without a value."""
+    samples: tuple[str, ...]
+    """Its most frequent values."""
+    tier: str | None
+    """Of events: personalize, preserve or connect."""
+
+
+def entries(snapshot: Snapshot, now_ms: int) -> list[Entry]:
+    """Every name in every workspace, by workspace, kind and falling number of records. The volume ends with `now`."""
+    found = _Entries(snapshot, now_ms // DAY_MS)
+    every = [*found.events(), *found.event_attributes(), *(each for kind in _FACTS for each in found.facts(kind))]
+    spaces = list(snapshot.manifest.workspaces)
+    return sorted(
+        every,
+        key=lambda each: (spaces.index(each.workspace), ENTRY_KINDS.index(each.kind), -each.records, each.name or ""),
+    )
+
+
+class _Entries:
+    def __init__(self, snapshot: Snapshot, last_day: int) -> None:
+        self.snapshot, self.last_day = snapshot, last_day
+        self.stores = [store for store in snapshot.event_stores() if store.kind in EVENT_KINDS]
+
+    def events(self) -> Iterator[Entry]:
+        """Event names with their tiers."""
+        parts: dict[tuple[str, str, str | None], list[tuple[EventStore, slice]]] = {}
+        for store in self.stores:
+            for name, (first, last) in store.names.items():
+                parts.setdefault((store.workspace, store.kind, name), []).append((store, slice(first, last)))
+        for (workspace, kind, name), found in parts.items():
+            who = np.zeros(self.snapshot.size, np.bool_)
+            days = np.zeros(DAYS, np.int64)
+            for store, rows in found:
+                who[store.profile[rows]] = True
+                age = self.last_day - store.day[rows].astype(np.int64)
+                days += np.bincount(DAYS - 1 - age[(age >= 0) & (age < DAYS)], minlength=DAYS)
+            times = [store.times(rows) for store, rows in found]
+            profiles = int(np.count_nonzero(who))
+            yield Entry(
+                workspace=workspace,
+                kind=kind,
+                name=name,
+                event=None,
+                records=sum(rows.stop - rows.start for _, rows in found),
+                profiles=profiles,
+                filled=profiles / max(self._seen(workspace), 1),
+                first=_moment(min(int(each.min()) for each in times)),
+                last=_moment(max(int(each.max()) for each in times)),
+                days=tuple(days.tolist()),
+                data_type=None,
+                samples=(),
+                tier=self.snapshot.manifest.workspaces[workspace].tiers.get((kind, name), "personalize"),
+            )
+
+    def _seen(self, workspace: str) -> int:
+        return int(np.count_nonzero(self.snapshot.first_seen(workspace) != NO_MOMENT))
+
+    def event_attributes(self) -> Iterator[Entry]:
+        """The custom attributes of each event name."""
+        keys = ["workspace", "kind", "name", "key"]
+        uses = [(store, attribute_use(store)) for store in self.stores]
+        days = _together([_of(store, use.days) for store, use in uses])
+        values = _together([_of(store, use.values) for store, use in uses])
+        if days is None or values is None:
+            return
+        totals: dict[tuple[Any, ...], int] = {}
+        for store in self.stores:
+            for name, (first, last) in store.names.items():
+                event = (store.workspace, store.kind, name)
+                totals[event] = totals.get(event, 0) + last - first
+        typed = self._typed(values, keys)
+        volumes = self._volumes(days, keys)
+        for key, (records, volume) in volumes.items():
+            workspace, kind, name, attribute = key
+            data_type, samples = typed.get(key, (None, ()))
+            yield Entry(
+                workspace=workspace,
+                kind="event_attribute",
+                name=attribute,
+                event=(kind, name),
+                records=records,
+                profiles=None,
+                filled=records / totals[workspace, kind, name],
+                first=None,
+                last=None,
+                days=volume,
+                data_type=data_type,
+                samples=samples,
+                tier=None,
+            )
+
+    def facts(self, kind: str) -> Iterator[Entry]:
+        """User attributes, identity types, device fields, consent purposes."""
+        table, column = _FACTS[kind]
+        frame = self.snapshot.table(table)
+        keys = ["workspace", "name"]
+        facts = frame.select("workspace", "profile", "time_ms", name=column)
+        day = (pl.col("time_ms") // DAY_MS).cast(pl.Int32)
+        counted = facts.group_by(*keys, day=day).agg(count=pl.len().cast(pl.Int64))
+        overview = facts.group_by(keys).agg(
+            profiles=pl.col("profile").n_unique(), first=pl.col("time_ms").min(), last=pl.col("time_ms").max()
+        )
+        value = {"identity": pl.concat_str(pl.lit("s"), "value"), "consent": pl.lit(None, pl.String)}.get(kind)
+        values = (
+            frame.select("workspace", name=column, value=pl.col("value") if value is None else value)
+            .group_by(*keys, "value")
+            .agg(count=pl.len().cast(pl.Int64))
+        )
+        collected = pl.collect_all([counted, overview, condensed(read(values), *keys)])
+        volumes, typed = self._volumes(collected[0], keys), self._typed(collected[2], keys)
+        for workspace, name, profiles, first, last in collected[1].iter_rows():
+            records, volume = volumes[workspace, name]
+            data_type, samples = typed.get((workspace, name), (None, ()))
+            yield Entry(
+                workspace=workspace,
+                kind=kind,
+                name=name,
+                event=None,
+                records=records,
+                profiles=profiles,
+                filled=profiles / max(self._seen(workspace), 1),
+                first=_moment(first),
+                last=_moment(last),
+                days=volume,
+                data_type="boolean" if kind == "consent" else data_type,
+                samples=samples,
+                tier=None,
+            )
+
+    def _volumes(self, days: pl.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], tuple[int, tuple[int, ...]]]:
+        """By key: all records, and those of each of the last days."""
+        found: dict[tuple[Any, ...], tuple[int, list[int]]] = {}
+        summed = days.group_by(*keys, "day").agg(pl.col("count").sum())
+        for *key, day, count in summed.select(*keys, "day", "count").iter_rows():
+            records, volume = found.setdefault(tuple(key), (0, [0] * DAYS))
+            age = self.last_day - day
+            if 0 <= age < DAYS:
+                volume[DAYS - 1 - age] += count
+            found[tuple(key)] = (records + count, volume)
+        return {key: (records, tuple(volume)) for key, (records, volume) in found.items()}
+
+    def _typed(self, values: pl.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], tuple[str, tuple[str, ...]]]:
+        """By key: the type that all values read as, and the most frequent values."""
+        whole = condensed(values.lazy(), *keys)
+        shown = pl.col("value").drop_nulls().str.slice(1).head(SAMPLES)
+        grouped = (
+            whole.sort("count", "value", descending=[True, False])
+            .group_by(keys)
+            .agg(*[pl.col(name).all() for name in TYPES], samples=shown)
+            .collect()
+        )
+        return {
+            tuple(row[key] for key in keys): (
+                next((name for name in TYPES if row[name]), "string"),
+                tuple(row["samples"]),
+            )
+            for row in grouped.iter_rows(named=True)
+        }
+
+
+def _of(store: EventStore, frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(workspace=pl.lit(store.workspace), kind=pl.lit(store.kind))
+
+
+def _together(frames: list[pl.DataFrame]) -> pl.DataFrame | None:
+    filled = [frame for frame in frames if len(frame)]
+    return pl.concat(filled) if filled else None
+
+
+def _moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

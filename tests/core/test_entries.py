@@ -1,0 +1,139 @@
+"""The catalog's entries: volume over time, data types, samples; and which definitions use them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from core import Audience, Dataset
+from core.criteria.calculated import calculated_attribute
+from core.entries import DAYS, Entry
+from core.uses import UsedBy, uses_of, uses_of_calculated
+from tests.core.loads import T, batch, event, named
+
+DAY = 86_400_000
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Dataset:
+    dataset = Dataset.create(tmp_path / "dataset")
+
+    def play(day: int, mpid: int, **attributes: object) -> dict[str, object]:
+        at = T + day * DAY
+        return batch(mpid, named("Play", timestamp_unixtime_ms=at, custom_attributes=attributes), time=at)
+
+    dataset.load_batches(
+        [
+            play(0, 1, genre="jazz", seconds="12", at="2023-01-02", on=True, tags=["a"]),
+            play(0, 2, genre="jazz", seconds=7.5, at="2023-01-02T10:00:00Z", on="FALSE", tags=["b", "c"], none=None),
+            play(1, 1, genre="rock", seconds="1e3"),
+            batch(1, event("commerce_event", product_action={"action": "purchase", "total_amount": 5}), time=T),
+            batch(
+                3,
+                time=T + DAY,
+                user_attributes={"zip": "01234", "nick": "x", "age": 30},
+                device_info={"platform": "iOS"},
+            ),
+            batch(
+                2, time=T + DAY, user_attributes={"zip": "98765", "nick": 5}, user_identities={"email": "b@example.com"}
+            ),
+        ],
+        workspace="shop",
+        input="ios",
+    )
+    dataset.load_batches([play(2, 1, genre="9", seconds="long")], workspace="shop", input="ios")
+    return dataset
+
+
+def entry(data: Dataset, kind: str, name: str | None) -> Entry:
+    assert data.end is not None
+    return next(each for each in data.entries(now=data.end) if (each.kind, each.name) == (kind, name))
+
+
+def test_events_have_volume_and_people(data: Dataset) -> None:
+    play = entry(data, "custom", "Play")
+    assert (play.records, play.profiles, play.tier) == (4, 2, "personalize")
+    assert play.filled == pytest.approx(2 / 3)
+    assert play.days == (*[0] * (DAYS - 3), 2, 1, 1)
+    assert play.first is not None and play.last is not None and (play.last - play.first).days == 2
+    data.set_event_tier(kind="custom", name="Play", tier="connect", workspace="shop")
+    assert entry(data, "custom", "Play").tier == "connect"
+
+
+def test_types_are_those_that_all_values_read_as(data: Dataset) -> None:
+    types = {name: entry(data, "event_attribute", name).data_type for name in ("at", "on", "tags", "genre", "seconds")}
+    assert types == {"at": "date", "on": "boolean", "tags": "list", "genre": "string", "seconds": "string"}
+    assert entry(data, "event_attribute", "none").data_type is None
+    assert {name: entry(data, "user_attribute", name).data_type for name in ("zip", "nick", "age")} == {
+        "zip": "number",
+        "nick": "string",
+        "age": "number",
+    }
+
+
+def test_event_attributes_know_their_event_and_how_often_they_are_filled(data: Dataset) -> None:
+    genre = entry(data, "event_attribute", "genre")
+    assert (genre.event, genre.records, genre.filled) == (("custom", "Play"), 4, 1.0)
+    assert genre.samples == ("jazz", "9", "rock")
+    assert genre.days[-3:] == (2, 1, 1)
+    assert entry(data, "event_attribute", "at").filled == 0.5
+
+
+def test_facts_of_profiles(data: Dataset) -> None:
+    zip_code, email = entry(data, "user_attribute", "zip"), entry(data, "identity", "email")
+    assert (zip_code.records, zip_code.profiles, zip_code.samples) == (2, 2, ("01234", "98765"))
+    assert zip_code.filled == pytest.approx(2 / 3)
+    assert (email.data_type, email.samples) == ("string", ("b@example.com",))
+    assert entry(data, "device", "platform").samples == ("iOS",)
+
+
+def test_an_empty_dataset_has_no_entries(tmp_path: Path) -> None:
+    assert Dataset.create(tmp_path / "empty").entries(now=datetime(2023, 11, 16, tzinfo=UTC)) == []
+
+
+def audience(*criteria: dict[str, object]) -> Audience:
+    root = {"type": "and", "criteria": list(criteria)}
+    return Audience.from_dict({"name": "A", "workspaces": ["shop"], "definition": {"version": 1, "root": root}})
+
+
+def test_uses_are_found_wherever_a_definition_names_something(data: Dataset) -> None:
+    played = {
+        "type": "event",
+        "kind": "custom",
+        "name": "Play",
+        "where": [
+            {"any_of": [{"attribute": "seconds", "operator": "greater_than", "value": 3, "value_type": "number"}]}
+        ],
+    }
+    left = {"type": "cart_abandonment", "wait": {"amount": 1, "unit": "days"}}
+    phone = {"type": "device", "field": "platform", "operator": "exact_match", "value": "iOS"}
+    steps = {"type": "sequence", "steps": [{"type": "event", "kind": "custom", "name": "Play"}, played]}
+    spent = calculated_attribute(
+        {
+            "name": "spent",
+            "calculation": "sum",
+            "event": {"type": "event", "kind": "ecommerce", "name": "purchase"},
+            "of": {"field": "total_amount"},
+        }
+    )
+    used = UsedBy(
+        {
+            "Players": uses_of(audience(played)),
+            "Left": uses_of(audience({"type": "not", "criterion": left})),
+            "Phones": uses_of(audience(phone)),
+            "Steps": uses_of(audience(steps)),
+            "spent": uses_of_calculated(spent, "shop"),
+        }
+    )
+
+    def owners(kind: str, name: str | None) -> list[str]:
+        return [each.owner for each in used.of(entry(data, kind, name))]
+
+    assert owners("custom", "Play") == ["Players", "Steps"]
+    assert owners("ecommerce", "purchase") == ["Left", "spent"]
+    assert owners("device", "platform") == ["Phones"]
+    assert owners("event_attribute", "seconds") == ["Players", "Steps"]
+    assert owners("event_attribute", "genre") == owners("user_attribute", "zip") == []
+    assert used.of(entry(data, "event_attribute", "seconds"))[0].forced == "number"
