@@ -11,8 +11,9 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 
 from core.criteria.base import Model, Pick
-from core.criteria.comparison import COMPARISON_KEYS, OPERATORS, Comparison
+from core.criteria.comparison import COMPARISON_KEYS, Comparison
 from core.criteria.matchers import LIST, NUMBER, PRESENCE, TEXT
+from core.criteria.operators import OPERATORS
 from core.criteria.windows import WINDOW_TYPES
 
 Value = dict[str, Any]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 class Attribution(ProfileCriterion):
     """People by the publisher and campaign of their latest install or uninstall attribution, whatever its age."""
+
+    GROUP = "Attribution"
+    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        name: {"type": "attribution", "event": name.split()[0].lower()}
+        for name in ("Install attribution", "Uninstall attribution")
+    }
+    TEMPLATE = "have an {event} attribution\nwhose publisher {publisher}\nwhose campaign {campaign}\nin {workspace}"
 
     type: Literal["attribution"]
     event: Literal["install", "uninstall"]
@@ -69,13 +77,3 @@ class Attribution(ProfileCriterion):
         codes[~has] = 0
         assert NO_RECORD == -1 and NULL == 1
         return Values(Column(codes.astype(np.uint32), column.dictionary))
-
-    @property
-    def sentence(self) -> str:
-        parts = [
-            f"{name} {part.matcher.words}"
-            for name, part in (("publisher", self.publisher), ("campaign", self.campaign))
-            if part
-        ]
-        what = " and ".join(parts)
-        return f"have an {self.event} attribution{' whose ' + what if what else ''}{self._in_workspace}"

@@ -6,13 +6,16 @@ A criterion is a function from a scope to one Boolean mask, an entry a profile, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
 
+from core.criteria.asked import SCOPE_PICKS, Pick, literals, picked
+from core.criteria.template import fields_of, plain_words, written
 from core.data.values import Mask
 from core.errors import CoreError, Problem
 
@@ -25,11 +28,92 @@ if TYPE_CHECKING:
     Node = Any
     """The union of all criteria, made in `core.criteria` from the classes that exist."""
 
+__all__ = ["And", "Criterion", "Model", "Not", "Or", "Pick", "walk"]
+
 
 class Model(BaseModel):
     """A frozen value: hashable, comparable, refused with an unknown key, the same in Python and JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+    TEMPLATE: ClassVar[str] = ""
+    """How it is asked (`core.criteria.template`): drives the sentence and the rows of a form."""
+    WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    """What options of a field are called, where the name itself is no word: {field: {option: words}}."""
+
+    @classmethod
+    def template(cls, data: Mapping[str, Any]) -> str:
+        """The template for data of this model, which may be incomplete."""
+        return cls.TEMPLATE
+
+    @classmethod
+    def asked(cls, field: str, data: Mapping[str, Any]) -> FieldInfo:
+        """What a form asks for a field: its annotation and description."""
+        return cls._by_key()[field]
+
+    @classmethod
+    def options(cls, field: str, data: Mapping[str, Any]) -> tuple[str, ...]:
+        """What can be chosen for a field; empty where anything can be written."""
+        return literals(cls.asked(field, data).annotation)
+
+    @classmethod
+    def option_words(cls, field: str, option: str) -> str:
+        """What an option of a field is called."""
+        return cls.WORDS.get(field, {}).get(option, plain_words(option))
+
+    @classmethod
+    def fitted(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Data after an edit: without the fields that no longer apply, options that exist in place of others."""
+        asked = fields_of(cls.template(data))
+        kept = {key: data[key] for key in data if key in asked or key not in cls._dependent()}
+        for field in asked:
+            options = cls.options(field, kept)
+            given = kept.get(field)
+            if options and given not in options and (given is not None or cls.asked(field, kept).is_required()):
+                kept[field] = options[0]
+        return kept
+
+    @classmethod
+    def values_of(cls, data: Mapping[str, Any]) -> tuple[str, str] | None:
+        """The list of the catalog (kind, name) that suggests values to compare with."""
+        return None
+
+    @classmethod
+    def _by_key(cls) -> dict[str, FieldInfo]:
+        return {info.alias or name: info for name, info in cls.model_fields.items()}
+
+    @classmethod
+    def _dependent(cls) -> frozenset[str]:
+        """The fields that go when the template no longer asks for them."""
+        scope = {key for key, info in cls._by_key().items() if picked(info) in SCOPE_PICKS}
+        return frozenset(cls._by_key()) - scope - {"type"}
+
+    def said(self, field: str) -> str:
+        """The words of a field in the sentence; "" where it says nothing."""
+        value = self._value(field)
+        if value is None:
+            return ""
+        if isinstance(value, str):
+            return self.option_words(field, value) if self.options(field, {}) else value
+        if isinstance(value, tuple):
+            joined = ", " if all(isinstance(each, str) for each in value) else " and "
+            return joined.join(each if isinstance(each, str) else each.sentence for each in value)
+        return f"{value:g}" if isinstance(value, int | float) else str(value.sentence)
+
+    def _value(self, key: str) -> Any:
+        return getattr(self, "from_" if key == "from" else key)
+
+    @property
+    def sentence(self) -> str:
+        """This value in English."""
+        return self.sentence_without()
+
+    def sentence_without(self, *fields: str) -> str:
+        """The sentence without some of its fields."""
+        return written(self._spoken_template(), self.said, frozenset(fields))
+
+    def _spoken_template(self) -> str:
+        return self.template({key: self._value(key) for key in type(self)._by_key()})
 
     @cached_property
     def canonical(self) -> str:
@@ -43,19 +127,25 @@ class Model(BaseModel):
         return hash((type(self).__name__, self.canonical))
 
 
-class Pick:
-    """An annotation that says where a form finds suggestions for a field: a list of the catalog."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-
-
 class Criterion(Model):
     """One node of a definition."""
 
-    EVENT_BASED: ClassVar[bool] = False
     READS_EVENTS: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Events, by kind and name, that it reads without asking which."""
+    GROUP: ClassVar[str] = ""
+    """The group of the kind picker."""
+    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """What a new card of this criterion starts from, by its name in the kind picker."""
+    QUICK: ClassVar[Mapping[str, tuple[str, tuple[Mapping[str, Any], ...]]]] = {}
+    """Rows that many ask for, by the name of their button: the field that they go to, and the rows."""
+
+    @classmethod
+    def title(cls, data: Mapping[str, Any]) -> str:
+        """ "Events · Custom event": where the kind picker has it."""
+        if not cls.CARDS:
+            return cls.GROUP
+        shared = {name: sum(data.get(key) == start[key] for key in start) for name, start in cls.CARDS.items()}
+        return f"{cls.GROUP} · {max(shared, key=lambda name: shared[name])}"
 
     def judge(self, scope: Scope) -> Mask:
         """Who satisfies this criterion: bool, one a profile. Bits outside the universe are undefined."""
@@ -83,11 +173,6 @@ class Criterion(Model):
     def kind_of_node(self) -> str:
         """The value of `type`."""
         return str(getattr(self, "type", type(self).__name__))
-
-    @property
-    def sentence(self) -> str:
-        """The criterion in English, to stand after "people who"."""
-        raise CoreError(f"A criterion of type {self.kind_of_node} has no sentence.")
 
     def evidence(self, scope: Scope, profile: int) -> Evidence | None:
         """What it found of one profile (its index), and which condition fails; None for groups."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
 from pydantic import Discriminator, Field, ValidationError, model_validator
@@ -15,6 +15,7 @@ from core.criteria.comparison import Ref
 from core.criteria.events import Event, gather, qualifying
 from core.criteria.evidence import Evidence, moment_words, value_words
 from core.criteria.measures import Counts, Measure
+from core.criteria.operators import COMPARED
 from core.criteria.users import ComparedProfileCriterion
 from core.criteria.windows import After, WithinLast
 from core.data.values import Column, Mask
@@ -55,6 +56,8 @@ VALUES: Final[dict[str, Callable[[aggregates.Gathered], Measure]]] = {
 
 class CalculatedEvent(Event):
     """The events that a calculated attribute reads: what qualifies, without counting or time."""
+
+    WHAT = ""
 
     type: Literal["event"] = "event"
 
@@ -118,6 +121,12 @@ def calculated_attribute(definition: Any) -> CalculatedAttribute:
 class CalculatedAttributeCriterion(ComparedProfileCriterion):
     """People by one of the workspace's calculated attributes."""
 
+    GROUP = "Users"
+    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "Calculated attribute": {"type": "calculated_attribute", "name": "", "operator": "exists"}
+    }
+    TEMPLATE = f"have a calculated {{name}} that {COMPARED}\nin {{workspace}}"
+
     type: Literal["calculated_attribute"]
     name: Annotated[str, Pick("calculated_attributes")]
 
@@ -135,10 +144,6 @@ class CalculatedAttributeCriterion(ComparedProfileCriterion):
         shown = moment_words(round(value.timestamp() * 1000)) if isinstance(value, datetime) else value_words(value)
         found = f"has no {self.name}" if value is None else f"{self.name} is {shown}"
         return Evidence(f"{found}; asked: {self.matcher.words}", value)
-
-    @property
-    def sentence(self) -> str:
-        return f"have a calculated {self.name} that {self.matcher.words}{self._in_workspace}"
 
     def problems(self, context: Context, path: str) -> Iterator[Problem]:
         yield from super().problems(context, path)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import numpy as np
 
@@ -25,6 +25,14 @@ class CartAbandonment(Criterion):
     """People whose latest add to cart is older than `wait`, with no purchase at or after it."""
 
     READS_EVENTS = (("ecommerce", "add_to_cart"), ("ecommerce", "purchase"))
+    GROUP = "Events"
+    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "Cart abandonment": {"type": "cart_abandonment", "wait": {"amount": 4, "unit": "days"}}
+    }
+    TEMPLATE = (
+        "added to a cart\nwhere a product’s {where_product}\nat least {wait} ago and bought nothing since\n"
+        "added | [, the cart being filled {when}]"
+    )
 
     type: Literal["cart_abandonment"]
     wait: Wait
@@ -65,13 +73,6 @@ class CartAbandonment(Criterion):
     def match(self, measure: Measure, scope: Scope) -> Mask:
         assert isinstance(measure, Moments)
         return measure.present() & (measure.moments <= scope.now_ms - self.wait.ms)
-
-    @property
-    def sentence(self) -> str:
-        what = " and ".join(entry.sentence for entry in self.where_product)
-        product = f" a product whose {what}" if what else " something"
-        when = f" {self.when.sentence}" if self.when else ""
-        return f"added{product} to a cart{when} at least {self.wait.words} ago and bought nothing since"
 
     def problems(self, context: Context, path: str) -> Iterator[Problem]:
         for workspace in context.workspaces:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, WithJsonSchema, model_validator
+from pydantic.fields import FieldInfo
 
 from core.criteria.base import Model, Pick
 from core.criteria.matchers import (
@@ -28,17 +29,21 @@ from core.criteria.matchers import (
     Version,
     regex_error,
 )
-from core.criteria.windows import WINDOW_TYPES, window
+from core.criteria.operators import (
+    COMPARED,
+    OPERATORS,
+    VALUELESS,
+    WINDOW_KEYS,
+    operator_words,
+    operators_for,
+)
+from core.criteria.windows import WINDOW_TYPES, WINDOWS, window
 from core.data.schema import FIELDS, PRODUCT_FIELDS, VERSION_FIELDS
 from core.data.values import Mask, number_text, version_parts
 
 if TYPE_CHECKING:
     from core.criteria.measures import Measure
     from core.scope import Scope
-
-WINDOW_KEYS: Final = ("amount", "unit", "from", "to", "date", "offset")
-OPERATORS: Final = (*PRESENCE, *TEXT, *LIST, *NUMBER, *WINDOW_TYPES)
-VALUE_TYPES: Final = ("string", "number", "boolean", "date", "list", "version")
 
 
 def _frozen(value: Any) -> Any:
@@ -186,6 +191,8 @@ def _agreeing(matcher: Matcher, value_type: str | None) -> Matcher:
 class Comparison(Model):
     """An operator with its value; the name of what it compares stands beside it in subclasses."""
 
+    TEMPLATE = COMPARED
+
     operator: OperatorName
     value: Value = None
     value_type: Literal["string", "number", "boolean", "date", "list", "version"] | None = None
@@ -195,6 +202,43 @@ class Comparison(Model):
     to: Any = None
     date: Any = None
     offset: Any = None
+
+    @classmethod
+    def template(cls, data: Mapping[str, Any]) -> str:
+        """The subclass's own, with the fields of the operator in place of the value."""
+        window_kind = WINDOWS.get(data.get("operator") or "")
+        if window_kind is not None:
+            return cls.TEMPLATE.replace("{value}", window_kind.form_template())
+        return cls.TEMPLATE.replace("{value}", "" if data.get("operator") in VALUELESS else "{value}")
+
+    @classmethod
+    def asked(cls, field: str, data: Mapping[str, Any]) -> FieldInfo:
+        window_kind = WINDOWS.get(data.get("operator") or "")
+        if window_kind is not None and field in WINDOW_KEYS:
+            return window_kind.asked(field, data)
+        return super().asked(field, data)
+
+    @classmethod
+    def options(cls, field: str, data: Mapping[str, Any]) -> tuple[str, ...]:
+        return operators_for(data.get("value_type")) if field == "operator" else super().options(field, data)
+
+    @classmethod
+    def option_words(cls, field: str, option: str) -> str:
+        return operator_words(option) if field == "operator" else super().option_words(field, option)
+
+    @classmethod
+    def fitted(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        kept = super().fitted(data)
+        window_kind = WINDOWS.get(kept.get("operator") or "")
+        return kept if window_kind is None else {**window_kind.START, **kept}
+
+    def _spoken_template(self) -> str:
+        return self.TEMPLATE.replace("{value}", "")
+
+    def said(self, field: str) -> str:
+        if field == "operator":  # a matcher says its value too
+            return self.matcher.words
+        return "" if field in COMPARISON_KEYS else super().said(field)
 
     @property
     def _window_fields(self) -> dict[str, Any]:
@@ -227,6 +271,9 @@ COMPARISON_KEYS: Final = frozenset({"operator", "value", "value_type", *WINDOW_K
 class Predicate(Comparison):
     """A comparison of a property of an event: a custom `attribute` or a standard `field`."""
 
+    TEMPLATE = "{attribute|field} " + COMPARED
+    OWNER: ClassVar[str] = "event"
+
     attribute: Annotated[str | None, Pick("event_attributes")] = None
     field: Annotated[str | None, Pick("event_fields"), WithJsonSchema({"enum": [*FIELDS, None]})] = None
 
@@ -248,10 +295,14 @@ class Predicate(Comparison):
             check_ref(data, cls.FIELD_NAMES)
         return data
 
-    @property
-    def sentence(self) -> str:
-        """The predicate in English."""
-        return f"{self.ref[1].replace('_', ' ') if self.field else self.ref[1]} {self.matcher.words}"
+    @classmethod
+    def options(cls, field: str, data: Mapping[str, Any]) -> tuple[str, ...]:
+        return cls.FIELD_NAMES if field == "field" else super().options(field, data)
+
+    @classmethod
+    def values_of(cls, data: Mapping[str, Any]) -> tuple[str, str] | None:
+        name = next(((key, data[key]) for key in ("attribute", "field") if data.get(key)), None)
+        return None if name is None else (f"{cls.OWNER}_{name[0]}", name[1])
 
 
 def check_ref(data: dict[str, Any], fields: tuple[str, ...]) -> None:
@@ -266,6 +317,7 @@ def check_ref(data: dict[str, Any], fields: tuple[str, ...]) -> None:
 class ProductPredicate(Predicate):
     """A comparison of a property of a product."""
 
+    OWNER = "product"
     attribute: Annotated[str | None, Pick("product_attributes")] = None
     field: Annotated[str | None, Pick("product_fields"), WithJsonSchema({"enum": [*PRODUCT_FIELDS, None]})] = None
 
@@ -339,11 +391,15 @@ class _NoneOf(Model):
 class AnyOf(_AnyOf):
     """Or, on one and the same event."""
 
+    TEMPLATE = "{any_of}"
+
     any_of: tuple[Where, ...]
 
 
 class NoneOf(_NoneOf):
     """Not, on one and the same event."""
+
+    TEMPLATE = "{none_of}"
 
     none_of: tuple[Where, ...]
 
@@ -351,11 +407,15 @@ class NoneOf(_NoneOf):
 class ProductAnyOf(_AnyOf):
     """Or, on one and the same product."""
 
+    TEMPLATE = "{any_of}"
+
     any_of: tuple[WhereProduct, ...]
 
 
 class ProductNoneOf(_NoneOf):
     """Not, on one and the same product."""
+
+    TEMPLATE = "{none_of}"
 
     none_of: tuple[WhereProduct, ...]
 
@@ -382,6 +442,7 @@ for _model in (AnyOf, NoneOf, ProductAnyOf, ProductNoneOf):
 class PropertyRef(Model):
     """The name of an event's property."""
 
+    TEMPLATE = "{attribute|field}"
     FIELD_NAMES: ClassVar[tuple[str, ...]] = FIELDS
     attribute: Annotated[str | None, Pick("event_attributes")] = None
     field: Annotated[str | None, Pick("event_fields")] = None
@@ -392,6 +453,10 @@ class PropertyRef(Model):
         if isinstance(data, dict):
             check_ref(data, cls.FIELD_NAMES)
         return data
+
+    @classmethod
+    def options(cls, field: str, data: Mapping[str, Any]) -> tuple[str, ...]:
+        return cls.FIELD_NAMES if field == "field" else super().options(field, data)
 
     @property
     def ref(self) -> tuple[str, str]:
@@ -409,6 +474,8 @@ class ProductPropertyRef(PropertyRef):
 
 class ProductRef(Model):
     """The name of a property of the products that satisfy `where_product`."""
+
+    TEMPLATE = "{product}"
 
     product: ProductPropertyRef
 

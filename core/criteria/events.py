@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -26,6 +26,8 @@ from core.criteria.comparison import (
 )
 from core.criteria.evidence import LATEST, Condition, Evidence, Happening, dated, moment_words, things, value_words
 from core.criteria.measures import Counts, Measure, Moments
+from core.criteria.operators import COMPARED
+from core.criteria.template import plain_words
 from core.criteria.windows import EVER, Bounds, PastWindow, Wait
 from core.data.columns import Rows
 from core.data.schema import NAMELESS_KINDS, USER_BASED_KINDS
@@ -57,7 +59,7 @@ DAY_BLOCK = 1 << 24
 KIND_WORDS = {
     "custom": ("did any custom event", "did"),
     "attribution": ("had any attribution event", "had the attribution event"),
-    "ecommerce": ("did any ecommerce action", "did the ecommerce action"),
+    "ecommerce": ("did any ecommerce action", "did"),
     "screen_view": ("viewed any screen", "viewed the screen"),
     "session": ("had a session", ""),
     "crash": ("had a crash", ""),
@@ -66,10 +68,29 @@ KIND_WORDS = {
     "upgrade": ("upgraded", ""),
     "any": ("did anything", ""),
 }
+"""What a kind says without a name, and before one."""
+CARD_NAMES = {
+    "custom": "Custom event",
+    "ecommerce": "Ecommerce",
+    "screen_view": "Screen view",
+    "session": "Session",
+    "crash": "Crash",
+    "install": "Install",
+    "uninstall": "Uninstall",
+    "upgrade": "Upgrade",
+    "attribution": "Attribution event",
+    "any": "Any event",
+}
 
 
 class Frequency(Model):
     """How many qualifying events (or distinct UTC days with one)."""
+
+    TEMPLATE = "{operator} {value} {count}"
+    WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "operator": {"greater_than": "more than", "less_than": "less than", "equals": "exactly"},
+        "count": {"events": "times", "days": "different days"},
+    }
 
     operator: Literal["greater_than", "less_than", "equals", "at_least", "at_most", "between"] = "greater_than"
     value: Any = 0
@@ -99,17 +120,30 @@ class Frequency(Model):
         """What judges the count."""
         return number_matcher(self.operator, self.value)
 
-    @property
-    def sentence(self) -> str:
-        """ "at least 2 times", "on at least 3 days"."""
-        words = {"greater_than": "more than", "less_than": "less than", "equals": "exactly"}
-        operator = words.get(self.operator, self.operator.replace("_", " "))
-        value = " and ".join(str(item) for item in self.value) if isinstance(self.value, tuple) else str(self.value)
-        return f"on {operator} {value} days" if self.count == "days" else f"{operator} {value} times"
+    def said(self, field: str) -> str:
+        if field == "value":
+            return " and ".join(str(each) for each in self.value) if isinstance(self.value, tuple) else str(self.value)
+        words = super().said(field)
+        if field == "operator" and self.count == "days":
+            return f"on {words}"
+        return words.removesuffix("s") if field == "count" and self.value == 1 else words
 
 
 class Aggregate(Comparison):
     """A value computed over the user's qualifying events, compared."""
+
+    TEMPLATE = "with {function} of {of} that " + COMPARED
+    WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "function": {
+            "sum": "the sum",
+            "average": "the average",
+            "minimum": "the least",
+            "maximum": "the greatest",
+            "unique_count": "the number of different values",
+            "first": "the first",
+            "last": "the last",
+        }
+    }
 
     function: Literal["sum", "average", "minimum", "maximum", "unique_count", "last", "first"]
     of: Ref
@@ -124,14 +158,23 @@ class Aggregate(Comparison):
     def _is_version(self) -> bool:
         return self.of.ref[0] == "field" and self.of.ref[1] in ("app_version", "os_version")
 
-    @property
-    def sentence(self) -> str:
-        """ "with a sum of total amount that is greater than 100"."""
-        return f"with {self.function.replace('_', ' ')} of {self.of.ref[1].replace('_', ' ')} that {self.matcher.words}"
-
 
 class Event(Criterion):
     """People with qualifying events: so many of them, or with an aggregate over them."""
+
+    GROUP = "Events"
+    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        name: {"type": "event", "kind": kind} for kind, name in CARD_NAMES.items()
+    }
+    QUICK: ClassVar[Mapping[str, tuple[str, tuple[Mapping[str, Any], ...]]]] = {
+        "App version & build": (
+            "where",
+            ({"field": "app_version", "operator": "exists"}, {"field": "app_build", "operator": "exists"}),
+        )
+    }
+    WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {"kind": CARD_NAMES}
+    WHAT: ClassVar[str] = "happened | {frequency|aggregate} {when}"
+    """The row after what qualifies."""
 
     type: Literal["event"]
     kind: EventKind
@@ -188,30 +231,32 @@ class Event(Criterion):
         """The inputs whose events count."""
         return scope.choose_inputs(self.inputs, user_based=self.kind in USER_BASED_KINDS)
 
-    @property
-    def sentence(self) -> str:
-        parts = [self.what]
-        if self.custom_type:
-            parts.append(f"of type {self.custom_type.replace('_', ' ')}")
-        if self.where:
-            parts.append("where " + " and ".join(entry.sentence for entry in self.where))
-        if self.where_product:
-            parts.append("where a product’s " + " and ".join(entry.sentence for entry in self.where_product))
-        if self.aggregate is not None:
-            parts.append(self.aggregate.sentence)
-        elif self.frequency is not None:
-            parts.append(self.frequency.sentence)
-        if self.inputs:
-            parts.append(f"through {', '.join(self.inputs)}")
-        if self.when is not None:
-            parts.append(self.when.sentence)
-        return " ".join(parts)
+    @classmethod
+    def template(cls, data: Mapping[str, Any]) -> str:
+        kind = data.get("kind")
+        named = kind is not None and kind not in (*NAMELESS_KINDS, "any")
+        what = "{kind} {name}" if named else "{kind}"
+        rows = [f"did | {what} [of type {{custom_type}}]" if kind == "custom" else f"did | {what}", "where {where}"]
+        if kind == "ecommerce":
+            rows.append("where a product’s {where_product}")
+        return "\n".join([*rows, *([cls.WHAT] if cls.WHAT else []), "through {inputs}"])
+
+    @classmethod
+    def event_of(cls, data: Mapping[str, Any]) -> tuple[str, str | None]:
+        """Kind and name of the events that it looks at."""
+        return data.get("kind") or "any", data.get("name")
+
+    def said(self, field: str) -> str:
+        if field == "kind":
+            return KIND_WORDS[self.kind][self.name is not None]
+        if field == "name" and self.name is not None:
+            return f"“{plain_words(self.name) if self.kind == 'ecommerce' else self.name}”"
+        return super().said(field)
 
     @property
     def what(self) -> str:
         """The kind and name of its events in English."""
-        anything, named = KIND_WORDS[self.kind]
-        return f"{named} “{self.name}”" if self.name is not None else anything
+        return f"{self.said('kind')} {self.said('name')}".rstrip()
 
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The events that count and their value, with what each condition leaves."""
@@ -401,6 +446,8 @@ def _days(rows: list[Rows], size: int) -> Any:
 class Step(Event):
     """One step of a sequence: an event without frequency and aggregate."""
 
+    WHAT = "happened | {when}"
+
     @model_validator(mode="after")
     def _bare(self) -> Step:
         if self.frequency is not None or self.aggregate is not None:
@@ -410,6 +457,15 @@ class Step(Event):
 
 class Sequence(Criterion):
     """People who did one thing after the other, strictly later each time."""
+
+    GROUP = "Events"
+    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "Sequence of steps": {
+            "type": "sequence",
+            "steps": [{"type": "event", "kind": "custom"}, {"type": "event", "kind": "custom"}],
+        }
+    }
+    TEMPLATE = "steps | {steps}\nall within {within}\nhappened | {when}"
 
     type: Literal["sequence"]
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
@@ -448,14 +504,8 @@ class Sequence(Criterion):
         found = f"completed at {moment_words(round(value.timestamp() * 1000))}" if done else "never completed"
         return Evidence(f"{found}; asked: {asked}", value, latest(counted), tuple(conditions))
 
-    @property
-    def sentence(self) -> str:
-        parts = [" and then ".join(step.sentence for step in self.steps)]
-        if self.within is not None:
-            parts.append(f"within {self.within.words}")
-        if self.when is not None:
-            parts.append(self.when.sentence)
-        return " ".join(parts)
+    def said(self, field: str) -> str:
+        return " and then ".join(step.sentence for step in self.steps) if field == "steps" else super().said(field)
 
     def problems(self, context: Context, path: str) -> Iterator[Problem]:
         for at, step in enumerate(self.steps):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from core.criteria.base import Criterion, Pick
 from core.criteria.evidence import Evidence
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 class AudienceMembership(Criterion):
     """Members of another audience, evaluated at the same now with that audience's own scope; `not_in`: all others."""
+
+    GROUP = "Users"
+    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "Audience membership": {"type": "audience_membership", "audience": "", "operator": "in"}
+    }
+    TEMPLATE = "are {operator} the audience {audience}"
 
     type: Literal["audience_membership"]
     audience: Annotated[str, Pick("audiences")]
@@ -41,9 +47,8 @@ class AudienceMembership(Criterion):
         asked = "in" if self.operator == "in" else "not in"
         return Evidence(f"{'in' if inside else 'not in'} the audience {self.audience}; asked: {asked}", inside)
 
-    @property
-    def sentence(self) -> str:
-        return f"are {'in' if self.operator == 'in' else 'not in'} the audience {self.audience}"
+    def said(self, field: str) -> str:
+        return f"“{self.audience}”" if field == "audience" else super().said(field)
 
     def problems(self, context: Context, path: str) -> Iterator[Problem]:
         nested = context.nested(self.audience)

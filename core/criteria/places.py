@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, Strict, model_validator
+from pydantic.fields import FieldInfo
 
 from core.criteria.base import Pick
 from core.criteria.evidence import Condition, Evidence, moment_words, value_words
@@ -34,6 +35,17 @@ Place = Annotated[str | None, Field(min_length=1)]
 
 class Location(ProfileCriterion):
     """People by their latest known location."""
+
+    GROUP = "Users"
+    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "Location": {"type": "location", "operator": "equals", "country": ""},
+        "Distance from a place": {
+            "type": "location", "operator": "within", "city": "", "distance": 25, "unit": "kilometers",
+        },
+    }  # fmt: skip
+    TEMPLATE = "are {operator} {city, state, zip, dma, country}\nin {workspace}"
+    NEAR: ClassVar[str] = "are {operator} {distance} {unit} of [{city}] {latitude, longitude}\nin {workspace}"
+    WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {"operator": {"equals": "in"}}
 
     type: Literal["location"]
     operator: Literal["equals", "within"]
@@ -133,13 +145,20 @@ class Location(ProfileCriterion):
             f"{', '.join(found)}{when}; asked: {asked}", scope.measure(self).at(profile), (), tuple(conditions)
         )
 
-    @property
-    def sentence(self) -> str:
-        if self.operator == "within":
-            place = self.city or f"{self.latitude}, {self.longitude}"
-            return f"are within {self.distance:g} {self.unit} of {place}{self._in_workspace}"
-        parts = [f"{part} {value}" for part in PARTS if (value := getattr(self, part)) is not None]
-        return f"are in {', '.join(parts)}{self._in_workspace}"
+    @classmethod
+    def template(cls, data: Mapping[str, Any]) -> str:
+        return cls.NEAR if data.get("operator") == "within" else cls.TEMPLATE
+
+    @classmethod
+    def fitted(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        start = cls.CARDS["Distance from a place"] if data.get("operator") == "within" else {}
+        return super().fitted({**{key: start[key] for key in ("distance", "unit") if key in start}, **data})
+
+    @classmethod
+    def asked(cls, field: str, data: Mapping[str, Any]) -> FieldInfo:
+        if field == "city" and data.get("operator") == "within":
+            return FieldInfo.from_annotation(Annotated[Place, Pick("gazetteer")])  # type: ignore[arg-type]
+        return super().asked(field, data)
 
     def problems(self, context: Context, path: str) -> Iterator[Problem]:
         yield from super().problems(context, path)

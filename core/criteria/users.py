@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -13,6 +13,8 @@ from core.criteria.base import Criterion, Pick
 from core.criteria.comparison import Comparison
 from core.criteria.evidence import Evidence, moment_words, things, value_words
 from core.criteria.measures import Measure, Moments, Several, Values
+from core.criteria.operators import COMPARED
+from core.criteria.template import plain_words
 from core.criteria.windows import PastWindow, Window
 from core.data.facts import NO_RECORD
 from core.data.schema import IDENTITY_TYPES, VERSION_FIELDS
@@ -43,10 +45,6 @@ class ProfileCriterion(Criterion):
                 f"Choose one of {', '.join(context.workspaces)}.",
             )
 
-    @property
-    def _in_workspace(self) -> str:
-        return f" in {self.workspace}" if self.workspace else ""
-
 
 class ComparedProfileCriterion(ProfileCriterion, Comparison):
     """A profile criterion that compares a value."""
@@ -63,8 +61,19 @@ class ComparedProfileCriterion(ProfileCriterion, Comparison):
 class UserAttribute(ComparedProfileCriterion):
     """People by a user attribute, list attributes included."""
 
+    GROUP = "Users"
+    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "Attribute": {"type": "user_attribute", "attribute": "", "operator": "exists"},
+        "Attribute list": {"type": "user_attribute", "attribute": "", "operator": "includes", "value": ""},
+    }
+    TEMPLATE = f"have a {{attribute}} that {COMPARED}\nin {{workspace}}"
+
     type: Literal["user_attribute"]
     attribute: Annotated[str, Pick("user_attributes")]
+
+    @classmethod
+    def values_of(cls, data: Mapping[str, Any]) -> tuple[str, str] | None:
+        return ("user_attribute", data["attribute"]) if data.get("attribute") else None
 
     def measure(self, scope: Scope) -> Values:
         """The attribute's latest value."""
@@ -85,10 +94,6 @@ class UserAttribute(ComparedProfileCriterion):
         text = found.get(code, f"{self.attribute} is {value_words(value)}{since}")
         return Evidence(f"{text}; asked: {self.matcher.words}", value)
 
-    @property
-    def sentence(self) -> str:
-        return f"have a {self.attribute} that {self.matcher.words}{self._in_workspace}"
-
     def warnings(self, context: Context, path: str) -> Iterator[Problem]:
         workspace = context.profile_workspace(self.workspace)
         if not context.knows("attributes", workspace, self.attribute):
@@ -102,10 +107,38 @@ CONSENT_STATES = pl.Series(["bfalse", "btrue"])
 class Consent(ProfileCriterion):
     """People by the latest state of a consent purpose. CCPA `consented: true` means opted out of data sale."""
 
+    GROUP = "Users"
+    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "Consent": {"type": "consent", "regulation": "gdpr", "purpose": "", "state": "given"}
+    }
+    TEMPLATE = "{state} {regulation} {purpose}\nin {workspace}"
+    WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "regulation": {"gdpr": "GDPR consent to", "ccpa": "data sale (CCPA)"},
+        "state": {
+            "given": "gave",
+            "opted_out": "opted out of",
+            "not_opted_out": "did not opt out of",
+            "no_record": "have no record of",
+        },
+    }
+    STATES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "gdpr": ("given", "rejected", "no_record"),
+        "ccpa": ("opted_out", "not_opted_out", "no_record"),
+    }
+
     type: Literal["consent"]
     regulation: Literal["gdpr", "ccpa"]
     purpose: Annotated[str | None, Pick("consent_purposes")] = None
     state: Literal["given", "rejected", "opted_out", "not_opted_out", "no_record"]
+
+    @classmethod
+    def template(cls, data: Mapping[str, Any]) -> str:
+        return cls.TEMPLATE if data.get("regulation") == "gdpr" else cls.TEMPLATE.replace(" {purpose}", "")
+
+    @classmethod
+    def options(cls, field: str, data: Mapping[str, Any]) -> tuple[str, ...]:
+        allowed = cls.STATES.get(data.get("regulation", "")) if field == "state" else None
+        return allowed or super().options(field, data)
 
     @model_validator(mode="after")
     def _fits_its_regulation(self) -> Consent:
@@ -113,9 +146,9 @@ class Consent(ProfileCriterion):
             raise ValueError("a gdpr consent needs its purpose")
         if self.regulation == "ccpa" and self.purpose is not None:
             raise ValueError("a ccpa consent has no purpose")
-        states = ("given", "rejected") if self.regulation == "gdpr" else ("opted_out", "not_opted_out")
-        if self.state not in (*states, "no_record"):
-            raise ValueError(f"the states of {self.regulation} are {', '.join(states)} and no_record")
+        states = self.STATES[self.regulation]
+        if self.state not in states:
+            raise ValueError(f"the states of {self.regulation} are {', '.join(states[:-1])} and {states[-1]}")
         return self
 
     def measure(self, scope: Scope) -> Values:
@@ -147,17 +180,15 @@ class Consent(ProfileCriterion):
         state = ("given" if consented else "rejected") if gdpr else ("opted out" if consented else "not opted out")
         return Evidence(f"{state}, since {moment_words(int(log.time_ms[record]))}; {asked}", state)
 
-    @property
-    def sentence(self) -> str:
-        if self.regulation == "gdpr":
-            words = {"given": "gave", "rejected": "rejected", "no_record": "have no record of"}
-            return f"{words[self.state]} GDPR consent to {self.purpose}{self._in_workspace}"
-        words = {"opted_out": "opted out of", "not_opted_out": "did not opt out of", "no_record": "have no record of"}
-        return f"{words[self.state]} data sale (CCPA){self._in_workspace}"
-
 
 class Device(ComparedProfileCriterion):
     """People by their devices: every value ever seen in the workspace."""
+
+    GROUP = "Users"
+    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "Device, OS, carrier": {"type": "device", "field": "platform", "operator": "exists"}
+    }
+    TEMPLATE = f"have a device whose {{field}} {COMPARED}\nin {{workspace}}"
 
     type: Literal["device"]
     field: Annotated[
@@ -179,6 +210,10 @@ class Device(ComparedProfileCriterion):
     def _is_version(self) -> bool:
         return self.field in VERSION_FIELDS
 
+    @classmethod
+    def values_of(cls, data: Mapping[str, Any]) -> tuple[str, str] | None:
+        return ("device", data["field"]) if data.get("field") else None
+
     def measure(self, scope: Scope) -> Several:
         """Every value of the field."""
         held = scope.snapshot.devices(self.reads(scope), self.field)
@@ -190,16 +225,25 @@ class Device(ComparedProfileCriterion):
         found = f"{self.field.replace('_', ' ')} is {value_words(held)}" if held else "no device is known"
         return Evidence(f"{found}; asked: {self.matcher.words}", held)
 
-    @property
-    def sentence(self) -> str:
-        return f"have a device whose {self.field.replace('_', ' ')} {self.matcher.words}{self._in_workspace}"
-
 
 class Identity(ComparedProfileCriterion):
     """People by their identities of a type: every value ever seen in the workspace."""
 
+    GROUP = "Users"
+    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "Identities": {"type": "identity", "identity_type": "email", "operator": "exists"}
+    }
+    TEMPLATE = f"have a {{identity_type}} that {COMPARED}\nin {{workspace}}"
+
     type: Literal["identity"]
     identity_type: Annotated[str, Field(min_length=1), Pick("identity_types")]
+
+    @classmethod
+    def values_of(cls, data: Mapping[str, Any]) -> tuple[str, str] | None:
+        return ("identity", data["identity_type"]) if data.get("identity_type") else None
+
+    def said(self, field: str) -> str:
+        return plain_words(self.identity_type) if field == "identity_type" else super().said(field)
 
     def measure(self, scope: Scope) -> Several:
         """Every identity of the type."""
@@ -212,10 +256,6 @@ class Identity(ComparedProfileCriterion):
         found = f"has {things(len(held), self.identity_type.replace('_', ' '))}"
         return Evidence(f"{found}; asked: {self.matcher.words}", held, identifying=True)
 
-    @property
-    def sentence(self) -> str:
-        return f"have a {self.identity_type.replace('_', ' ')} that {self.matcher.words}{self._in_workspace}"
-
     def warnings(self, context: Context, path: str) -> Iterator[Problem]:
         workspace = context.profile_workspace(self.workspace)
         if self.identity_type not in IDENTITY_TYPES and not context.knows("identities", workspace, self.identity_type):
@@ -225,6 +265,12 @@ class Identity(ComparedProfileCriterion):
 
 class FirstSeen(ProfileCriterion):
     """People by their first activity in the workspace."""
+
+    GROUP = "Users"
+    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "First seen": {"type": "first_seen", "when": {"type": "within_last", "amount": 30, "unit": "days"}}
+    }
+    TEMPLATE = "were first seen {when}\nin {workspace}"
 
     type: Literal["first_seen"]
     when: PastWindow
@@ -245,13 +291,15 @@ class FirstSeen(ProfileCriterion):
         """The moment."""
         return _seen("first seen", scope.measure(self), profile, self.when)
 
-    @property
-    def sentence(self) -> str:
-        return f"were first seen {self.when.sentence}{self._in_workspace}"
-
 
 class LastSeen(ProfileCriterion):
     """People by their latest activity in the workspace."""
+
+    GROUP = "Users"
+    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "Last seen": {"type": "last_seen", "when": {"type": "within_last", "amount": 30, "unit": "days"}}
+    }
+    TEMPLATE = "were last seen {when}\nin {workspace}"
 
     type: Literal["last_seen"]
     when: PastWindow
@@ -270,10 +318,6 @@ class LastSeen(ProfileCriterion):
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The moment."""
         return _seen("last seen", scope.measure(self), profile, self.when)
-
-    @property
-    def sentence(self) -> str:
-        return f"were last seen {self.when.sentence}{self._in_workspace}"
 
 
 def _seen(words: str, measure: Measure, profile: int, when: Window) -> Evidence:

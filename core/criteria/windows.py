@@ -6,7 +6,7 @@ import calendar
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Discriminator, Field, Strict, TypeAdapter, model_validator
 
@@ -85,18 +85,31 @@ class Window(Model):
 
     AHEAD: ClassVar[bool] = False
     """Whether it lies in the future: then it is for attribute dates only."""
+    CHOICE: ClassVar[str] = ""
+    """What the choice between windows calls it."""
+    START: ClassVar[dict[str, Any]] = {}
+    """What it starts from when it is chosen; dates start from the day of now."""
 
     def bounds(self, now_ms: int) -> Bounds:
         """First and last millisecond, both included."""
         raise AssertionError
 
-    @property
-    def sentence(self) -> str:
-        """The window in English, to stand after a verb."""
-        raise AssertionError
+    @classmethod
+    def form_template(cls) -> str:
+        """The template after the choice of the window."""
+        return cls.TEMPLATE[cls.TEMPLATE.index("{") :]
+
+    def said(self, field: str) -> str:
+        if field == "unit":
+            amount = getattr(self, "amount", None) or getattr(self, "to", None)
+            return str(self._value("unit")).removesuffix("s") if amount == 1 else str(self._value("unit"))
+        return super().said(field)
 
 
 class WithinLast(Window):
+    CHOICE = "in the last"
+    TEMPLATE = "in the last {amount} {unit}"
+    START: ClassVar[dict[str, Any]] = {"amount": 30, "unit": "days"}
     type: Literal["within_last"]
     amount: Amount
     unit: Unit
@@ -104,12 +117,11 @@ class WithinLast(Window):
     def bounds(self, now_ms: int) -> Bounds:
         return now_ms - span_ms(self.amount, self.unit), now_ms
 
-    @property
-    def sentence(self) -> str:
-        return f"in the last {counted(self.amount, self.unit)}"
-
 
 class BetweenAgo(Window):
+    CHOICE = "between"
+    TEMPLATE = "between {from} and {to} {unit} ago"
+    START: ClassVar[dict[str, Any]] = {"from": 1, "to": 7, "unit": "days"}
     type: Literal["between_ago"]
     from_: FromZero = Field(alias="from")
     to: FromZero
@@ -119,13 +131,11 @@ class BetweenAgo(Window):
         near, far = sorted((span_ms(self.from_, self.unit), span_ms(self.to, self.unit)))
         return now_ms - far, now_ms - near
 
-    @property
-    def sentence(self) -> str:
-        near, far = sorted((self.from_, self.to))
-        return f"between {near:g} and {counted(far, self.unit)} ago"
-
 
 class MoreThanAgo(Window):
+    CHOICE = "more than"
+    TEMPLATE = "more than {amount} {unit} ago"
+    START: ClassVar[dict[str, Any]] = {"amount": 30, "unit": "days"}
     type: Literal["more_than_ago"]
     amount: Amount
     unit: Unit
@@ -133,13 +143,12 @@ class MoreThanAgo(Window):
     def bounds(self, now_ms: int) -> Bounds:
         return -EVER, now_ms - span_ms(self.amount, self.unit) - 1
 
-    @property
-    def sentence(self) -> str:
-        return f"more than {counted(self.amount, self.unit)} ago"
-
 
 class WithinNext(Window):
+    CHOICE = "in the next"
+    TEMPLATE = "in the next {amount} {unit}"
     AHEAD = True
+    START: ClassVar[dict[str, Any]] = {"amount": 7, "unit": "days"}
     type: Literal["within_next"]
     amount: Amount
     unit: Unit
@@ -147,48 +156,40 @@ class WithinNext(Window):
     def bounds(self, now_ms: int) -> Bounds:
         return now_ms + 1, now_ms + span_ms(self.amount, self.unit)
 
-    @property
-    def sentence(self) -> str:
-        return f"in the next {counted(self.amount, self.unit)}"
-
 
 class Before(Window):
+    CHOICE = "before"
+    TEMPLATE = "before {date}"
     type: Literal["before"]
     date: DateOrInstant
 
     def bounds(self, now_ms: int) -> Bounds:
         return -EVER, _opening(self.date) - 1
 
-    @property
-    def sentence(self) -> str:
-        return f"before {self.date}"
-
 
 class After(Window):
+    CHOICE = "on or after"
+    TEMPLATE = "on or after {date}"
     type: Literal["after"]
     date: DateOrInstant
 
     def bounds(self, now_ms: int) -> Bounds:
         return _opening(self.date), EVER
 
-    @property
-    def sentence(self) -> str:
-        return f"on or after {self.date}"
-
 
 class On(Window):
+    CHOICE = "on"
+    TEMPLATE = "on {date}"
     type: Literal["on"]
     date: Date
 
     def bounds(self, now_ms: int) -> Bounds:
         return _opening(self.date), _closing(self.date)
 
-    @property
-    def sentence(self) -> str:
-        return f"on {self.date}"
-
 
 class BetweenDates(Window):
+    CHOICE = "between dates"
+    TEMPLATE = "between {from} and {to}"
     type: Literal["between_dates"]
     from_: DateOrInstant = Field(alias="from")
     to: DateOrInstant
@@ -201,10 +202,6 @@ class BetweenDates(Window):
 
     def bounds(self, now_ms: int) -> Bounds:
         return _opening(self.from_), _closing(self.to)
-
-    @property
-    def sentence(self) -> str:
-        return f"between {self.from_} and {self.to}"
 
 
 def _month_start(year: int, month_index: int) -> date:
@@ -233,13 +230,17 @@ def _months(months: int) -> Callable[[date, int], tuple[date, date]]:
 
 
 _CALENDAR: Final = {"day": _day, "week": _week, "month": _months(1), "quarter": _months(3), "year": _months(12)}
-_CALENDAR_WORDS: Final = {-1: "last", 0: "this", 1: "next"}
 
 
 class Calendar(Window):
+    CHOICE = "calendar"
+    TEMPLATE = "in the calendar {unit} {offset}"
+    START: ClassVar[dict[str, Any]] = {"unit": "month", "offset": -1}
     type: Literal["calendar"]
     unit: Literal["day", "week", "month", "quarter", "year"]
-    offset: Annotated[int, Strict(), Field(ge=-10_000, le=10_000)]
+    offset: Annotated[
+        int, Strict(), Field(ge=-10_000, le=10_000, description="0 is the one that holds now, −1 the one before it")
+    ]
 
     def bounds(self, now_ms: int) -> Bounds:
         today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
@@ -249,13 +250,13 @@ class Calendar(Window):
             return (EVER, -EVER)
         return _opening(first.isoformat()), _closing(last.isoformat())
 
-    @property
-    def sentence(self) -> str:
-        word = _CALENDAR_WORDS.get(self.offset)
-        if word:
-            return f"{word} calendar {self.unit}"
-        ahead = "ahead" if self.offset > 0 else "ago"
-        return f"in the calendar {self.unit} {abs(self.offset)} {ahead}"
+    def said(self, field: str) -> str:
+        if field != "offset":
+            return str(self._value(field))
+        if self.offset == 0:
+            return "that holds now"
+        count = "" if abs(self.offset) == 1 else f"{abs(self.offset)} "
+        return f"{count}{'after' if self.offset > 0 else 'before'} this one"
 
 
 AnyWindow: TypeAlias = Annotated[
@@ -273,17 +274,11 @@ def _not_ahead(window: Window) -> Window:
 PastWindow: TypeAlias = Annotated[AnyWindow, AfterValidator(_not_ahead)]
 """A window over what has happened."""
 
-WINDOW_TYPES: Final = (
-    "within_last",
-    "between_ago",
-    "more_than_ago",
-    "within_next",
-    "before",
-    "after",
-    "on",
-    "between_dates",
-    "calendar",
-)
+WINDOWS: Final[dict[str, type[Window]]] = {
+    each.model_fields["type"].annotation.__args__[0]: each for each in get_args(get_args(AnyWindow)[0])
+}
+"""Every window by its type."""
+WINDOW_TYPES: Final = tuple(WINDOWS)
 
 _ADAPTER: Final[TypeAdapter[Window]] = TypeAdapter(AnyWindow)
 
@@ -296,8 +291,13 @@ def window(fields: dict[str, Any]) -> Window:
 class Wait(Model):
     """A length of time: `amount` units."""
 
+    TEMPLATE = "{amount} {unit}"
+
     amount: Amount
     unit: Unit
+
+    def said(self, field: str) -> str:
+        return self.words if field == "amount" else ""
 
     @property
     def ms(self) -> int:
