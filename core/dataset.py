@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -348,6 +349,12 @@ class Dataset:
 
     def _problems(self, audience: Audience, audiences: Mapping[str, Audience]) -> tuple[Problem, ...]:
         return audience.problems(self.context(audience, audiences))
+
+    def aside(self) -> Dataset:
+        """This version with a memory of its own: what is asked of it crowds nothing out of what this one keeps."""
+        other = copy(self)
+        other._scopes = {}
+        return other
 
     def _checked_scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:
         if problems := self._problems(audience, audiences):

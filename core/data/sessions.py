@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
-from core.data.columns import EventStore
+from core.data.columns import EventStore, Index
 from core.data.snapshot import Snapshot
-from core.data.values import Column
+from core.data.values import Column, Millis
 
 
 def _rows(store: EventStore) -> pl.DataFrame:
@@ -21,20 +22,29 @@ def durations(starts: EventStore, snapshot: Snapshot, now_ms: int) -> Column:
     same `session_id`. Of several ends the latest counts, of those at one moment the later arrival.
     """
     at = now_ms if snapshot.end_ms is None else min(now_ms, snapshot.end_ms)
-    return snapshot.remember(("duration", id(starts), at), lambda: _join(starts, snapshot, at))
+
+    def make() -> Column:
+        rows, times, ended = snapshot.remember(("session ends", id(starts)), lambda: _ends(starts, snapshot))
+        known = int(np.searchsorted(times, at, "right"))
+        codes = np.zeros(starts.size, ended.codes.dtype)
+        codes[rows[:known]] = ended.codes[:known]  # in order of time, so that the latest stands
+        return Column(codes, ended.dictionary)
+
+    return snapshot.remember_at(("duration", id(starts)), at, make)
 
 
-def _join(starts: EventStore, snapshot: Snapshot, now_ms: int) -> Column:
-    stores = snapshot.events(starts.workspace, "session_end")
+def _ends(starts: EventStore, snapshot: Snapshot) -> tuple[Index, Millis, Column]:
+    """The ends that belong to the session starts of a store, in order of time: row of the start, moment, duration."""
     begun = _rows(starts)
+    stores = snapshot.events(starts.workspace, "session_end")
     if not stores:
-        return Column.missing(starts.size)
-    ended = pl.concat([_rows(store) for store in stores]).filter(pl.col("timestamp_ms") <= now_ms)
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), Column.missing(0)
+    ended = pl.concat([_rows(store) for store in stores])
     ends = ended.select("profile", "timestamp_ms", "arrival", "session_uuid", "session_id", value="session_duration_ms")
     by_uuid = begun.join(ends, on=["profile", "session_uuid"], suffix="_end")
     by_id = begun.join(ends, on=["profile", "session_id"], suffix="_end").filter(
         pl.col("session_uuid").is_null() | pl.col("session_uuid_end").is_null()
     )
     found = pl.concat([part.select("row", "timestamp_ms_end", "arrival_end", "value") for part in (by_uuid, by_id)])
-    latest = found.sort("timestamp_ms_end", "arrival_end").group_by("row").agg(pl.col("value").last())
-    return Column.of(begun.select("row").join(latest, on="row", how="left", maintain_order="left")["value"])
+    found = found.sort("timestamp_ms_end", "arrival_end")
+    return found["row"].to_numpy(), found["timestamp_ms_end"].to_numpy(), Column.of(found["value"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from core.data.store import Manifest, Segment, Store
 from core.data.values import NO_MOMENT, Column
 
 T = TypeVar("T")
+
+MOMENTS: Final = 4
+"""For how many moments a derived state is kept."""
 
 
 class Snapshot:
@@ -43,6 +46,17 @@ class Snapshot:
             self._memo[key] = make()
         found: T = self._memo[key]
         return found
+
+    def remember_at(self, key: tuple[Any, ...], at_ms: int, make: Callable[[], T]) -> T:
+        """What `make` gives at a moment, remembered for the last few moments only: history asks for many."""
+        kept: dict[int, T] = self.remember(("at", *key), dict)
+        if at_ms not in kept:
+            made = make()
+            while len(kept) >= MOMENTS:
+                kept.pop(next(iter(kept)), None)
+            kept[at_ms] = made
+            return made
+        return kept[at_ms]
 
     def table(self, table: str) -> pl.LazyFrame:
         """A table of this version as a lazy frame, with the columns of `schema.TABLES`."""
@@ -133,7 +147,7 @@ class Snapshot:
                 np.maximum(moments, activity.last(at, self.size), out=moments)
             return moments
 
-        return self.remember(("last", workspace, at), last)
+        return self.remember_at(("last", workspace), at, last)
 
     def _log(self, table: str, order: list[str], columns: list[str], **match: str | None) -> Log:
         def read() -> Log:

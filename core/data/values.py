@@ -140,6 +140,8 @@ class Dictionary:
         self.texts = flat.str.slice(1)
         self.verdicts: dict[object, Mask] = {}
         """What matchers said of these values, by matcher (and now, where it matters)."""
+        self.merges: dict[tuple[Dictionary, ...], tuple[Dictionary, list[Codes]]] = {}
+        """What `merge` made of this dictionary and others after it."""
 
     def __len__(self) -> int:
         return FIRST + len(self.entries)
@@ -301,14 +303,26 @@ def narrow(codes: npt.NDArray[Any], size: int) -> Codes:
 
 
 def merge(columns: list[Column]) -> list[Column]:
-    """The same columns with one dictionary in common; only dictionaries are compared, never rows."""
+    """The same columns with one dictionary in common; only dictionaries are compared, never rows.
+
+    The common dictionary is remembered with the first one, so that its readings are made once.
+    """
     if len(columns) <= 1:
         return columns
-    entries = pl.concat([column.dictionary.entries for column in columns]).unique().sort()
-    dictionary, known = Dictionary(entries), pl.Enum(entries)
-    merged = []
-    for column in columns:
-        places = column.dictionary.entries.cast(known).to_physical().cast(pl.UInt32).to_numpy() + np.uint32(FIRST)
-        mapping = np.concatenate([np.array([ABSENT, NULL], np.uint32), places])
-        merged.append(Column(mapping[column.codes], dictionary))
-    return merged
+    dictionaries = tuple(column.dictionary for column in columns)
+    known = dictionaries[0].merges
+    if dictionaries not in known:
+        known[dictionaries] = _common(dictionaries)
+    common, mappings = known[dictionaries]
+    return [Column(mapping[column.codes], common) for column, mapping in zip(columns, mappings, strict=True)]
+
+
+def _common(dictionaries: tuple[Dictionary, ...]) -> tuple[Dictionary, list[Codes]]:
+    """One dictionary of all entries, and for each dictionary the new code of every old one."""
+    entries = pl.concat([each.entries for each in dictionaries]).unique().sort()
+    common = pl.Enum(entries)
+    mappings: list[Codes] = []
+    for each in dictionaries:
+        places = each.entries.cast(common).to_physical().cast(pl.UInt32).to_numpy() + np.uint32(FIRST)
+        mappings.append(np.concatenate([np.array([ABSENT, NULL], np.uint32), places]))
+    return Dictionary(entries), mappings
