@@ -23,7 +23,7 @@ import polars as pl
 
 from core.data.schema import IDENTITY_TYPES
 from core.data.snapshot import Snapshot
-from core.dataset import millis
+from core.data.values import millis
 from core.errors import CoreError
 from core.evaluate import Evaluation
 from core.files import whole_file

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
 from pydantic import Field, Strict, ValidationError, field_validator
 
 from core.context import Context
 from core.criteria import Criterion, Model, Node, walk
 from core.criteria.memberships import AudienceMembership
+from core.data.values import millis
 from core.errors import DefinitionError, Problem
+
+if TYPE_CHECKING:
+    from core.dataset import Dataset
 
 MAX_DEPTH: Final = 100
 """Nodes below each other, the root included."""
@@ -139,6 +144,24 @@ class Audience(Model):
         from core.builders.source import to_python
 
         return to_python(self)
+
+    def to_sql(
+        self,
+        dialect: str = "duckdb",
+        *,
+        now: datetime | None = None,
+        dataset: Dataset | None = None,
+        audiences: Mapping[str, Audience] | None = None,
+    ) -> str:
+        """A query over the views of a dataset (`Dataset.sql_views`) that selects the members: `mpid`, ascending.
+
+        `now` left out is the query's parameter `now_ms`. `dataset` is needed where calculated attributes are named,
+        `audiences` (by id) where memberships are. SqlError lists everything that SQL cannot say; DefinitionError what
+        is wrong with the definition in that dataset. DuckDB runs the query; spark, bigquery and snowflake are written.
+        """
+        from core.dialects import to_sql
+
+        return to_sql(self, dialect, None if now is None else millis(now), dataset, audiences or {})
 
     def to_link(self, audiences: Mapping[str, Audience] | None = None) -> str:
         """The document as a text that is safe in a URL, with those of `audiences` (by id) that it names. LinkError."""

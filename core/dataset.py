@@ -23,7 +23,8 @@ from core.data.segment import load_segment
 from core.data.snapshot import Snapshot
 from core.data.store import Store
 from core.data.tables import load_table
-from core.data.values import Mask
+from core.data.values import Mask, millis
+from core.data.views import views
 from core.entries import Entry, entries
 from core.errors import CoreError, DatasetError, DefinitionError, Problem
 from core.estimate import Estimate, estimated, sampled
@@ -259,6 +260,10 @@ class Dataset:
         self._known_workspace(workspace)
         return catalog.values(self._snapshot, kind, name, workspace, event)
 
+    def sql_views(self) -> str:
+        """DuckDB statements for views over this version's Parquet files, for plain SQL and `Audience.to_sql`."""
+        return views(self._store, self._snapshot.manifest)
+
     def event_attributes(self, workspaces: Iterable[str]) -> list[str]:
         """Every custom attribute key of the events of some workspaces, ascending."""
         wanted = set(workspaces)
@@ -419,11 +424,3 @@ class Dataset:
             knows=lambda names, workspace, name: catalog.knows(self._snapshot, names, workspace, name),
             nested=nested,
         )
-
-
-def millis(now: datetime) -> int:
-    """UTC milliseconds of an aware datetime; CoreError for a naive one."""
-    if now.tzinfo is None:
-        raise CoreError("`now` has no time zone.", "Pass an aware datetime, for example datetime.now(UTC).")
-    delta = now - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000

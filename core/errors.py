@@ -8,7 +8,8 @@ CoreError
 ├── InputError           a source (file, folder, mapping) cannot be read at all
 ├── FormulaError         a logic line cannot be read; `.column` is the place of the mistake
 ├── LinkError            a link is damaged, foreign or too long
-└── InterchangeError     something cannot be said in the other language; `.problems` lists it
+├── InterchangeError     something cannot be said in the other language; `.problems` lists it
+└── SqlError             something cannot be said in SQL; `.problems` lists it
 """
 
 from __future__ import annotations
@@ -92,3 +93,7 @@ class LinkError(CoreError):
 
 class InterchangeError(_ProblemsError):
     """The definition holds something that the other language cannot say."""
+
+
+class SqlError(_ProblemsError):
+    """The definition holds something that SQL cannot say."""

@@ -6,15 +6,20 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 import polars as pl
 
+from core.criteria.matchers import Number, Presence
 from core.criteria.measures import Amounts, Counts, Measure, Moments, Values
 from core.data.values import ABSENT, FIRST, NO_MOMENT, Codes, Column, Dictionary, Millis, merge
+
+if TYPE_CHECKING:
+    from core.criteria.comparison import Comparison
+    from core.sql import Sql, SqlScope
 
 Profiles = npt.NDArray[np.uint32]
 Index = npt.NDArray[np.int64]
@@ -191,3 +196,91 @@ FUNCTIONS: Final[dict[str, Callable[[Gathered], Measure]]] = {
 def aggregate(function: str, values: Gathered) -> Measure:
     """The measure of an aggregate function of DEFINITION 3.1."""
     return FUNCTIONS[function](values)
+
+
+# -- as SQL: `values` is a query with mpid, value (tagged), timestamp_ms, arrival and inner_place ----------------------
+
+TOTALS: Final = frozenset({"sum", "unique_count"})
+"""What is 0 for those without a value."""
+AMOUNTS: Final = frozenset({*TOTALS, "average", "minimum", "maximum"})
+
+
+def totalled_sql(rows: Sql, holds: Sql, matcher: Number, to: SqlScope) -> Sql:
+    """Who has rows whose total `holds`, or none where 0 satisfies the matcher; negative operators turned round."""
+    who = rows.select("mpid", append=False).group_by("mpid")
+    if matcher.exactly(Fraction(0)):
+        found = to.opposite(to.members(who.having(to.opposite(holds))))
+    else:
+        found = to.members(who.having(holds))
+    return to.opposite(found) if matcher.operator.negated else found
+
+
+def aggregate_sql(function: str, values: Sql, comparison: Comparison, to: SqlScope) -> Sql:
+    """Who has an aggregate that satisfies the comparison."""
+    matcher = comparison.matcher
+    if isinstance(matcher, Presence):
+        found = has_value_sql(function, values, to)
+    elif isinstance(matcher, Number) and function in AMOUNTS:
+        rows, holds = _amount_sql(function, values, matcher, to)
+        if function in TOTALS:
+            return totalled_sql(rows, holds, matcher, to)
+        found = to.members(rows.select("mpid").group_by("mpid").having(holds))
+    else:
+        found = to.members(_one_sql(function, values, to).where(matcher.sql_any(to.column("value"), to)).select("mpid"))
+    return to.opposite(found) if matcher.operator.negated else found
+
+
+def has_value_sql(function: str, values: Sql, to: SqlScope) -> Sql:
+    """Who has an aggregate."""
+    if function in TOTALS:
+        return to.truth(True)
+    return to.members((_numbers_sql if function in AMOUNTS else _given_sql)(values, to).select("mpid"))
+
+
+def _amount_sql(function: str, values: Sql, matcher: Number, to: SqlScope) -> tuple[Sql, Sql]:
+    """The rows that count, and whether their aggregate satisfies the matcher's twin."""
+    if function == "unique_count":
+        return _texts_sql(values, to), matcher.sql_number(to.distinct(_text(to)), to.number)
+    number = to.call("exact_of", to.column("value"))
+    name = {"minimum": "MIN", "maximum": "MAX"}.get(function, "SUM")
+    parts = to.call("COUNT", number) if function == "average" else to.number(1)
+    # An average is compared by its sum, because a quotient is rounded.
+    holds = matcher.sql_number(to.call(name, number), lambda limit: to.decimal(limit) * parts)
+    return _numbers_sql(values, to), holds
+
+
+def _text(to: SqlScope) -> Sql:
+    return to.call("text_of", to.column("value"))
+
+
+def _flat(values: Sql, to: SqlScope) -> Sql:
+    """An entry with several values as several rows."""
+    rows = to.select(values.subquery("v")).join(to.unnested(to.call("values_of", to.column("value", "v")), "each"))
+    return to.select(rows.select("v.mpid", to.column("each").as_("value")).subquery("f"))
+
+
+def _numbers_sql(values: Sql, to: SqlScope) -> Sql:
+    return _flat(values, to).where(to.present(to.call("number_of", to.column("value"))))
+
+
+def _texts_sql(values: Sql, to: SqlScope) -> Sql:
+    return _flat(values, to).where(to.present(_text(to)))
+
+
+def _given_sql(values: Sql, to: SqlScope) -> Sql:
+    return to.select(values.subquery("v"), to.column("value").neq(to.text("z")))
+
+
+def _one_sql(function: str, values: Sql, to: SqlScope) -> Sql:
+    """The one value of those who have any: mpid and value."""
+    if function in ("first", "last"):
+        order = [(name, function == "last") for name in ("timestamp_ms", "arrival", "inner_place")]
+        return to.ranked(_given_sql(values, to).select("*"), order).where(to.column("place").eq(1))
+    texts = _texts_sql(values, to).select("mpid", to.call("CONCAT", to.text("s"), _text(to)).as_("value"), append=False)
+    counted = to.select(texts.subquery("t")).select("mpid", "value", to.count().as_("often")).group_by("mpid", "value")
+    if function == "most_frequent":
+        return to.ranked(counted, [("often", True), ("value", False)]).where(to.column("place").eq(1))
+    kept = to.ranked(counted, [("value", False)]).where(to.column("place") <= UNIQUE_LIST_LIMIT)
+    every = to.call("TO_JSON", to.call("LIST", to.call("SUBSTR", to.column("value"), to.number(2))))
+    listed = kept.select("mpid", to.call("CONCAT", to.text("l"), every).as_("value")).group_by("mpid")
+    return to.select(listed.subquery("l"))

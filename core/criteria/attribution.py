@@ -16,6 +16,7 @@ from core.data.values import NULL, Column, Mask
 
 if TYPE_CHECKING:
     from core.scope import Scope
+    from core.sql import Sql, SqlScope
 
 
 class Attribution(ProfileCriterion):
@@ -39,6 +40,16 @@ class Attribution(ProfileCriterion):
         for name, part in parts:
             mask &= part.holds(self._part(name, scope), scope)
         return mask if parts else self._latest(scope)[0]
+
+    def sql(self, to: SqlScope) -> Sql:
+        known = self.sql_known("attributions", to, event=self.event)
+        columns = ["publisher", "campaign", "deleted"]
+        latest = to.latest("attributions", ["time_ms", "source", "arrival"], columns, *known)
+        latest = latest.where(to.opposite(to.column("deleted", "r")))
+        parts = [(name, part) for name, part in (("publisher", self.publisher), ("campaign", self.campaign)) if part]
+        if not parts:
+            return to.members(latest.select("mpid"))
+        return to.all_of(part.sql_among(latest, to.column(name, "r"), to) for name, part in parts)
 
     def measure(self, scope: Scope) -> Measure:
         """The publisher of the latest attribution (the campaign where only that is compared)."""

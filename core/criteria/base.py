@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from core.criteria.evidence import Evidence
     from core.criteria.measures import Measure
     from core.scope import Scope
+    from core.sql import Sql, SqlScope
 
     Node = Any
     """The union of all criteria, made in `core.criteria` from the classes that exist."""
@@ -159,6 +160,12 @@ class Criterion(Model):
         """The mask of a measure."""
         raise CoreError(f"A criterion of type {self.kind_of_node} has no number behind it.", "Ask one of its criteria.")
 
+    def sql(self, to: SqlScope) -> Sql:
+        """`judge` as a condition on `u`, the universe (`core.sql`); SqlError for what cannot be said."""
+        from core.sql import refuse
+
+        raise refuse(f"A criterion of type {self.kind_of_node} has no SQL.")
+
     @property
     def measured(self) -> str:
         """What of this criterion its measure depends on; edits outside of it reuse the measure."""
@@ -238,6 +245,9 @@ class And(Criterion):
             mask &= scope.judge(criterion)
         return mask
 
+    def sql(self, to: SqlScope) -> Sql:
+        return to.all_of(criterion.sql(to) for criterion in self.criteria)
+
     @property
     def sentence(self) -> str:
         return _joined(self.criteria, "and", "are in the workspaces")
@@ -266,6 +276,9 @@ class Or(Criterion):
             mask |= scope.judge(criterion)
         return mask
 
+    def sql(self, to: SqlScope) -> Sql:
+        return to.any_of(criterion.sql(to) for criterion in self.criteria)
+
     @property
     def sentence(self) -> str:
         return _joined(self.criteria, "or", "are nobody")
@@ -285,6 +298,9 @@ class Not(Criterion):
 
     def judge(self, scope: Scope) -> Mask:
         return scope.universe & ~scope.judge(self.criterion)
+
+    def sql(self, to: SqlScope) -> Sql:
+        return to.opposite(self.criterion.sql(to))
 
     @property
     def sentence(self) -> str:

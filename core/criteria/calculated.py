@@ -11,9 +11,10 @@ from pydantic import Discriminator, Field, ValidationError, model_validator
 
 from core.criteria import aggregates
 from core.criteria.base import Model, Pick
-from core.criteria.comparison import Ref
+from core.criteria.comparison import Comparison, Ref
 from core.criteria.events import Event, gather, qualifying
 from core.criteria.evidence import Evidence, moment_words, value_words
+from core.criteria.matchers import Moment, Number
 from core.criteria.measures import Counts, Measure
 from core.criteria.operators import COMPARED
 from core.criteria.users import ComparedProfileCriterion
@@ -24,6 +25,7 @@ from core.errors import DefinitionError, Problem
 if TYPE_CHECKING:
     from core.context import Context
     from core.scope import Scope
+    from core.sql import Sql, SqlScope
 
 CalculationName = Literal[
     "count",
@@ -105,6 +107,22 @@ class CalculatedAttribute(Model):
         assert self.of is not None
         return VALUES[self.calculation](gather(self.event, self.of, rows, scope))
 
+    def sql(self, workspace: str, comparison: Comparison, to: SqlScope) -> Sql:
+        """Whose value satisfies a comparison."""
+        window, reads = (self.window,) if self.window else (), to.column("workspace", "e").eq(to.text(workspace))
+        rows, matcher = self.event.sql_rows(to, reads, lookback=False, when=window), comparison.matcher
+        if self.of is not None:
+            function = self.calculation.removesuffix("_value")
+            return aggregates.aggregate_sql(function, self.event.sql_values(self.of, rows, to), comparison, to)
+        if isinstance(matcher, Number):
+            return aggregates.totalled_sql(rows, matcher.sql_number(to.count(), to.number), matcher, to)
+        who = rows.select("mpid").group_by("mpid")
+        if isinstance(matcher, Moment):
+            edge = to.call("MIN" if self.calculation == "first_timestamp" else "MAX", to.column("timestamp_ms", "e"))
+            return to.members(who.having(matcher.sql_moment(edge, to)))
+        has = to.truth(True) if self.calculation == "count" else to.members(who)
+        return to.opposite(has) if matcher.operator.negated else has
+
 
 def calculated_attribute(definition: Any) -> CalculatedAttribute:
     """The calculated attribute of its JSON form; raises DefinitionError with every problem."""
@@ -144,6 +162,10 @@ class CalculatedAttributeCriterion(ComparedProfileCriterion):
         shown = moment_words(round(value.timestamp() * 1000)) if isinstance(value, datetime) else value_words(value)
         found = f"has no {self.name}" if value is None else f"{self.name} is {shown}"
         return Evidence(f"{found}; asked: {self.matcher.words}", value)
+
+    def sql(self, to: SqlScope) -> Sql:
+        workspace = self.reads(to)
+        return calculated_attribute(to.calculated(workspace, self.name)).sql(workspace, self, to)
 
     def problems(self, context: Context, path: str) -> Iterator[Problem]:
         yield from super().problems(context, path)

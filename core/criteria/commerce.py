@@ -19,6 +19,7 @@ from core.errors import Problem
 if TYPE_CHECKING:
     from core.context import Context
     from core.scope import Scope
+    from core.sql import Sql, SqlScope
 
 
 class CartAbandonment(Criterion):
@@ -69,6 +70,16 @@ class CartAbandonment(Criterion):
     @property
     def measured(self) -> str:
         return self.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"wait"})
+
+    def sql(self, to: SqlScope) -> Sql:
+        left, bought = (
+            to.latest_event(event.sql_rows(to, to.reads(None, user_based=False)))
+            for event in (self._added, BOUGHT)
+        )
+        moment, later = to.column("timestamp_ms", "a"), to.column("timestamp_ms", "b")
+        both = to.select(left.subquery("a")).join(bought.subquery("b"), on="a.mpid = b.mpid", join_type="left")
+        waited = both.where(moment <= to.now - self.wait.ms, to.any_of([to.absent(later), later < moment]))
+        return to.members(waited.select("a.mpid"))
 
     def match(self, measure: Measure, scope: Scope) -> Mask:
         assert isinstance(measure, Moments)

@@ -38,12 +38,13 @@ from core.criteria.operators import (
     operators_for,
 )
 from core.criteria.windows import WINDOW_TYPES, WINDOWS, window
-from core.data.schema import FIELDS, PRODUCT_FIELDS, VERSION_FIELDS
+from core.data.schema import FIELDS, PRODUCT_FIELDS, SEVERAL_VALUE_FIELDS, VERSION_FIELDS
 from core.data.values import Mask, number_text, version_parts
 
 if TYPE_CHECKING:
     from core.criteria.measures import Measure
     from core.scope import Scope
+    from core.sql import Sql, SqlScope
 
 
 def _frozen(value: Any) -> Any:
@@ -264,6 +265,11 @@ class Comparison(Model):
         mask = measure.positive(self.matcher, scope)
         return ~mask if self.matcher.operator.negated else mask
 
+    def sql_among(self, query: Sql, value: Sql, to: SqlScope) -> Sql:
+        """Who satisfies this comparison by one of a query's values: rows of mpid, `value` a tagged expression."""
+        found = to.members(query.where(self.matcher.sql(value, to)).select("mpid"))
+        return to.opposite(found) if self.matcher.operator.negated else found
+
 
 COMPARISON_KEYS: Final = frozenset({"operator", "value", "value_type", *WINDOW_KEYS})
 
@@ -287,6 +293,15 @@ class Predicate(Comparison):
     def ref(self) -> tuple[str, str]:
         """("attribute" | "field", its name)."""
         return ("field", self.field) if self.field is not None else ("attribute", self.attribute or "")
+
+    def sql(self, to: SqlScope, value: Callable[[str, str], Sql]) -> Sql:
+        """Whether the property satisfies it, as SQL; `value(*ref)` is the tagged property."""
+        one = value(*self.ref)
+        if self.ref[1] in SEVERAL_VALUE_FIELDS and self.field is not None and self.matcher.READS != "any":
+            holds = self.matcher.sql_any(one, to)
+        else:
+            holds = self.matcher.sql(one, to)
+        return to.opposite(holds) if self.matcher.operator.negated else holds
 
     @model_validator(mode="before")
     @classmethod
@@ -366,6 +381,10 @@ class _AnyOf(Model):
         """Rows on which one of the alternatives holds; without any, none."""
         return some_of(self.entries, leaf, size)
 
+    def sql(self, to: SqlScope, value: Callable[[str, str], Sql]) -> Sql:
+        """The same as SQL."""
+        return to.any_of(entry.sql(to, value) for entry in self.entries)
+
     @property
     def sentence(self) -> str:
         """The alternatives in English."""
@@ -381,6 +400,10 @@ class _NoneOf(Model):
     def holds(self, leaf: Leaf, size: int) -> Mask:
         """Rows on which none of the entries holds; without any, all."""
         return ~some_of(self.entries, leaf, size)
+
+    def sql(self, to: SqlScope, value: Callable[[str, str], Sql]) -> Sql:
+        """The same as SQL."""
+        return to.opposite(to.any_of(entry.sql(to, value) for entry in self.entries))
 
     @property
     def sentence(self) -> str:

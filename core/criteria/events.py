@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from core.criteria.aggregates import Gathered, aggregate
+from core.criteria.aggregates import Gathered, aggregate, aggregate_sql, has_value_sql, totalled_sql
 from core.criteria.base import Criterion, Model, Pick
 from core.criteria.comparison import (
     COMPARISON_KEYS,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from core.context import Context
     from core.criteria.matchers import Number
     from core.scope import Inputs, Scope
+    from core.sql import Sql, SqlScope
 
 EventKind = Literal[
     "custom", "attribution", "ecommerce", "screen_view", "session", "crash", "install", "uninstall", "upgrade", "any"
@@ -226,6 +227,69 @@ class Event(Criterion):
         if self.aggregate is not None:
             return self.aggregate.holds(measure, scope) & measure.present()
         return measure.positive((self.frequency or Frequency()).matcher, scope)
+
+    def sql(self, to: SqlScope) -> Sql:
+        rows = self.sql_rows(to, to.reads(self.inputs, user_based=self.kind in USER_BASED_KINDS))
+        if self.aggregate is not None:
+            function, values = self.aggregate.function, self.sql_values(self.aggregate.of, rows, to)
+            holds = aggregate_sql(function, values, self.aggregate, to)
+            return to.all_of([holds, has_value_sql(function, values, to)])
+        frequency = self.frequency or Frequency()
+        if frequency.value == 0 and frequency.operator == "greater_than":
+            return to.members(rows.select("mpid"))
+        total = to.distinct(to.column("day", "e")) if frequency.count == "days" else to.count()
+        return totalled_sql(rows, frequency.matcher.sql_number(total, to.number), frequency.matcher, to)
+
+    def sql_rows(self, to: SqlScope, reads: Sql, lookback: bool = True, when: tuple[PastWindow, ...] = ()) -> Sql:
+        """The events `e` that satisfy everything but frequency and aggregate, within the windows `when` too."""
+        rows = to.events(self.kind, self.name, self.custom_type, reads, lookback)
+        windows = (*when, self.when) if self.when else when
+        for window in windows:
+            rows = rows.where(*to.inside(to.column("timestamp_ms", "e"), window))
+        if self.where:
+            rows = rows.where(*(entry.sql(to, self.sql_property(to)) for entry in self.where))
+        if self.where_product:
+            rows = rows.where(to.every(to.column("products", "e"), lambda _: self.sql_product(to), "product"))
+        return rows
+
+    def sql_property(self, to: SqlScope) -> Callable[[str, str], Sql]:
+        """How a property of the event `e` is written."""
+
+        def written(where: str, name: str) -> Sql:
+            if where == "attribute":
+                return to.call("attribute_of", to.column("attributes", "e"), to.text(name))
+            if name == "session_duration_ms" and self.kind in ("session", "any"):
+                return to.session_duration(only=self.kind == "session")
+            return to.column(name, "e")
+
+        return written
+
+    def sql_product(self, to: SqlScope) -> Sql:
+        """Whether the product `product` satisfies `where_product`."""
+
+        def written(where: str, name: str) -> Sql:
+            if where == "attribute":
+                return to.call("attribute_of", to.column("attributes", "product"), to.text(name))
+            return to.column(name, "product")
+
+        return to.all_of(entry.sql(to, written) for entry in self.where_product)
+
+    def sql_values(self, of: Ref, rows: Sql, to: SqlScope) -> Sql:
+        """The values of a property of qualifying events or of their products, as `aggregates` reads them."""
+        who = [to.column(name, "e") for name in ("mpid", "timestamp_ms", "arrival")]
+        if not isinstance(of, ProductRef):
+            value, nowhere = self.sql_property(to)(*of.ref), to.number(0)
+            return rows.select(*who, value.as_("value"), nowhere.as_("inner_place"))
+        rows = rows.join(to.unnested(to.column("products", "e"), "product", "inner_place"), join_type="cross")
+        if self.where_product:
+            rows = rows.where(self.sql_product(to))
+        where, name = of.ref
+        value = (
+            to.column(name, "product")
+            if where == "field"
+            else to.call("attribute_of", to.column("attributes", "product"), to.text(name))
+        )
+        return rows.select(*who, value.as_("value"), to.column("inner_place"))
 
     def reads(self, scope: Scope) -> Inputs:
         """The inputs whose events count."""
@@ -506,6 +570,17 @@ class Sequence(Criterion):
 
     def said(self, field: str) -> str:
         return " and then ".join(step.sentence for step in self.steps) if field == "steps" else super().said(field)
+
+    def sql(self, to: SqlScope) -> Sql:
+        when = (self.when,) if self.when else ()
+        chain: Sql = None
+        for step in self.steps:
+            rows = step.sql_rows(to, to.reads(step.inputs, user_based=False), when=when)
+            chain = to.chained(chain, rows.select("e.mpid", "e.timestamp_ms"))
+        done = to.select(chain.subquery("c"))
+        if self.within is not None:
+            done = done.where(to.column("timestamp_ms") - to.column("begun") <= self.within.ms)
+        return to.members(done.select("mpid"))
 
     def problems(self, context: Context, path: str) -> Iterator[Problem]:
         for at, step in enumerate(self.steps):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ import polars as pl
 
 from core.criteria.windows import Window
 from core.data.values import NULL, Dictionary, Mask, Millis, number_text, version_parts
+
+if TYPE_CHECKING:
+    from core.sql import Sql, SqlScope
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,14 @@ class Matcher:
         """The positive twin's verdict on every code of a dictionary: bool, shape (len(dictionary),)."""
         raise AssertionError
 
+    def sql(self, value: Sql, to: SqlScope) -> Sql:
+        """The positive twin's verdict on a tagged value; SqlError for what cannot be said."""
+        raise AssertionError
+
+    def sql_any(self, value: Sql, to: SqlScope) -> Sql:
+        """The verdict on a tagged value that may hold several: one of them must satisfy the twin."""
+        return to.every(to.call("values_of", value), lambda each: self.sql(each, to), "each")
+
     @property
     def words(self) -> str:
         """Operator and value in English."""
@@ -108,6 +119,9 @@ class Presence(Matcher):
         verdict = np.zeros(len(dictionary), np.bool_)
         verdict[NULL:] = True
         return verdict
+
+    def sql(self, value: Sql, to: SqlScope) -> Sql:
+        return to.present(value)
 
 
 def _wildcard(pattern: str) -> str:
@@ -150,6 +164,26 @@ class Text(Matcher):
             case _:
                 return texts.str.contains(f"(?i){value}")
 
+    def sql(self, value: Sql, to: SqlScope) -> Sql:
+        text = to.call("text_of", value)
+        if self.operator.twin == "matches_regex":
+            from core.criteria.patterns import re2
+
+            assert isinstance(self.value, str)
+            return to.call("regexp_matches", text, to.text(f"(?i){re2(self.value)}"))
+        if self.value is None:
+            return text.eq(to.text(""))
+        lower = to.call("lower_of", text)
+        if isinstance(self.value, tuple):
+            return lower.isin(*(to.text(item.lower()) for item in self.value))
+        wanted = self.value.lower()
+        match self.operator.twin:
+            case "exact_match":
+                return lower.eq(to.text(wanted))
+            case "pattern":
+                return to.call("regexp_matches", lower, to.text(_wildcard(wanted)))
+        return to.call(self.operator.twin, lower, to.text(wanted))
+
     @property
     def words(self) -> str:
         if self.value is None:
@@ -176,6 +210,15 @@ class ListMatch(Matcher):
         holds[elements["at"].filter(found).to_numpy()] = True
         return dictionary.spread(holds)
 
+    def sql(self, value: Sql, to: SqlScope) -> Sql:
+        wanted = to.text(self.value.lower())
+
+        def holds(element: Sql) -> Sql:
+            text = to.call("lower_of", element)
+            return text.eq(wanted) if self.operator.twin == "includes" else to.call("contains", text, wanted)
+
+        return to.every(to.call("elements_of", value), holds, "element")
+
     @property
     def words(self) -> str:
         return f"{self.operator.words} “{self.value}”"
@@ -201,6 +244,20 @@ class Number(Matcher):
         for at in {*exact, *np.flatnonzero(near).tolist()}:
             holds[at] = self.exactly(dictionary.decimal(at))
         return dictionary.spread(holds)
+
+    def sql(self, value: Sql, to: SqlScope) -> Sql:
+        return self._sql(lambda limit: (to.call("number_order", value, to.digits(limit)), to.number(0)))
+
+    def sql_number(self, number: Sql, limit: Callable[[float], Sql]) -> Sql:
+        """The twin's verdict on an SQL number; `limit` writes a limit."""
+        return self._sql(lambda value: (number, limit(value)))
+
+    def _sql(self, sides: Callable[[float], tuple[Sql, Sql]]) -> Sql:
+        if isinstance(self.value, tuple):
+            (low, least), (high, most) = (sides(limit) for limit in self.value)
+            return (low >= least) & (high <= most)
+        left, right = sides(self.value)
+        return left.eq(right) if self.operator.twin == "equals" else _ORDER[self.operator.twin](left, right)
 
     @property
     def _limits(self) -> tuple[float, ...]:
@@ -258,6 +315,14 @@ class Version(Matcher):
             return limits[0] <= parts <= limits[1]
         return bool(_ORDER[self.operator.twin](parts, limits[0]))
 
+    def sql(self, value: Sql, to: SqlScope) -> Sql:
+        values = self.value if isinstance(self.value, tuple) else (self.value,)
+        parts = to.call("version_of", value)
+        limits = [to.call("version_of", to.text(f"s{value}")) for value in values]
+        if len(limits) == 2:
+            return (parts >= limits[0]) & (parts <= limits[1])
+        return parts.eq(limits[0]) if self.operator.twin == "equals" else _ORDER[self.operator.twin](parts, limits[0])
+
     @property
     def words(self) -> str:
         values = self.value if isinstance(self.value, tuple) else (self.value,)
@@ -274,6 +339,9 @@ class Boolean(Matcher):
 
     def positive(self, dictionary: Dictionary, now_ms: int) -> Mask:
         return dictionary.spread(dictionary.boolean == int(self.value))
+
+    def sql(self, value: Sql, to: SqlScope) -> Sql:
+        return to.call("boolean_of", value).eq(to.truth(self.value))
 
     @property
     def words(self) -> str:
@@ -296,6 +364,13 @@ class Moment(Matcher):
         first, last = self.window.bounds(now_ms)
         # A window that is open to the past starts far after NO_MOMENT, so the comparison leaves it out.
         return (moments >= first) & (moments <= last)
+
+    def sql(self, value: Sql, to: SqlScope) -> Sql:
+        return self.sql_moment(to.call("date_of", value), to)
+
+    def sql_moment(self, moment: Sql, to: SqlScope) -> Sql:
+        """Whether an SQL moment in milliseconds lies inside the window; NULL or false for none."""
+        return to.all_of([to.present(moment), *to.inside(moment, self.window)])
 
     @property
     def words(self) -> str:

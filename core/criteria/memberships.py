@@ -14,6 +14,7 @@ from core.errors import Problem
 if TYPE_CHECKING:
     from core.context import Context
     from core.scope import Scope
+    from core.sql import Sql, SqlScope
 
 
 class AudienceMembership(Criterion):
@@ -49,6 +50,10 @@ class AudienceMembership(Criterion):
 
     def said(self, field: str) -> str:
         return f"“{self.audience}”" if field == "audience" else super().said(field)
+
+    def sql(self, to: SqlScope) -> Sql:
+        found = to.members(to.members_of(self.audience))
+        return found if self.operator == "in" else to.opposite(found)
 
     def problems(self, context: Context, path: str) -> Iterator[Problem]:
         nested = context.nested(self.audience)

@@ -22,6 +22,7 @@ from core.errors import Problem
 if TYPE_CHECKING:
     from core.context import Context
     from core.scope import Scope
+    from core.sql import Sql, SqlScope
 
 EARTH_RADIUS_KM: Final = 6371.0088
 """Mean radius (IUGG)."""
@@ -99,6 +100,21 @@ class Location(ProfileCriterion):
                 same = (column.dictionary.lower == wanted.lower()).fill_null(value=False).to_numpy()
                 mask &= column.dictionary.spread(np.asarray(same))[column.codes]
         return mask
+
+    def sql(self, to: SqlScope) -> Sql:
+        known = self.sql_known("locations", to)
+        order, point = ["time_ms", "source", "arrival"], ["latitude", "longitude"]
+        if self.operator == "within":
+            assert self.distance is not None and self.unit is not None
+            known += [to.present(to.column(name, "locations")) for name in point]
+            latest = to.latest("locations", order, point, *known)
+            places = [*(to.column(name, "r") for name in point), *(to.number(degrees) for degrees in self._center())]
+            near = to.call("distance_km", *places) <= to.number(self.distance * KILOMETERS[self.unit])
+            return to.members(latest.where(near).select("mpid"))
+        given = {part: value for part in PARTS if (value := getattr(self, part)) is not None}
+        latest = to.latest("locations", order, list(given), *known)
+        same = [to.call("lower_of", to.column(part, "r")).eq(to.text(value.lower())) for part, value in given.items()]
+        return to.members(latest.where(*same).select("mpid"))
 
     def _latest(self, part: str, scope: Scope) -> Values:
         log = scope.snapshot.locations(self.reads(scope))

@@ -24,6 +24,7 @@ from core.errors import Problem
 if TYPE_CHECKING:
     from core.context import Context
     from core.scope import Scope
+    from core.sql import Sql, SqlScope
 
 Workspace = Annotated[str | None, Pick("workspaces")]
 
@@ -33,9 +34,15 @@ class ProfileCriterion(Criterion):
 
     workspace: Workspace = None
 
-    def reads(self, scope: Scope) -> str:
+    def reads(self, scope: Scope | SqlScope) -> str:
         """The workspace whose data it reads."""
         return self.workspace if self.workspace is not None else scope.workspaces[0]
+
+    def sql_known(self, table: str, to: SqlScope, **match: str) -> list[Sql]:
+        """The records of a table that it reads: of its workspace, up to now, with the values of `match`."""
+        mine = {"workspace": self.reads(to), **match}
+        known = [to.column(name, table).eq(to.text(value)) for name, value in mine.items()]
+        return [*known, to.column("time_ms", table) <= to.now]
 
     def problems(self, context: Context, path: str) -> Iterator[Problem]:
         if self.workspace is not None and self.workspace not in context.workspaces:
@@ -93,6 +100,11 @@ class UserAttribute(ComparedProfileCriterion):
         code = int(measure.column.codes[profile])
         text = found.get(code, f"{self.attribute} is {value_words(value)}{since}")
         return Evidence(f"{text}; asked: {self.matcher.words}", value)
+
+    def sql(self, to: SqlScope) -> Sql:
+        known = self.sql_known("attributes", to, key=self.attribute)
+        latest = to.latest("attributes", ["time_ms", "arrival"], ["value"], *known)
+        return self.sql_among(latest, to.column("value", "r"), to)
 
     def warnings(self, context: Context, path: str) -> Iterator[Problem]:
         workspace = context.profile_workspace(self.workspace)
@@ -180,6 +192,16 @@ class Consent(ProfileCriterion):
         state = ("given" if consented else "rejected") if gdpr else ("opted out" if consented else "not opted out")
         return Evidence(f"{state}, since {moment_words(int(log.time_ms[record]))}; {asked}", state)
 
+    def sql(self, to: SqlScope) -> Sql:
+        known = self.sql_known("consents", to, regulation=self.regulation)
+        purpose = to.column("purpose", "consents")
+        known.append(to.absent(purpose) if self.purpose is None else purpose.eq(to.text(self.purpose)))
+        latest = to.latest("consents", ["time_ms", "arrival"], ["consented"], *known)
+        if self.state == "no_record":
+            return to.opposite(to.members(latest.select("mpid")))
+        consented = to.column("consented", "r").eq(to.truth(self.state in ("given", "opted_out")))
+        return to.members(latest.where(consented).select("mpid"))
+
 
 class Device(ComparedProfileCriterion):
     """People by their devices: every value ever seen in the workspace."""
@@ -225,6 +247,10 @@ class Device(ComparedProfileCriterion):
         found = f"{self.field.replace('_', ' ')} is {value_words(held)}" if held else "no device is known"
         return Evidence(f"{found}; asked: {self.matcher.words}", held)
 
+    def sql(self, to: SqlScope) -> Sql:
+        known = self.sql_known("devices", to, field=self.field)
+        return self.sql_among(to.select("devices", *known), to.column("value", "devices"), to)
+
 
 class Identity(ComparedProfileCriterion):
     """People by their identities of a type: every value ever seen in the workspace."""
@@ -256,6 +282,11 @@ class Identity(ComparedProfileCriterion):
         found = f"has {things(len(held), self.identity_type.replace('_', ' '))}"
         return Evidence(f"{found}; asked: {self.matcher.words}", held, identifying=True)
 
+    def sql(self, to: SqlScope) -> Sql:
+        known = self.sql_known("identities", to, identity_type=self.identity_type)
+        tagged = to.call("CONCAT", to.text("s"), to.column("value", "identities"))
+        return self.sql_among(to.select("identities", *known), tagged, to)
+
     def warnings(self, context: Context, path: str) -> Iterator[Problem]:
         workspace = context.profile_workspace(self.workspace)
         if self.identity_type not in IDENTITY_TYPES and not context.knows("identities", workspace, self.identity_type):
@@ -279,6 +310,9 @@ class FirstSeen(ProfileCriterion):
         """The first activity at or before now."""
         first = scope.snapshot.first_seen(self.reads(scope))
         return Moments(np.where(first <= scope.now_ms, first, NO_MOMENT))
+
+    def sql(self, to: SqlScope) -> Sql:
+        return to.seen("MIN", self.sql_known("activity", to), self.when)
 
     @property
     def measured(self) -> str:
@@ -307,6 +341,9 @@ class LastSeen(ProfileCriterion):
     def measure(self, scope: Scope) -> Moments:
         """The latest activity at or before now."""
         return Moments(scope.snapshot.last_seen(self.reads(scope), scope.now_ms))
+
+    def sql(self, to: SqlScope) -> Sql:
+        return to.seen("MAX", self.sql_known("activity", to), self.when)
 
     @property
     def measured(self) -> str:

@@ -6,12 +6,15 @@ import calendar
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Discriminator, Field, Strict, TypeAdapter, model_validator
 
 from core.criteria.base import Model
 from core.data.values import moment_ms
+
+if TYPE_CHECKING:
+    from core.sql import Sql, SqlScope
 
 MS: Final = {
     "seconds": 1000,
@@ -105,6 +108,10 @@ class Window(Model):
             return str(self._value("unit")).removesuffix("s") if amount == 1 else str(self._value("unit"))
         return super().said(field)
 
+    def sql_bounds(self, to: SqlScope) -> tuple[Sql | None, Sql | None]:
+        """The same as SQL over `to.now`; None where it is open."""
+        raise AssertionError
+
 
 class WithinLast(Window):
     CHOICE = "in the last"
@@ -116,6 +123,9 @@ class WithinLast(Window):
 
     def bounds(self, now_ms: int) -> Bounds:
         return now_ms - span_ms(self.amount, self.unit), now_ms
+
+    def sql_bounds(self, to: SqlScope) -> tuple[Sql | None, Sql | None]:
+        return to.now - span_ms(self.amount, self.unit), to.now
 
 
 class BetweenAgo(Window):
@@ -131,6 +141,10 @@ class BetweenAgo(Window):
         near, far = sorted((span_ms(self.from_, self.unit), span_ms(self.to, self.unit)))
         return now_ms - far, now_ms - near
 
+    def sql_bounds(self, to: SqlScope) -> tuple[Sql | None, Sql | None]:
+        near, far = sorted((span_ms(self.from_, self.unit), span_ms(self.to, self.unit)))
+        return to.now - far, to.now - near
+
 
 class MoreThanAgo(Window):
     CHOICE = "more than"
@@ -142,6 +156,9 @@ class MoreThanAgo(Window):
 
     def bounds(self, now_ms: int) -> Bounds:
         return -EVER, now_ms - span_ms(self.amount, self.unit) - 1
+
+    def sql_bounds(self, to: SqlScope) -> tuple[Sql | None, Sql | None]:
+        return None, to.now - (span_ms(self.amount, self.unit) + 1)
 
 
 class WithinNext(Window):
@@ -156,6 +173,9 @@ class WithinNext(Window):
     def bounds(self, now_ms: int) -> Bounds:
         return now_ms + 1, now_ms + span_ms(self.amount, self.unit)
 
+    def sql_bounds(self, to: SqlScope) -> tuple[Sql | None, Sql | None]:
+        return to.now + 1, to.now + span_ms(self.amount, self.unit)
+
 
 class Before(Window):
     CHOICE = "before"
@@ -165,6 +185,9 @@ class Before(Window):
 
     def bounds(self, now_ms: int) -> Bounds:
         return -EVER, _opening(self.date) - 1
+
+    def sql_bounds(self, to: SqlScope) -> tuple[Sql | None, Sql | None]:
+        return None, to.number(_opening(self.date) - 1)
 
 
 class After(Window):
@@ -176,6 +199,9 @@ class After(Window):
     def bounds(self, now_ms: int) -> Bounds:
         return _opening(self.date), EVER
 
+    def sql_bounds(self, to: SqlScope) -> tuple[Sql | None, Sql | None]:
+        return to.number(_opening(self.date)), None
+
 
 class On(Window):
     CHOICE = "on"
@@ -185,6 +211,9 @@ class On(Window):
 
     def bounds(self, now_ms: int) -> Bounds:
         return _opening(self.date), _closing(self.date)
+
+    def sql_bounds(self, to: SqlScope) -> tuple[Sql | None, Sql | None]:
+        return to.number(_opening(self.date)), to.number(_closing(self.date))
 
 
 class BetweenDates(Window):
@@ -202,6 +231,9 @@ class BetweenDates(Window):
 
     def bounds(self, now_ms: int) -> Bounds:
         return _opening(self.from_), _closing(self.to)
+
+    def sql_bounds(self, to: SqlScope) -> tuple[Sql | None, Sql | None]:
+        return to.number(_opening(self.from_)), to.number(_closing(self.to))
 
 
 def _month_start(year: int, month_index: int) -> date:
@@ -257,6 +289,12 @@ class Calendar(Window):
             return "that holds now"
         count = "" if abs(self.offset) == 1 else f"{abs(self.offset)} "
         return f"{count}{'after' if self.offset > 0 else 'before'} this one"
+
+    def sql_bounds(self, to: SqlScope) -> tuple[Sql | None, Sql | None]:
+        begins, ends = (
+            to.call("calendar_ms", to.now, to.text(self.unit), to.number(self.offset + at)) for at in (0, 1)
+        )
+        return begins, ends - 1
 
 
 AnyWindow: TypeAlias = Annotated[

@@ -19,6 +19,8 @@ import numpy.typing as npt
 import orjson
 import polars as pl
 
+from core.errors import CoreError
+
 Codes: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 """Unsigned, as narrow as the dictionary allows."""
 
@@ -105,6 +107,14 @@ def moment_ms(text: str) -> int | None:
         delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
+    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+
+
+def millis(now: datetime) -> int:
+    """UTC milliseconds of an aware datetime; CoreError for a naive one."""
+    if now.tzinfo is None:
+        raise CoreError("`now` has no time zone.", "Pass an aware datetime, for example datetime.now(UTC).")
+    delta = now - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
 
 
