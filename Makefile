@@ -48,6 +48,7 @@ run: setup
 
 test: setup
 	@$(BIN)/python -m tests.chromium
+	@$(BIN)/python -m tests.postgres
 	$(BIN)/pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
 check: setup

@@ -9,13 +9,20 @@ CoreError
 ├── FormulaError         a logic line cannot be read; `.column` is the place of the mistake
 ├── LinkError            a link is damaged, foreign or too long
 ├── InterchangeError     something cannot be said in the other language; `.problems` lists it
-└── SqlError             something cannot be said in SQL; `.problems` lists it
+├── SqlError             something cannot be said in SQL; `.problems` lists it
+└── RegistryError        the registry cannot be opened, or refuses a change
+    ├── NotFound         there is nothing of that id, or nothing that this person may see
+    ├── NotAllowed       the role or the access of the person does not cover this
+    ├── EditConflict     somebody else has changed it since; `.by`, `.at` and `.version` say who, when, to what
+    ├── NestingError     audiences are in the way of each other; `.audiences` names them
+    └── LeaseLost        a job is no longer this worker's: cancelled, expired or deleted meanwhile
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 
 class CoreError(Exception):
@@ -97,3 +104,38 @@ class InterchangeError(_ProblemsError):
 
 class SqlError(_ProblemsError):
     """The definition holds something that SQL cannot say."""
+
+
+class RegistryError(CoreError):
+    """The registry cannot be opened, or refuses a change."""
+
+
+class NotFound(RegistryError):
+    """There is nothing of that id, or nothing that this person may see."""
+
+
+class NotAllowed(RegistryError):
+    """The role or the access of the person does not cover this."""
+
+
+class EditConflict(RegistryError):
+    """Somebody else has saved since the version that an edit began with; nothing of either edit is lost."""
+
+    def __init__(self, name: str, *, by: str, at: datetime, version: int) -> None:
+        super().__init__(
+            f"{by} has saved version {version} of {name!r} on {at:%d %b %Y at %H:%M} UTC, after you opened it.",
+            "Compare with that version, then save again on top of it, or keep yours as a clone.",
+        )
+        self.by, self.at, self.version = by, at, version
+
+
+class NestingError(RegistryError):
+    """Audiences are in the way of each other; `audiences` holds their names by id."""
+
+    def __init__(self, message: str, hint: str, audiences: dict[str, str]) -> None:
+        super().__init__(message, hint)
+        self.audiences = audiences
+
+
+class LeaseLost(RegistryError):
+    """A job is no longer this worker's: cancelled, expired or deleted meanwhile."""

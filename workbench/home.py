@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from core import Audience, CoreError, DefinitionError
 from core.files import whole_file
+from core.registry import Registry
 from workbench.documents import inside, read_audience
 
 _ID: Final = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]{0,199}")
@@ -111,3 +114,16 @@ def _named(audience_id: str) -> frozenset[str]:
         return load_audience(audience_id).named_audiences
     except CoreError:  # one that cannot be read names nobody
         return frozenset()
+
+
+def registry() -> Registry:
+    """The registry of the home: SQLite in it, or the SQLAlchemy URL of WORKBENCH_DATABASE_URL. RegistryError."""
+    base = folder().absolute()
+    base.mkdir(parents=True, exist_ok=True)
+    url = os.environ.get("WORKBENCH_DATABASE_URL") or f"sqlite:///{base / 'registry.sqlite'}"
+    return _opened(url, base / "memberships")
+
+
+@lru_cache(maxsize=4)
+def _opened(url: str, memberships: Path) -> Registry:
+    return Registry.open(url, memberships=memberships, at=datetime.now(UTC))

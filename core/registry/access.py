@@ -1,0 +1,55 @@
+"""Who may do what: the one place that judges roles and access levels. Every service asks it within its transaction."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from sqlmodel import Session, col, select
+
+from core.errors import NotAllowed, NotFound
+from core.registry.rows import AudienceRow, PersonRow, ShareRow
+from core.registry.values import ROLES, Access, Person, Role
+
+_WORDS = {"viewer": "Viewer", "audiences": "Audiences", "admin": "Admin"}
+
+
+def acting(session: Session, by: Person, role: Role = "viewer") -> PersonRow:
+    """The person that acts, as the registry knows it now. NotAllowed without the role."""
+    row = session.get(PersonRow, by.id)
+    if row is None or not row.active:
+        raise NotAllowed(f"{by.name} no longer works here.", "Ask an Admin.")
+    if ROLES.index(cast(Role, row.role)) < ROLES.index(role):
+        raise NotAllowed(
+            f"{row.name} has the role {_WORDS[row.role]}; this needs {_WORDS[role]}.", "Ask an Admin for the role."
+        )
+    return row
+
+
+def visible(session: Session, person: PersonRow, audience_id: str) -> tuple[AudienceRow, Access | None]:
+    """An audience that the person's account owns (None) or received (its access). NotFound for any other."""
+    row = session.get(AudienceRow, audience_id)
+    if row is not None and row.account_id == person.account_id:
+        return row, None
+    share = session.get(ShareRow, (audience_id, person.account_id))
+    if row is None or share is None:
+        raise NotFound(f"There is no audience {audience_id!r}.", "It may have been deleted; see the list of audiences.")
+    return row, cast(Access, share.access)
+
+
+def owned(session: Session, person: PersonRow, audience_id: str) -> AudienceRow:
+    """An audience of the person's account, locked until the transaction ends. NotFound; NotAllowed for a received one.
+
+    Whoever locks several does so in ascending order of ids, so that nobody waits in a circle.
+    """
+    row, access = visible(session, person, audience_id)
+    if access is not None:
+        raise NotAllowed(f"{row.name!r} belongs to another account.", "Clone it, and change the clone.")
+    locked = session.exec(
+        select(AudienceRow)
+        .where(col(AudienceRow.id) == audience_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
+    if locked is None:
+        raise NotFound(f"{audience_id!r} has just been deleted.")
+    return locked
