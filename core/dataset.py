@@ -92,9 +92,14 @@ class Dataset:
         received_at: datetime | None = None,
         environment: Literal["production", "development", "all"] = "production",
         geoip: str | Path | None = None,
+        processes: int = 1,
         progress: Progress | None = None,
     ) -> LoadReport:
-        """Load mParticle batches: dicts, or paths of JSON files, folders and globs (DEFINITION 6). All or nothing."""
+        """Load mParticle batches: dicts, or paths of JSON files, folders and globs (DEFINITION 6). All or nothing.
+
+        More `processes` than one read big files side by side; a script that asks for them guards its main part by
+        `if __name__ == "__main__"`, as `multiprocessing` needs it.
+        """
         return self._moved(
             load_batches(
                 self._store,
@@ -105,6 +110,7 @@ class Dataset:
                 received_at=received_at,
                 environment=environment,
                 geoip_path=None if geoip is None else Path(geoip),
+                processes=processes,
                 progress=progress,
             )
         )

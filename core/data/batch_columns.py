@@ -5,7 +5,7 @@ Whatever is not of the expected type raises Odd: the caller then brings the docu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Any, Final
 
@@ -25,9 +25,29 @@ _LIST: Final = frozenset({list, _NONE})
 _EMPTY: Final[Object] = {}
 
 
+class Objects(list[Object]):
+    """Objects of which some keys were read in one pass: each object comes from far away in memory only once."""
+
+    def __init__(self, objects: Iterable[Object], keys: Sequence[str] = ()) -> None:
+        super().__init__(objects)
+        rows = [list(map(each.get, keys)) for each in self]
+        self.columns: dict[str, list[Any]] = (
+            dict(zip(keys, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
+        )
+
+    def take(self, rows: Sequence[int], keys: Sequence[str]) -> Objects:
+        """Some of them, with what was read of these for some keys."""
+        chosen = Objects([self[row] for row in rows])
+        chosen.columns = {key: [self.columns[key][row] for row in rows] for key in keys}
+        return chosen
+
+
 def values(objects: Sequence[Object], key: str, kinds: frozenset[Any] | None = None) -> list[Any]:
     """The values of a key, None where it is missing; Odd if one is of another kind."""
-    found = [each.get(key) for each in objects]
+    if isinstance(objects, Objects) and key in objects.columns:
+        found = objects.columns[key]
+    else:
+        found = [each.get(key) for each in objects]
     if kinds is not None and not kinds.issuperset(map(type, found)):
         raise Odd(key)
     return found

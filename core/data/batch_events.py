@@ -10,18 +10,22 @@ from typing import Any, Final
 import orjson
 import polars as pl
 
-from core.data.batch_columns import Object, bag_series, bags, cut, flags, listed, lists, scalars, texts, values
+from core.data.batch_columns import Object, Objects, bag_series, bags, cut, flags, listed, lists, scalars, texts, values
 from core.data.batch_shapes import ACTION_KEYS, PLACE_KEYS, PRODUCT_KEYS, PROMOTION_KEYS, Limits, Odd
 from core.data.schema import BAG, PLACE_FIELDS, PRODUCT
 
 _ACTIONS: Final = {"remove_from_wishlist": "remove_from_wish_list", "add_to_wish_list": "add_to_wishlist"}
+_ACTION_KEYS: Final = ("action", *ACTION_KEYS, "products")
 _CRASH_FIELDS: Final = ("class_name", "severity", "message", "exception_handled")
+
+NAMING_KEYS: Final = ("event_name", "custom_event_type", "screen_name")
+"""Keys of an event's data that most events have, and only their kind reads."""
 
 Rows = list[int]
 Columns = dict[str, Any]
 
 
-def event_rows(kinds: Sequence[str], datas: list[Object], limits: Limits) -> pl.DataFrame:
+def event_rows(kinds: Sequence[str], datas: Objects, limits: Limits) -> pl.DataFrame:
     """One row an event, or two (install and upgrade): `row` (its number), kind, name, custom_type, also, own fields.
 
     `kinds` are the raw event types, `datas` their data.
@@ -32,7 +36,7 @@ def event_rows(kinds: Sequence[str], datas: list[Object], limits: Limits) -> pl.
     frames = []
     for kind, rows in groups.items():
         read = _READERS.get(kind, _other)
-        columns = read(kind, [datas[row] for row in rows], limits)
+        columns = read(kind, datas.take(rows, NAMING_KEYS), limits)
         extra = columns.pop("upgraded", [])
         frame = _frame(rows, columns, limits)
         frames.append(frame)
@@ -100,7 +104,7 @@ def _transition(kind: str, datas: list[Object], limits: Limits) -> Columns:
 
 
 def _commerce(kind: str, datas: list[Object], limits: Limits) -> Columns:
-    actions, promotions = bags(datas, "product_action"), bags(datas, "promotion_action")
+    actions, promotions = Objects(bags(datas, "product_action"), _ACTION_KEYS), bags(datas, "promotion_action")
     impressions = lists(datas, "product_impressions")
     names: list[str | None] = []
     kinds: list[str] = []
@@ -182,6 +186,7 @@ def _products(actions: list[Object], impressions: list[Any], limits: Limits) -> 
         return None
     if set(map(type, flat)) != {dict}:
         raise Odd("products")
+    flat = Objects(flat, (*PRODUCT_KEYS, "custom_attributes"))
     columns = []
     for key in PRODUCT_KEYS:
         column = scalars(values(flat, key), key, limits)

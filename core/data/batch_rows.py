@@ -11,6 +11,7 @@ import polars as pl
 
 from core.data.batch_columns import (
     Object,
+    Objects,
     bag_series,
     bags,
     flags,
@@ -22,7 +23,7 @@ from core.data.batch_columns import (
     values,
     whole,
 )
-from core.data.batch_events import event_rows, places
+from core.data.batch_events import NAMING_KEYS, event_rows, places
 from core.data.batch_shapes import NO_UUID, Limits, Odd, device_identity, identity_type
 from core.data.loading import Part
 from core.data.schema import PLACE_FIELDS
@@ -44,11 +45,36 @@ _DEVICE: Final = {
     "carrier": "network_carrier",
 }
 _COUNTRIES: Final = ("device_country", "network_country", "locale_country")
+_BATCH_KEYS: Final = (
+    "events",
+    "mpid",
+    "timestamp_unixtime_ms",
+    "source_request_id",
+    "user_attributes",
+    "user_identities",
+    "deleted_user_attributes",
+    "consent_state",
+    "device_info",
+    "application_info",
+    "context",
+    "attribution_info",
+)
+_DATA_KEYS: Final = (
+    "timestamp_unixtime_ms",
+    "source_message_id",
+    "session_uuid",
+    "session_id",
+    "custom_attributes",
+    "location",
+    *NAMING_KEYS,
+)
+_DEVICE_KEYS: Final = (*_DEVICE.values(), *_COUNTRIES, "locale_language", "is_tablet")
 _TEXT_PLACES: Final = ("country", "state", "city", "zip", "dma")
 
 
 def part_of(batches: list[Object], limits: Limits, received_ms: int | None, locate: Locate | None) -> Part:
     """The rows of batches that arrived in this order. Odd: one is not in the shape, has no user or no time."""
+    batches = Objects(batches, _BATCH_KEYS)
     found = lists(batches, "events")
     events = list(chain.from_iterable(found))
     if not {dict}.issuperset(map(type, events)):
@@ -56,12 +82,13 @@ def part_of(batches: list[Object], limits: Limits, received_ms: int | None, loca
     lengths = np.fromiter(map(len, found), dtype=np.int64, count=len(found))
     of_batch = np.repeat(np.arange(len(batches), dtype=np.uint32), lengths)
     arrivals = np.arange(len(batches), dtype=np.int64) + np.cumsum(lengths) - lengths
-    datas = bags(events, "data")
+    events = Objects(events, ("event_type", "data"))
+    datas = Objects(bags(events, "data"), _DATA_KEYS)
     own, times = _times(batches, datas, of_batch, received_ms)
     stamp = pl.DataFrame(
         {"user": np.arange(len(batches), dtype=np.uint32), "time_ms": own, "arrival": arrivals},
     )
-    devices = bags(batches, "device_info")
+    devices = Objects(bags(batches, "device_info"), _DEVICE_KEYS)
     tables = {
         "identities": _identities(batches, devices, stamp),
         "attributes": _attributes(batches, stamp, limits),
@@ -93,7 +120,7 @@ def _mpids(batches: list[Object]) -> list[int | None]:
 
 
 def _times(
-    batches: list[Object], datas: list[Object], of_batch: Any, received_ms: int | None
+    batches: list[Object], datas: Objects, of_batch: Any, received_ms: int | None
 ) -> tuple[pl.Series, pl.Series]:
     """Times of batches (their own, else the latest event's, else the arrival's) and of events (else the batch's)."""
     own = moments(batches, "timestamp_unixtime_ms")
@@ -294,7 +321,7 @@ def _tags(told: list[Object], key: str, limits: Limits) -> pl.Series | None:
 def _add_events(
     tables: dict[str, pl.DataFrame],
     events: list[Object],
-    datas: list[Object],
+    datas: Objects,
     place: pl.DataFrame,
     context: pl.DataFrame,
     limits: Limits,

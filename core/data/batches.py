@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -13,17 +19,19 @@ import orjson
 from core.data.batch_rows import Locate, identities_of, part_of
 from core.data.batch_shapes import Limits, Odd, Refused, canonical
 from core.data.geoip import locator
-from core.data.loading import Loader, LoadReport, Refusal
-from core.data.sources import Broken, Found, documents, files_of
+from core.data.loading import Loader, LoadReport, Part, Refusal
+from core.data.sources import Block, Broken, Found, blocks, documents, files_of
 from core.data.store import Store
 from core.errors import InputError
 
 Progress = Callable[[int, int | None], None]
 Environment = Literal["production", "development", "all"]
 
-PART_EVENTS: Final = 25_000
+PART_EVENTS: Final = 20_000
 """Batches are read into rows in parts of about this many events: the documents of one part are in memory at a time."""
 _PART_BATCHES: Final = 10_000
+_BLOCK_BYTES: Final = 4 << 20
+"""So much of a file is read by another process at a time."""
 
 
 def load_batches(
@@ -36,30 +44,125 @@ def load_batches(
     received_at: datetime | None = None,
     environment: Environment = "production",
     geoip_path: str | os.PathLike[str] | None = None,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> LoadReport:
     """Loads batches: dicts, or paths of JSON files, folders and globs; one of them or an iterable.
 
-    `received_at` (with a time zone) is the time of batches that have none. `progress(done, total)` counts bytes where
-    all of the sources are paths, else batches; what it raises cancels the load and leaves the dataset as it was.
+    `received_at` (with a time zone) is the time of batches that have none. With more `processes` than one, files are
+    read in that many beside this one. `progress(done, total)` counts bytes where all of the sources are paths, else
+    batches; what it raises cancels the load and leaves the dataset as it was.
     Raises InputError for a source that cannot be read, DatasetError for a dataset that cannot be written.
     """
     if environment not in ("production", "development", "all"):
         raise InputError(f"{environment!r} is no environment.", "Use 'production', 'development' or 'all'.")
+    if processes < 1:
+        raise InputError(f"{processes} processes read nothing.", "Use 1 or more.")
     received_ms = None if received_at is None else _milliseconds(received_at)
     sources = _sources(batches)
     meter = _Meter(sources, progress)
-    with (
-        nullcontext() if geoip_path is None else locator(geoip_path) as locate,
-        Loader(store, workspace=workspace, input=input, kind=kind) as load,
-    ):
-        reading = _Reading(load, environment, received_ms, locate)
+    how = _How(environment, received_ms, geoip_path)
+    with Loader(store, workspace=workspace, input=input, kind=kind) as load:
+        if processes > 1:
+            told = _in_processes(sources, meter, how, processes, load.stage)
+        else:
+            told = _here(sources, meter, how, load.stage)
+        meter.tell()
+        return load.commit(skipped=told.skipped, cut=told.cut, refusals=told.refusals)
+
+
+@dataclass(frozen=True)
+class _How:
+    """How batches are read."""
+
+    environment: Environment
+    received_ms: int | None
+    geoip_path: str | os.PathLike[str] | None
+
+
+@dataclass
+class _Told:
+    """What reading gave beside the parts."""
+
+    skipped: int = 0
+    cut: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def add(self, other: _Told) -> None:
+        """Counts what other documents gave."""
+        self.skipped += other.skipped
+        self.cut += other.cut
+        self.refusals += other.refusals
+
+
+def _here(sources: Iterable[Any], meter: _Meter, how: _How, deliver: Callable[[Part], None]) -> _Told:
+    with _reading(how, deliver) as reading:
         for found in documents(sources, meter.bytes_read):
             reading.take(found)
-            meter.batch_read()
+            meter.batches_read(1)
+    return reading.told()
+
+
+@contextmanager
+def _reading(how: _How, deliver: Callable[[Part], None]) -> Iterator[_Reading]:
+    """A reading that hands over parts and, at the end, what is left."""
+    geoip = nullcontext() if how.geoip_path is None else locator(how.geoip_path)
+    with geoip as locate, _collector_paused():
+        reading = _Reading(deliver, how.environment, how.received_ms, locate)
+        yield reading
         reading.flush()
-        meter.tell()
-        return load.commit(skipped=reading.skipped, cut=reading.limits.cut, refusals=reading.refusals)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """JSON holds no cycles: the collector of cycles would only walk through all of it again and again."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+def _in_processes(
+    sources: Iterable[Any], meter: _Meter, how: _How, processes: int, deliver: Callable[[Part], None]
+) -> _Told:
+    """Reads blocks in other processes, a few ahead, and hands over their parts in order."""
+    told = _Told()
+    pending: deque[Future[tuple[list[Part], _Told]]] = deque()
+
+    def finish() -> None:
+        parts, more = pending.popleft().result()
+        for part in parts:
+            deliver(part)
+        told.add(more)
+
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
+    try:
+        for block in blocks(sources, meter.bytes_read, _BLOCK_BYTES):
+            pending.append(pool.submit(_read_block, how, block))
+            meter.batches_read(len(block.parsed))
+            if len(pending) > 2 * processes:
+                finish()
+        while pending:
+            finish()
+    except BrokenProcessPool as error:
+        raise InputError(
+            "A process that reads batches ended before its time.",
+            "Load with one process, or guard the script's main part: if __name__ == '__main__'.",
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return told
+
+
+def _read_block(how: _How, block: Block) -> tuple[list[Part], _Told]:
+    parts: list[Part] = []
+    with _reading(how, parts.append) as reading:
+        for found in block.documents():
+            reading.take(found)
+    return parts, reading.told()
 
 
 def _milliseconds(moment: datetime) -> int:
@@ -96,10 +199,11 @@ class _Meter:
             self._done += count
             self.tell()
 
-    def batch_read(self) -> None:
+    def batches_read(self, count: int) -> None:
         if not self._bytes:
-            self._done += 1
-            if self._done % 1000 == 0:
+            before = self._done
+            self._done += count
+            if self._done // 1000 > before // 1000:
                 self.tell()
 
     def tell(self) -> None:
@@ -110,14 +214,24 @@ class _Meter:
 class _Reading:
     """Collects documents into parts; those that are not in shape are brought into it or refused."""
 
-    def __init__(self, load: Loader, environment: Environment, received_ms: int | None, locate: Locate | None) -> None:
-        self._load, self._environment, self._received_ms, self._locate = load, environment, received_ms, locate
+    def __init__(
+        self,
+        deliver: Callable[[Part], None],
+        environment: Environment,
+        received_ms: int | None,
+        locate: Locate | None,
+    ) -> None:
+        self._deliver, self._environment, self._received_ms, self._locate = deliver, environment, received_ms, locate
         self._batches: list[dict[str, Any]] = []
         self._places: list[Found] = []
         self._events = 0
         self.limits = Limits()
         self.skipped = 0
         self.refusals: list[Refusal] = []
+
+    def told(self) -> _Told:
+        """What was counted."""
+        return _Told(self.skipped, self.limits.cut, self.refusals)
 
     def take(self, found: Found) -> None:
         batch = found.document
@@ -163,8 +277,9 @@ class _Reading:
             self.limits.cut = before
             shaped = list(self._shaped())
             part = part_of(shaped, self.limits, self._received_ms, self._locate)
-        self._load.stage(part)
+        self._deliver(part)
         self._batches, self._places, self._events = [], [], 0
+        gc.collect(0)
 
     def _shaped(self) -> Iterator[dict[str, Any]]:
         for batch, found in zip(self._batches, self._places, strict=True):

@@ -111,8 +111,7 @@ class SegmentWriter:
                 moments += [int(times.min()), int(times.max())]
                 numbered = shaped.hstack([indexes[at].alias("profile")])
                 rows[name] = self._file(folder, name, _ordered(numbered) if name == "events" else numbered)
-        name = self._writer.finish(folder)
-        return Segment(name, rows, min(moments, default=None), max(moments, default=None))
+        return Segment(folder.name, rows, min(moments, default=None), max(moments, default=None))
 
     def _file(self, folder: Path, table: str, frame: pl.DataFrame) -> int:
         """Writes all columns of the table in order, the missing ones constant; returns the number of rows."""
@@ -170,7 +169,16 @@ def _shaped(name: str, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ordered(events: pl.DataFrame) -> pl.DataFrame:
-    """By kind, name, UTC day, profile, arrival."""
-    named = [name for name in ("kind", "name") if name in events.columns]
-    day = pl.col("timestamp_ms") // _DAY_MS
-    return events[events.select(pl.arg_sort_by(*named, day, "profile", "arrival")).to_series()]
+    """By kind, name, UTC day, profile, arrival; the rows of a kind come in order of arrival."""
+    named = [_ranks(events[name]) for name in ("name", "kind") if name in events.columns]
+    day = events["timestamp_ms"].to_numpy() // _DAY_MS
+    order = np.lexsort((events["profile"].to_numpy(), day, *named))
+    # In one chunk first: gathering lists of structs from many chunks takes ten times as long.
+    return events.rechunk()[pl.Series(order)]
+
+
+def _ranks(names: pl.Series) -> npt.NDArray[np.int64]:
+    """Numbers in the order of the names, null first."""
+    known = names.unique().drop_nulls().sort()
+    codes = names.cast(pl.Enum(known)).to_physical().cast(pl.Int64) + 1
+    return codes.fill_null(0).to_numpy()

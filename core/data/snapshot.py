@@ -32,13 +32,19 @@ class Snapshot:
     def __init__(self, store: Store, manifest: Manifest, earlier: Snapshot | None = None) -> None:
         self.store, self.manifest = store, manifest
         self._memo: dict[tuple[Any, ...], Any] = {}
-        self._segments: dict[Path, list[EventStore]] = {}
+        self._opened: dict[Path, list[EventStore]] = dict(earlier._opened) if earlier else {}
         self._activity: dict[tuple[str, str], Activity] = dict(earlier._activity) if earlier else {}
-        for segment in manifest.segments:
-            for file in store.files("events", manifest, [segment]):
-                known = earlier._segments.get(file) if earlier else None
-                rows = segment.tables["events"]
-                self._segments[file] = known if known is not None else open_events(file, rows)
+
+    @cached_property
+    def _segments(self) -> dict[Path, list[EventStore]]:
+        """The event stores of each segment's file, opened when first asked for: who only loads needs none."""
+        rows = {
+            file: segment.tables["events"]
+            for segment in self.manifest.segments
+            for file in self.store.files("events", segments=[segment])
+        }
+        self._opened = {file: self._opened.get(file) or open_events(file, count) for file, count in rows.items()}
+        return self._opened
 
     def remember(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """What `make` gives, remembered in this snapshot."""

@@ -8,7 +8,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -20,6 +20,7 @@ from core.errors import InputError
 
 _SUFFIXES: Final = (".json", ".jsonl", ".ndjson", ".txt")
 _PACKED: Final = (".gz", ".zst")
+_BLOCK_BYTES: Final = 256 << 10
 _WHOLE_BYTES: Final = 256 << 20
 """Files up to this size may hold one JSON value over several lines; longer ones hold one a line."""
 
@@ -69,43 +70,83 @@ def _is_json(name: str) -> bool:
     return name.endswith(_SUFFIXES)
 
 
-def documents(sources: Iterable[Any], heard: Callable[[int], None] | None = None) -> Iterator[Found]:
-    """Every document of an iterable of documents (dicts, or `Found` elsewhere) and paths, in order.
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some documents of a source one after the other: lines with their numbers, not parsed yet, or documents."""
 
-    `heard` gets the number of bytes read of files since it was last called.
+    source: str
+    lines: list[tuple[int, bytes]]
+    parsed: list[Found] = field(default_factory=list)
+
+    def documents(self) -> Iterator[Found]:
+        """The documents, parsed now."""
+        yield from self.parsed
+        for number, text in self.lines:
+            yield from _items(self.source, number, _parsed(text))
+
+
+def blocks(sources: Iterable[Any], heard: Callable[[int], None] | None, size: int) -> Iterator[Block]:
+    """Every document of an iterable of documents (dicts, or `Found` elsewhere) and paths, in order, in blocks.
+
+    A block ends at `size` bytes of a file, or at a thousandth as many documents. `heard` gets the number of bytes
+    read of files since it was last called.
 
     Raises InputError for a file that cannot be read to its end.
     """
+    held: list[Found] = []
     for number, source in enumerate(sources, start=1):
-        if isinstance(source, str | os.PathLike):
+        is_path = isinstance(source, str | os.PathLike)
+        if held and (is_path or len(held) >= size // 1000):
+            yield Block("", [], held)
+            held = []
+        if is_path:
             for file in files_of(source):
-                yield from _of_file(file, heard)
-        elif isinstance(source, Found):
-            yield source
+                yield from _of_file(file, heard, size)
         else:
-            yield Found("batches", number, source)
+            held.append(source if isinstance(source, Found) else Found("batches", number, source))
+    if held:
+        yield Block("", [], held)
 
 
-def _of_file(file: Path, heard: Callable[[int], None] | None) -> Iterator[Found]:
+def documents(sources: Iterable[Any], heard: Callable[[int], None] | None = None) -> Iterator[Found]:
+    """Every document of an iterable of documents (dicts, or `Found` elsewhere) and paths, in order; see `blocks`."""
+    for block in blocks(sources, heard, _BLOCK_BYTES):
+        yield from block.documents()
+
+
+def _of_file(file: Path, heard: Callable[[int], None] | None, size: int) -> Iterator[Block]:
     source = str(file)
     with readable(source), file.open("rb") as raw:
         before = 0
         whole = _whole(file)
         if whole is not None:
-            yield from _items(source, whole[0], whole[1])
+            yield Block(source, [], list(_items(source, whole[0], whole[1])))
         else:
-            for number, line in enumerate(unpacked(raw), start=1):
-                text = line.strip()
-                if number == 1:
-                    text = text.removeprefix(b"\xef\xbb\xbf")
-                if text:
-                    yield from _items(source, number, _parsed(text))
-                if heard is not None and number % 256 == 0:
+            for block in _line_blocks(source, unpacked(raw), size):
+                yield block
+                if heard is not None:
                     here = raw.tell()
                     heard(here - before)
                     before = here
         if heard is not None:
             heard(os.path.getsize(file) - before)
+
+
+def _line_blocks(source: str, file: BinaryIO, size: int) -> Iterator[Block]:
+    lines: list[tuple[int, bytes]] = []
+    held = 0
+    for number, line in enumerate(file, start=1):
+        text = line.strip()
+        if number == 1:
+            text = text.removeprefix(b"\xef\xbb\xbf")
+        if text:
+            lines.append((number, text))
+            held += len(text)
+            if held >= size:
+                yield Block(source, lines)
+                lines, held = [], 0
+    if lines:
+        yield Block(source, lines)
 
 
 def _whole(file: Path) -> tuple[int, Any] | None:

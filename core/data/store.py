@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +33,6 @@ _MANIFEST: Final = "MANIFEST.json"
 _NEW_MANIFEST: Final = "MANIFEST.json.new"
 _SEGMENTS: Final = "segments"
 _LOCK: Final = ".lock"
-_UNFINISHED: Final = "unfinished-"
 
 
 @dataclass(frozen=True)
@@ -269,14 +269,14 @@ class Store:
             if entry not in current:
                 shutil.rmtree(self.path / _SEGMENTS / entry)
 
-    def _swap(self, manifest: Manifest) -> None:
+    def _swap(self, manifest: Manifest, folders: Sequence[Path] = ()) -> None:
+        """Makes a manifest the truth once it and the files of new folders are on disk (decision 30)."""
         temporary = self.path / _NEW_MANIFEST
-        with temporary.open("wb") as file:
-            file.write(manifest.to_json())
-            file.flush()
-            os.fsync(file.fileno())
+        temporary.write_bytes(manifest.to_json())
+        files = [Path(entry) for folder in folders for entry in os.scandir(folder)]
+        _sync([temporary, *files, *folders, *dict.fromkeys(folder.parent for folder in folders)])
         os.replace(temporary, self.path / _MANIFEST)
-        sync(self.path)
+        _sync([self.path])
 
 
 class Writer:
@@ -284,34 +284,34 @@ class Writer:
 
     def __init__(self, store: Store, manifest: Manifest) -> None:
         self.store, self.manifest = store, manifest
+        self._folders: list[Path] = []
 
     def new_folder(self, name: str) -> Path:
-        """An empty folder beside the segments, removed by the next writer unless `finish` renames it."""
-        folder = self.store.path / _SEGMENTS / f"{_UNFINISHED}{name}"
+        """An empty folder beside the segments; until a commit names it, it is none and the next writer removes it."""
+        folder = self.store.path / _SEGMENTS / name
         with explained(self.store.path, "written"):
             folder.mkdir()
+        self._folders.append(folder)
         return folder
 
-    def finish(self, folder: Path) -> str:
-        """Makes a folder and its files durable under its final name, which is returned; still not committed."""
-        name = folder.name.removeprefix(_UNFINISHED)
-        with explained(self.store.path, "written"):
-            for entry in os.scandir(folder):
-                sync(entry.path)
-            sync(folder)
-            folder.rename(folder.with_name(name))
-            sync(folder.parent)
-        return name
-
     def commit(self, manifest: Manifest) -> None:
-        """Makes the manifest the newest version, one later than the last."""
+        """Makes the manifest the newest version, one later than the last, and all new folders durable."""
         with explained(self.store.path, "written"):
             self.manifest = replace(manifest, version=self.manifest.version + 1)
-            self.store._swap(self.manifest)
+            self.store._swap(self.manifest, self._folders)
+        self._folders = []
 
 
-def sync(path: str | os.PathLike[str]) -> None:
-    """Waits until a file or folder is on disk."""
+def _sync(paths: Sequence[Path]) -> None:
+    """Waits until files and folders are on disk; together, so that a file system can write them at one go."""
+    if len(paths) == 1:
+        _sync_one(paths[0])
+        return
+    with ThreadPoolExecutor(min(len(paths), 8)) as pool:
+        list(pool.map(_sync_one, paths))
+
+
+def _sync_one(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

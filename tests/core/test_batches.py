@@ -506,3 +506,28 @@ def test_numbers_of_programs(store: Store) -> None:
 
 def test_refusals_compare() -> None:
     assert Refusal("a", 1, "b") == Refusal("a", 1, "b")
+
+
+def test_several_processes_read_the_same(tmp_path: Path) -> None:
+    lines = [
+        orjson.dumps(
+            batch(number % 7, named("e", source_message_id=f"{number % 50}"), user_attributes={"n": number}, time=T)
+        )
+        for number in range(100)
+    ]
+    lines[3], lines[70] = b"{", orjson.dumps({"events": []})
+    file = tmp_path / "batches.jsonl"
+    file.write_bytes(b"\n".join(lines))
+    reports, stores = [], []
+    for processes in (1, 2):
+        store = Store.create(tmp_path / str(processes))
+        reports.append(load(store, [file, batch(9, named("last"))], processes=processes))
+        stores.append(content(store))
+    assert reports[0] == reports[1]
+    assert stores[0] == stores[1]
+    assert [refusal.line for refusal in reports[0].refusals] == [4, 71]
+
+
+def test_no_process_reads_nothing(store: Store) -> None:
+    with pytest.raises(InputError):
+        load(store, [batch(1)], processes=0)

@@ -49,6 +49,7 @@ def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
     )
     parser.add_argument("--environment", choices=("production", "development", "all"), help="of mParticle batches")
     parser.add_argument("--received-at", type=options.moment_of, metavar="ISO", help="the arrival (default: the clock)")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="read mParticle files in N processes")
     options.add_json(parser)
     parser.set_defaults(run=run_import)
 
@@ -176,7 +177,9 @@ def _load(
             return dataset.load_segment(files, **common)
         environment: Any = given.environment or "production"
         geoip = os.environ.get("WORKBENCH_GEOIP") or None
-        return dataset.load_batches(files, environment=environment, geoip=geoip, **common)
+        return dataset.load_batches(
+            files, environment=environment, geoip=geoip, processes=given.processes, **common
+        )
     finally:
         progress.clear()
 
