@@ -73,8 +73,7 @@ class CartAbandonment(Criterion):
 
     def sql(self, to: SqlScope) -> Sql:
         left, bought = (
-            to.latest_event(event.sql_rows(to, to.reads(None, user_based=False)))
-            for event in (self._added, BOUGHT)
+            to.latest_event(event.sql_rows(to, to.reads(None, user_based=False))) for event in (self._added, BOUGHT)
         )
         moment, later = to.column("timestamp_ms", "a"), to.column("timestamp_ms", "b")
         both = to.select(left.subquery("a")).join(bought.subquery("b"), on="a.mpid = b.mpid", join_type="left")

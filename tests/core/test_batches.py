@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import zstandard
 
 from core.data.loading import Refusal
 from core.data.store import Store
 from core.errors import InputError
-from tests.core.loads import T, batch, event, load, named, new, rows
+from tests.core.loads import T, batch, content, event, load, named, new, rows
 
 
 @pytest.fixture

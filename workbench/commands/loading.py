@@ -177,9 +177,7 @@ def _load(
             return dataset.load_segment(files, **common)
         environment: Any = given.environment or "production"
         geoip = os.environ.get("WORKBENCH_GEOIP") or None
-        return dataset.load_batches(
-            files, environment=environment, geoip=geoip, processes=given.processes, **common
-        )
+        return dataset.load_batches(files, environment=environment, geoip=geoip, processes=given.processes, **common)
     finally:
         progress.clear()
 
