@@ -119,10 +119,11 @@ class SqlScope:
         """IS NULL."""
         return value.is_(self._exp.null())
 
-    def every(self, lists: Sql, condition: Callable[[Sql], Sql], name: str) -> Sql:
-        """EXISTS an element of a list for which the condition holds; `name` stands for the element."""
-        found = self._exp.select("1").from_(self.unnested(lists, name)).where(condition(self.column(name)))
-        return self._exp.Exists(this=found)
+    def some(self, lists: Sql, condition: Callable[[Sql], Sql], name: str) -> Sql:
+        """Whether the condition holds for an element of a list; `name` stands for the element. NULL without a list."""
+        exp = self._exp
+        holds = exp.Lambda(this=condition(self.column(name)), expressions=[exp.to_identifier(name)])
+        return exp.ArraySize(this=exp.ArrayFilter(this=lists, expression=holds)) > 0
 
     def unnested(self, lists: Sql, name: str, place: str | None = None) -> Sql:
         """A list as rows of one column, and its place in the list beside it if that has a name."""
@@ -200,22 +201,22 @@ class SqlScope:
 
     def session_duration(self, only: bool) -> Sql:
         """The duration of the session `e` from its latest end; with `only` false `e` may be of any kind."""
-        exp, end = self._exp, "s"
-        same = {name: self.column(name, end).eq(self.column(name, "e")) for name in ("session_uuid", "session_id")}
-        either = [self.absent(self.column("session_uuid", table)) for table in (end, "e")]
-        ends = self.select(
-            "events AS s",
-            self.column("kind", end).eq("session_end"),
-            self.column("workspace", end).eq(self.column("workspace", "e")),
-            self.column("mpid", end).eq(self.column("mpid", "e")),
-            self.column("timestamp_ms", end) <= self.now,
-            self.any_of([same["session_uuid"], self.all_of([self.any_of(either), same["session_id"]])]),
-        )
-        latest = ends.select("s.session_duration_ms").order_by("s.timestamp_ms DESC", "s.arrival DESC").limit(1)
+        exp = self._exp
+        nameless = self.any_of([self.absent(self.column("session_uuid", table)) for table in ("s", "e")])
+        ends = [self._ends("session_uuid"), self._ends("session_id").where(nameless)]
+        latest = self.select(ends[0].union(ends[1], distinct=False).subquery("s")).select("session_duration_ms")
+        latest = latest.order_by("timestamp_ms DESC", "arrival DESC").limit(1)
         joined = latest.subquery()
         if only:
             return joined
         return exp.case().when(self.column("kind", "e").eq("session"), joined).else_("e.session_duration_ms")
+
+    def _ends(self, named: str) -> Sql:
+        """The session ends `s` with the same name as the event `e` of the same profile."""
+        same = [self.column(name, "s").eq(self.column(name, "e")) for name in ("workspace", "mpid", named)]
+        past = self.column("timestamp_ms", "s") <= self.now
+        ends = self.select("events AS s", self.column("kind", "s").eq("session_end"), past, *same)
+        return ends.select("s.session_duration_ms", "s.timestamp_ms", "s.arrival")
 
     def chained(self, before: Sql | None, step: Sql) -> Sql:
         """A sequence's next step: mpid, timestamp_ms, and when the latest chain that it ends begun.

@@ -249,7 +249,7 @@ class Event(Criterion):
         if self.where:
             rows = rows.where(*(entry.sql(to, self.sql_property(to)) for entry in self.where))
         if self.where_product:
-            rows = rows.where(to.every(to.column("products", "e"), lambda _: self.sql_product(to), "product"))
+            rows = rows.where(to.some(to.column("products", "e"), lambda _: self.sql_product(to), "product"))
         return rows
 
     def sql_property(self, to: SqlScope) -> Callable[[str, str], Sql]:

@@ -101,7 +101,7 @@ class Matcher:
 
     def sql_any(self, value: Sql, to: SqlScope) -> Sql:
         """The verdict on a tagged value that may hold several: one of them must satisfy the twin."""
-        return to.every(to.call("values_of", value), lambda each: self.sql(each, to), "each")
+        return to.some(to.call("values_of", value), lambda each: self.sql(each, to), "each")
 
     @property
     def words(self) -> str:
@@ -217,7 +217,7 @@ class ListMatch(Matcher):
             text = to.call("lower_of", element)
             return text.eq(wanted) if self.operator.twin == "includes" else to.call("contains", text, wanted)
 
-        return to.every(to.call("elements_of", value), holds, "element")
+        return to.some(to.call("elements_of", value), holds, "element")
 
     @property
     def words(self) -> str:
