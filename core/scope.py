@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from core.context import resolve_inputs
-from core.data.columns import Rows
+from core.data.columns import EventStore
+from core.data.events import Events, Rows
 from core.data.schema import EVENT_KINDS
 from core.data.sessions import durations
 from core.data.snapshot import Snapshot
@@ -24,6 +25,8 @@ T = TypeVar("T")
 Inputs = frozenset[tuple[str, str]]
 DAY_MS = 86_400_000
 EVER = 1 << 62
+ANY = "any"
+"""The kind that stands for every kind."""
 
 
 class Scope:
@@ -121,35 +124,36 @@ class Scope:
         first_ms, last_ms = max(bounds[0], floor_ms), min(bounds[1], self.now_ms)
         key = (kind, name, custom_type, inputs, first_ms, last_ms)
         if key not in self._rows:
-            found = self._find(kind, name, inputs)
-            timed = (rows.within(first_ms, last_ms).through(chosen) for rows, chosen in found)
-            if kind == "any":  # an event that two kinds hold counts once
-                timed = (rows.where(~rows.store.also[rows.span]) for rows in timed)
-            if custom_type is not None:
-                timed = (rows.of_type(custom_type) for rows in timed)
-            self._rows[key] = [rows for rows in timed if len(rows)]
+            found = (rows for events in self.snapshot.segments for rows in self._find(events, *key))
+            self._rows[key] = [rows for rows in found if len(rows)]
         return self._rows[key]
 
-    def _find(self, kind: str, name: str | None, inputs: Inputs) -> Iterator[tuple[Rows, frozenset[str]]]:
-        kinds: Iterable[str] = EVENT_KINDS if kind == "any" else (kind,)
+    def _find(
+        self,
+        events: Events,
+        kind: str,
+        name: str | None,
+        custom_type: str | None,
+        inputs: Inputs,
+        first_ms: int,
+        last_ms: int,
+    ) -> Iterator[Rows]:
+        kinds = EVENT_KINDS if kind == ANY else (kind,)
         for workspace in self.workspaces:
             chosen = frozenset(source for owner, source in inputs if owner == workspace)
-            for one in kinds if chosen else ():
-                demoted = self.demoted(workspace, one)
-                for store in self.snapshot.events(workspace, one):
-                    if name is None:
-                        yield from ((rows, chosen) for rows in store.everything(demoted))
-                    elif name not in demoted and (rows_of_name := store.slice(name)) is not None:
-                        yield rows_of_name, chosen
+            named = (events.chosen(workspace, one, name, self.demoted(workspace, one)) for one in kinds if chosen)
+            groups = np.array(sorted(number for some in named for number in some), np.int64)
+            for rows in events.rows(groups, first_ms, last_ms, once=kind == ANY):
+                through = rows.of(events.inputs, chosen)
+                yield through if custom_type is None else through.of(events.custom_types, frozenset((custom_type,)))
 
     def demoted(self, workspace: str, kind: str) -> frozenset[str | None]:
         """The event names of a kind whose tier is not personalize in a workspace."""
         tiers = self.snapshot.manifest.workspaces[workspace].tiers
         return frozenset(name for (of_kind, name), tier in tiers.items() if of_kind == kind and tier != "personalize")
 
-    def event_column(self, rows: Rows, where: str, name: str) -> Column:
+    def event_column(self, store: EventStore, where: str, name: str) -> Column:
         """A property of the events of a store, one row an event; a session's duration is joined from its end."""
-        store = rows.store
         if where == "field" and name == "session_duration_ms" and store.kind == "session":
             return durations(store, self.snapshot, self.now_ms)
         return store.column(where, name)

@@ -15,171 +15,184 @@ import polars as pl
 
 from core.criteria.matchers import Number, Presence
 from core.criteria.measures import Amounts, Counts, Measure, Moments, Values
-from core.data.values import ABSENT, FIRST, NO_MOMENT, Codes, Column, Dictionary, Millis, merge
+from core.data import kernels
+from core.data.events import Events, Index, Rows
+from core.data.values import ABSENT, FIRST, LIMB, NO_MOMENT, Codes, Column, Dictionary, Millis, merge
 
 if TYPE_CHECKING:
     from core.criteria.comparison import Comparison
     from core.sql import Sql, SqlScope
 
 Profiles = npt.NDArray[np.uint32]
-Index = npt.NDArray[np.int64]
 
 UNIQUE_LIST_LIMIT = 100
+_MOST: Final = 1 << 62
+"""No whole number that is added up may come near to this."""
+
+_TEXTS: Final = pl.DataFrame(schema={"text": pl.String, "tag": pl.String})
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Values of some rows of a segment: whose each is, and as codes. `rows` in the same order, for their times."""
+
+    events: Events
+    rows: Rows | Index
+    profile: Profiles
+    column: Column
+
+    def times(self) -> Millis:
+        """UTC milliseconds, one a value."""
+        return self.rows.times() if isinstance(self.rows, Rows) else self.events.times_of(self.rows)
+
+    def arrival(self) -> Index:
+        """Order of arrival, one a value."""
+        arrival = self.events.arrival
+        return self.rows.take(arrival) if isinstance(self.rows, Rows) else arrival[self.rows]
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """The values of qualifying events (or of their products): one row a value, in no particular order."""
+    """The values of qualifying events (or of their products) of `size` profiles, segment by segment."""
 
     size: int
-    profile: Profiles
-    timestamp_ms: Millis
-    arrival: Index
-    column: Column
+    pieces: list[Piece]
 
-    @classmethod
-    def of(cls, size: int, parts: list[tuple[Profiles, Millis, Index, Column]]) -> Gathered:
-        """The parts of several stores as one."""
-        if not parts:
-            none = np.zeros(0, np.int64)
-            return cls(size, none.astype(np.uint32), none, none, Column.missing(0))
-        columns = merge([part[3] for part in parts])
-        codes = np.concatenate([column.codes for column in columns])
-        profile, times, arrival = (np.concatenate([part[at] for part in parts]) for at in range(3))
-        return cls(size, profile, times, arrival, Column(codes, columns[0].dictionary))
+    def by_text(self) -> tuple[Profiles, Index, Index, pl.Series]:
+        """Distinct (profile, text) with how often, ordered by both; a text is its place in the last, tagged."""
+        dictionaries = [piece.column.dictionary for piece in self.pieces]
+        known = pl.concat([_TEXTS, *(pl.DataFrame({"text": each.raw, "tag": each.tags}) for each in dictionaries)])
+        known = known.drop_nulls().group_by("text").agg(pl.col("tag").max()).sort("text")
+        width, texts = max(len(known), 1), pl.Enum(known["text"])
+        pairs = [np.zeros(0, np.int64)]
+        for piece, dictionary in zip(self.pieces, dictionaries, strict=True):
+            ids = dictionary.raw.cast(texts).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+            rows, at = piece.column.flat()
+            readable = ids[at] >= 0
+            pairs.append(piece.profile[rows[readable]].astype(np.int64) * width + ids[at[readable]])
+        every = np.sort(np.concatenate(pairs))
+        begins = np.flatnonzero(np.diff(every, prepend=-1))
+        counts = np.diff(begins, append=len(every))
+        tagged = pl.select(pl.concat_str(pl.lit(known["tag"]), pl.lit(known["text"]))).to_series()
+        return (every[begins] // width).astype(np.uint32), every[begins] % width, counts, tagged
 
-    @property
-    def dictionary(self) -> Dictionary:
-        """The dictionary of the values."""
-        return self.column.dictionary
+    def limbs(self, rows: int) -> tuple[int, list[tuple[Index, ...]]]:
+        """A power of ten that makes every number whole, and for every piece the numbers of its texts times it in limbs.
 
-    def numbers(self) -> tuple[Profiles, Index]:
-        """Profile and text position of every value that reads as a number."""
-        rows, at = self.column.flat()
-        numeric = self.dictionary.numeric[at]
-        return self.profile[rows[numeric]], at[numeric]
+        As many limbs for all; only one where the sum of so many rows fits into it.
+        """
+        decimals = max((piece.column.dictionary.decimals for piece in self.pieces), default=0)
+        found = [piece.column.dictionary.limbs(decimals) for piece in self.pieces]
+        most = max((len(limbs) for limbs in found), default=1)
+        largest = max((int(np.abs(limbs[-1]).max(initial=0)) for limbs in found), default=0)
+        if most == 1 and largest * max(rows, 1) < _MOST:
+            return 10**decimals, found
+        split = [(limbs[0] % LIMB, limbs[0] // LIMB) if len(limbs) == 1 else limbs for limbs in found]
+        most = max(most, 2)
+        return 10**decimals, [(*limbs, *[np.zeros_like(limbs[0])] * (most - len(limbs))) for limbs in split]
 
-    def texts(self) -> tuple[Profiles, Index]:
-        """Profile and text number (`Dictionary.text_ids`) of every value that reads as text."""
-        rows, at = self.column.flat()
-        ids = self.dictionary.text_ids[at]
-        return self.profile[rows[ids >= 0]], ids[ids >= 0]
-
-    def by_text(self) -> tuple[Profiles, Index, Index]:
-        """Distinct (profile, text number) with how often, ordered by both."""
-        profile, ids = self.texts()
-        width = int(self.dictionary.text_ids.max(initial=-1)) + 1
-        pairs, counts = np.unique(profile.astype(np.int64) * max(width, 1) + ids, return_counts=True)
-        return (pairs // max(width, 1)).astype(np.uint32), pairs % max(width, 1), counts
-
-
-def _counted(size: int, profile: Profiles) -> npt.NDArray[np.int64]:
-    return np.bincount(profile, minlength=size)
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """How many values that read as a number each profile has."""
+        counts = np.zeros(self.size, np.int64)
+        for piece in self.pieces:
+            ones = piece.column.dictionary.numeric.astype(np.int64)
+            kernels.add(piece.profile, piece.column.codes, piece.column.dictionary.over_codes(np.add, ones), counts)
+        return counts
 
 
 def total(values: Gathered) -> Amounts:
     """`sum`: 0 where there is no value."""
-    profile, at = values.numbers()
-    everybody = np.ones(values.size, np.bool_)
-    scaled = values.dictionary.scaled
-    if scaled is not None:
-        weights = scaled[1][at]
-        if np.abs(weights).sum() < 2**53:
-            sums = np.bincount(profile, weights=weights, minlength=values.size).astype(np.float64)
-            return Amounts(sums, scaled[0], None, everybody)
-    exact = {at: sum(items, Fraction(0)) for at, items in _fractions(values, profile, at).items()}
-    return _exact(values.size, exact, everybody, Fraction(0))
+    scale, limbs = values.limbs(sum(len(piece.profile) for piece in values.pieces))
+    sums = [np.zeros(values.size, np.int64) for _ in limbs[0]] if limbs else [np.zeros(values.size, np.int64)]
+    for piece, mine in zip(values.pieces, limbs, strict=True):
+        for limb, added in zip(mine, sums, strict=True):
+            kernels.add(piece.profile, piece.column.codes, piece.column.dictionary.over_codes(np.add, limb), added)
+    for at in range(1, len(sums)):  # carried over, so that no two limbs cancel each other out
+        sums[at] += sums[at - 1] // LIMB
+        sums[at - 1] %= LIMB
+    return Amounts(tuple(sums), scale, None, np.ones(values.size, np.bool_))
 
 
 def average(values: Gathered) -> Amounts:
     """`average`: nothing where there is no value."""
-    profile, _ = values.numbers()
-    sums, counts = total(values), _counted(values.size, profile)
-    if sums.exact is None:
-        return Amounts(sums.scaled, sums.scale, counts, counts > 0)
-    exact = {at: value / int(counts[at]) for at, value in sums.exact.items() if counts[at]}
-    return _exact(values.size, exact, counts > 0, Fraction(0))
+    sums, counts = total(values), values.numbers()
+    return Amounts(sums.limbs, sums.scale, counts, counts > 0)
 
 
 def extreme(values: Gathered, largest: bool) -> Amounts:
     """`minimum` / `maximum`: nothing where there is no value."""
-    profile, at = values.numbers()
-    present = _counted(values.size, profile) > 0
-    scaled = values.dictionary.scaled
-    if scaled is None:
-        choose = max if largest else min
-        exact = {at: choose(items) for at, items in _fractions(values, profile, at).items()}
-        return _exact(values.size, exact, present, Fraction(0))
-    best = np.full(values.size, -np.inf if largest else np.inf)
-    (np.maximum if largest else np.minimum).at(best, profile, scaled[1][at])
-    best[~present] = 0
-    return Amounts(best, scaled[0], None, present)
-
-
-def _fractions(values: Gathered, profile: Profiles, at: Index) -> dict[int, list[Fraction]]:
-    """Every number of every profile as a fraction: slow, and right for numbers of any length."""
-    known = {position: Fraction(values.dictionary.decimal(position)) for position in set(at.tolist())}
-    found: dict[int, list[Fraction]] = defaultdict(list)
-    for who, position in zip(profile.tolist(), at.tolist(), strict=True):
-        found[who].append(known[position])
-    return found
-
-
-def _exact(size: int, exact: dict[int, Fraction], present: npt.NDArray[np.bool_], rest: Fraction) -> Amounts:
-    every = {**{int(at): rest for at in np.flatnonzero(present)}, **exact}
-    return Amounts(np.zeros(size), 1, None, present, every)
+    scale, limbs = values.limbs(rows=1)
+    every = [np.concatenate(each) for each in zip(*limbs, strict=True)] or [np.zeros(0, np.int64)]
+    # What is compared: the number itself, or where it has several limbs its place among all of them.
+    order = np.lexsort(every) if len(every) > 1 else None
+    weights = every[0] if order is None else np.argsort(order)
+    turn = 1 if largest else -1
+    best = np.full(values.size, NO_MOMENT, np.int64)
+    at = 0
+    for piece in values.pieces:
+        dictionary = piece.column.dictionary
+        mine = np.where(dictionary.numeric, weights[at : at + len(dictionary.texts)] * turn, NO_MOMENT)
+        at += len(dictionary.texts)
+        kernels.highest(piece.profile, dictionary.over_codes(np.maximum, mine)[piece.column.codes], best)
+    present = best != NO_MOMENT
+    best = np.where(present, best * turn, 0)
+    chosen = [best] if order is None else [limb[order[best]] for limb in every]
+    return Amounts(tuple(chosen), scale, None, present)
 
 
 def unique_count(values: Gathered) -> Counts:
     """`unique_count`: distinct texts, case kept; 0 where there is no value."""
-    return Counts(_counted(values.size, values.by_text()[0]))
+    return Counts(np.bincount(values.by_text()[0], minlength=values.size))
 
 
 def edge(values: Gathered, last: bool) -> Values:
     """`first` / `last` value that is not null; of events at one moment the later arrival is last."""
-    rows = np.flatnonzero(values.column.codes >= FIRST)
-    order = rows[np.lexsort((values.arrival[rows], values.timestamp_ms[rows]))]
-    order = order if last else order[::-1]
+    turn = 1 if last else -1
+    held = [piece.column.codes >= FIRST for piece in values.pieces]
+    for ordered in (Piece.times, Piece.arrival):
+        best = np.full(values.size, NO_MOMENT, np.int64)
+        whens = [ordered(piece)[mask] * turn for piece, mask in zip(values.pieces, held, strict=True)]
+        for piece, mask, when in zip(values.pieces, held, whens, strict=True):
+            kernels.highest(piece.profile[mask], when, best)
+        for piece, mask, when in zip(values.pieces, held, whens, strict=True):
+            mask[mask] = when == best[piece.profile[mask]]
+    columns = merge([piece.column.take(np.flatnonzero(mask)) for piece, mask in zip(values.pieces, held, strict=True)])
     codes: Codes = np.zeros(values.size, np.uint32)
-    codes[values.profile[order]] = values.column.codes[order]
-    return Values(Column(codes, values.dictionary))
+    for piece, mask, column in zip(values.pieces, held, columns, strict=True):
+        codes[piece.profile[mask][::turn]] = column.codes[::turn]  # several products of one event: in their order
+    return Values(Column(codes, columns[0].dictionary if columns else Column.missing(0).dictionary))
 
 
 def most_frequent(values: Gathered) -> Values:
     """The value met most often; ties go to the alphabetically first. Absent where there is no value."""
-    profile, ids, counts = values.by_text()
+    profile, ids, counts, texts = values.by_text()
     order = np.lexsort((-ids, counts, profile))  # the last of a profile: most often, then alphabetically first
-    best = np.full(values.size, -1, np.int64)
-    best[profile[order]] = ids[order]
-    representative = np.zeros(len(values.dictionary.text_ids) + 1, np.uint32)
-    texts = np.flatnonzero(values.dictionary.text_ids >= 0)
-    representative[values.dictionary.text_ids[texts]] = values.dictionary.owner[texts]
-    codes = np.where(best >= 0, representative[best], np.uint32(ABSENT)).astype(np.uint32)
-    return Values(Column(codes, values.dictionary))
+    codes: Codes = np.full(values.size, ABSENT, np.uint32)
+    codes[profile[order]] = ids[order] + FIRST
+    return Values(Column(codes, Dictionary(texts)))
 
 
 def unique_list(values: Gathered) -> Values:
     """The distinct texts of each profile, alphabetical, the first 100. Absent where there is no value."""
-    profile, ids, _ = values.by_text()
-    texts = np.flatnonzero(values.dictionary.text_ids >= 0)
-    by_id: dict[int, str] = {int(values.dictionary.text_ids[at]): values.dictionary.texts[int(at)] for at in texts}
+    profile, ids, _, tagged = values.by_text()
+    texts = tagged.str.slice(1).to_list()
     lists: dict[int, list[str]] = defaultdict(list)
     for who, number in zip(profile.tolist(), ids.tolist(), strict=True):
         if len(lists[who]) < UNIQUE_LIST_LIMIT:
-            lists[who].append(by_id[number])
+            lists[who].append(texts[number])
     entries: list[str | None] = [None] * values.size
     for who, items in lists.items():
         entries[who] = "l" + orjson.dumps(items).decode()
     return Values(Column.of(pl.Series(entries, dtype=pl.String)))
 
 
-def moment(values: Gathered, last: bool) -> Moments:
-    """`first_timestamp` / `last_timestamp` of the events."""
-    order = np.argsort(values.timestamp_ms, kind="stable")
-    order = order if last else order[::-1]
-    moments = np.full(values.size, NO_MOMENT, np.int64)
-    moments[values.profile[order]] = values.timestamp_ms[order]
-    return Moments(moments)
+def moment(rows: list[Rows], size: int, last: bool) -> Moments:
+    """`first_timestamp` / `last_timestamp` of events."""
+    turn = 1 if last else -1
+    best = np.full(size, NO_MOMENT, np.int64)
+    for part in rows:
+        kernels.highest(part.take(part.events.profile), part.times() * turn, best)
+    return Moments(np.where(best == NO_MOMENT, NO_MOMENT, best * turn))
 
 
 FUNCTIONS: Final[dict[str, Callable[[Gathered], Measure]]] = {

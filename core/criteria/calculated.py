@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
-import numpy as np
 from pydantic import Discriminator, Field, ValidationError, model_validator
 
 from core.criteria import aggregates
@@ -19,7 +18,8 @@ from core.criteria.measures import Counts, Measure
 from core.criteria.operators import COMPARED
 from core.criteria.users import ComparedProfileCriterion
 from core.criteria.windows import After, WithinLast
-from core.data.values import Column, Mask
+from core.data.events import counted
+from core.data.values import Mask
 from core.errors import DefinitionError, Problem
 
 if TYPE_CHECKING:
@@ -99,11 +99,9 @@ class CalculatedAttribute(Model):
         bounds = self.window.bounds(scope.now_ms) if self.window else (-(1 << 62), 1 << 62)
         rows = qualifying(self.event, scope, inputs, bounds, without_lookback=True)
         if self.calculation == "count":
-            return Counts(sum((part.counts(scope.size) for part in rows), np.zeros(scope.size, np.int64)))
+            return Counts(counted(rows, scope.size))
         if self.calculation in ("first_timestamp", "last_timestamp"):
-            parts = [(part.take(part.store.profile), part.times(), part.take(part.store.arrival)) for part in rows]
-            gathered = aggregates.Gathered.of(scope.size, [(*part, Column.missing(len(part[0]))) for part in parts])
-            return aggregates.moment(gathered, last=self.calculation == "last_timestamp")
+            return aggregates.moment(rows, scope.size, last=self.calculation == "last_timestamp")
         assert self.of is not None
         return VALUES[self.calculation](gather(self.event, self.of, rows, scope))
 

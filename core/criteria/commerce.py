@@ -13,6 +13,7 @@ from core.criteria.events import Event, demoted_problem, latest, qualifying
 from core.criteria.evidence import Condition, Evidence, moment_words
 from core.criteria.measures import Measure, Moments
 from core.criteria.windows import PastWindow, Wait
+from core.data import kernels
 from core.data.values import NO_MOMENT, Mask, Millis
 from core.errors import Problem
 
@@ -99,5 +100,5 @@ def _latest(event: Event, scope: Scope) -> Millis:
     """Each profile's latest qualifying event, `NO_MOMENT` where there is none."""
     latest = np.full(scope.size, NO_MOMENT, np.int64)
     for rows in qualifying(event, scope, event.reads(scope)):
-        np.maximum.at(latest, rows.take(rows.store.profile), rows.times())
+        kernels.highest(rows.take(rows.events.profile), rows.times(), latest)
     return latest

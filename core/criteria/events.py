@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from core.criteria.aggregates import Gathered, aggregate, aggregate_sql, has_value_sql, totalled_sql
+from core.criteria.aggregates import Gathered, Piece, aggregate, aggregate_sql, has_value_sql, totalled_sql
 from core.criteria.base import Criterion, Model, Pick
 from core.criteria.comparison import (
     COMPARISON_KEYS,
@@ -29,9 +29,11 @@ from core.criteria.measures import Counts, Measure, Moments
 from core.criteria.operators import COMPARED
 from core.criteria.template import plain_words
 from core.criteria.windows import EVER, Bounds, PastWindow, Wait
-from core.data.columns import Rows
+from core.data import kernels
+from core.data.columns import EventStore
+from core.data.events import Events, Index, Rows, counted, days_counted
 from core.data.schema import NAMELESS_KINDS, USER_BASED_KINDS
-from core.data.values import NO_MOMENT, Mask
+from core.data.values import Column, Mask, Millis
 from core.errors import Problem
 
 if TYPE_CHECKING:
@@ -54,9 +56,6 @@ CustomType = Literal[
     "media",
     "other",
 ]
-DAY_BLOCK = 1 << 24
-"""How many (day, profile) marks are held at once."""
-
 KIND_WORDS = {
     "custom": ("did any custom event", "did"),
     "attribution": ("had any attribution event", "had the attribution event"),
@@ -216,12 +215,8 @@ class Event(Criterion):
         rows = qualifying(self, scope, self.reads(scope))
         if self.aggregate is not None:
             return aggregate(self.aggregate.function, gather(self, self.aggregate.of, rows, scope))
-        if self.frequency is not None and self.frequency.count == "days":
-            return Counts(_days(rows, scope.size))
-        counts = np.zeros(scope.size, np.int64)
-        for part in rows:
-            counts += part.counts(scope.size)
-        return Counts(counts)
+        days = self.frequency is not None and self.frequency.count == "days"
+        return Counts((days_counted if days else counted)(rows, scope.size))
 
     def match(self, measure: Measure, scope: Scope) -> Mask:
         if self.aggregate is not None:
@@ -346,12 +341,12 @@ class Event(Criterion):
         """A profile's events that count within `bounds`, and what is left after each condition."""
         found: list[Rows] = []
         conditions: list[Condition] = []
+        whose = np.arange(scope.size) == profile
 
         def keep(text: str, event: Event) -> None:
             nonlocal found
             rows = qualifying(event, scope, inputs, bounds)
-            mine = (part.where(part.store.profile[part.span] == profile) for part in rows)
-            found = [part for part in mine if len(part)]
+            found = [mine for part in rows if len(mine := part.of_profiles(whose))]
             left = sum(map(len, found))
             conditions.append(Condition(text, left > 0, left))
 
@@ -411,100 +406,87 @@ def qualifying(
 ) -> list[Rows]:
     """The events that satisfy everything but frequency and aggregate, within `bounds` too."""
     first_ms, last_ms = event.when.bounds(scope.now_ms) if event.when else (-EVER, EVER)
-    narrowed = max(first_ms, bounds[0]), min(last_ms, bounds[1])
-    rows = scope.rows(event.kind, event.name, event.custom_type, inputs, narrowed, without_lookback)
-    return [found for part in rows if len(found := _narrow(part, event, scope))]
+    both = max(first_ms, bounds[0]), min(last_ms, bounds[1])
+    rows = scope.rows(event.kind, event.name, event.custom_type, inputs, both, without_lookback)
+    if not event.where and not event.where_product:
+        return rows
+    narrowed = (_narrow(store, mine, event, scope) for part in rows for store, mine in part.by_store())
+    return [found for found in narrowed if len(found)]
 
 
-def _narrow(rows: Rows, event: Event, scope: Scope) -> Rows:
+def _narrow(store: EventStore, rows: Rows, event: Event, scope: Scope) -> Rows:
     if event.where:
 
         def leaf(predicate: Predicate) -> Mask:
-            column = scope.event_column(rows, *predicate.ref)
-            return _verdict(predicate, scope, column.dictionary, column.codes[rows.span])
+            column = scope.event_column(store, *predicate.ref)
+            return _verdict(predicate, rows.picked(column.codes, _table(predicate, column, scope), store.start))
 
-        rows = rows.where(all_of(event.where, leaf, rows.stop - rows.start))
+        rows = rows.where(all_of(event.where, leaf, rows.size))
     if event.where_product:
-        owners = rows.store.products.owner[product_rows(event, rows, scope)]
-        mask = np.zeros(rows.stop - rows.start, np.bool_)
-        mask[owners - rows.start] = True
-        rows = rows.where(mask)
+        hit = np.zeros(store.size, np.bool_)
+        hit[store.products.owner[product_rows(event, store, rows, scope)]] = True
+        rows = rows.where(Rows(rows.events, rows.first, rows.last).take(hit, store.start))
     return rows
 
 
-def _verdict(predicate: Predicate, scope: Scope, dictionary: Any, codes: Any) -> Mask:
-    mask: Mask = scope.positive(predicate.matcher, dictionary)[codes]
-    return ~mask if predicate.matcher.operator.negated else mask
+def _table(predicate: Predicate, column: Column, scope: Scope) -> Mask:
+    return scope.positive(predicate.matcher, column.dictionary)
 
 
-def product_rows(event: Event, rows: Rows, scope: Scope) -> Any:
-    """The products (row numbers in the store's products) of these events that satisfy `where_product`."""
-    products = rows.store.products
-    first = int(np.searchsorted(products.owner, rows.start, "left"))
-    last = int(np.searchsorted(products.owner, rows.stop, "left"))
-    keep = np.ones(last - first, np.bool_)
-    if rows.keep is not None:
-        keep = rows.keep[products.owner[first:last] - rows.start]
+def _verdict(predicate: Predicate, positive: Mask) -> Mask:
+    return ~positive if predicate.matcher.operator.negated else positive
+
+
+def product_rows(event: Event, store: EventStore, rows: Rows, scope: Scope) -> Index:
+    """The products (row numbers in the store's products) of some events that satisfy `where_product`."""
+    products = store.products
+    wanted = np.zeros(store.size, np.bool_)
+    wanted[rows.index() - store.start] = True
+    found = np.flatnonzero(wanted[products.owner])
 
     def leaf(predicate: Predicate) -> Mask:
         column = products.column(*predicate.ref)
-        return _verdict(predicate, scope, column.dictionary, column.codes[first:last])
+        return _verdict(predicate, _table(predicate, column, scope)[column.codes[found]])
 
-    return np.flatnonzero(keep & all_of(event.where_product, leaf, last - first)) + first
+    return found[all_of(event.where_product, leaf, len(found))]
 
 
 def latest(rows: list[Rows]) -> tuple[Happening, ...]:
     """The latest few of some events."""
     newest = sorted(
-        ((at, int(part.store.arrival[row]), int(row), part) for part in rows for at, row in _newest(part)),
+        ((at, int(part.events.arrival[row]), row, part.events) for part in rows for at, row in _newest(part)),
         key=lambda each: each[:2],
         reverse=True,
     )
-    return tuple(_happening(part, row, at) for at, _, row, part in newest[:LATEST])
+    return tuple(_happening(events, row, at) for at, _, row, events in newest[:LATEST])
 
 
 def _newest(rows: Rows) -> list[tuple[int, int]]:
     times, index = rows.times(), rows.index()
-    order = np.lexsort((rows.store.arrival[index], times))[-LATEST:]
+    order = np.lexsort((rows.events.arrival[index], times))[-LATEST:]
     return [(int(times[at]), int(index[at])) for at in order]
 
 
-def _happening(rows: Rows, row: int, at_ms: int) -> Happening:
-    store = rows.store
-    names, codes = store.inputs
-    name = next(name for name, (first, last) in store.names.items() if first <= row < last)
-    return Happening(dated(at_ms), store.workspace, names[int(codes[row])], store.kind, name)
+def _happening(events: Events, row: int, at_ms: int) -> Happening:
+    names, codes = events.inputs
+    group = events.group_of(row)
+    return Happening(dated(at_ms), group.workspace, names[int(codes[row])], group.kind, group.name)
 
 
 def gather(event: Event, of: Ref, rows: list[Rows], scope: Scope) -> Gathered:
     """The values of a property of qualifying events, or of their products that satisfy `where_product`."""
-    parts = []
+    pieces = []
     for part in rows:
-        store, index = part.store, part.index()
-        if isinstance(of, ProductRef):
-            found = product_rows(event, part, scope)
-            index, column = store.products.owner[found], store.products.column(*of.ref).take(found)
-        else:
-            column = scope.event_column(part, *of.ref).take(index)
-        parts.append((store.profile[index], store.times(index), store.arrival[index], column))
-    return Gathered.of(scope.size, parts)
-
-
-def _days(rows: list[Rows], size: int) -> Any:
-    """Distinct UTC days with a qualifying event: int64, one a profile."""
-    seen = [(part.take(part.store.day), part.take(part.store.profile)) for part in rows]
-    counts = np.zeros(size, np.int64)
-    if not seen:
-        return counts
-    first, last = min(int(day.min()) for day, _ in seen), max(int(day.max()) for day, _ in seen)
-    block = max(1, DAY_BLOCK // max(size, 1))
-    for start in range(first, last + 1, block):
-        marks = np.zeros((min(block, last + 1 - start), size), np.bool_)
-        for day, profile in seen:
-            mine = (day >= start) & (day < start + block)
-            marks[day[mine] - start, profile[mine]] = True
-        counts += marks.sum(axis=0)
-    return counts
+        for store, mine in part.by_store():
+            if isinstance(of, ProductRef):
+                found = product_rows(event, store, mine, scope)
+                index, column = store.products.owner[found] + store.start, store.products.column(*of.ref)
+                pieces.append(Piece(part.events, index, part.events.profile[index], column.take(found)))
+            else:
+                column = scope.event_column(store, *of.ref)
+                taken = Column(mine.take(column.codes, store.start), column.dictionary)
+                pieces.append(Piece(part.events, mine, mine.take(part.events.profile), taken))
+    return Gathered(scope.size, pieces)
 
 
 class Step(Event):
@@ -539,13 +521,9 @@ class Sequence(Criterion):
     def measure(self, scope: Scope) -> Moments:
         """The moment of the latest completion that is quick enough."""
         bounds = self.when.bounds(scope.now_ms) if self.when else (-EVER, EVER)
-        steps = []
-        for step in self.steps:
-            rows = qualifying(step, scope, scope.choose_inputs(step.inputs, user_based=False), bounds)
-            profile = [part.take(part.store.profile) for part in rows]
-            times = [part.times() for part in rows]
-            none = np.zeros(0, np.int64)
-            steps.append((np.concatenate([none, *profile]), np.concatenate([none, *times])))
+        steps = [
+            qualifying(step, scope, scope.choose_inputs(step.inputs, user_based=False), bounds) for step in self.steps
+        ]
         return Moments(completions(steps, self.within.ms if self.within else None, scope.size))
 
     def match(self, measure: Measure, scope: Scope) -> Mask:
@@ -591,36 +569,17 @@ class Sequence(Criterion):
             yield from event_warnings(step, context, f"{path}.steps[{at}]")
 
 
-def completions(steps: list[tuple[Any, Any]], within_ms: int | None, size: int) -> Any:
-    """Each profile's latest completion of the steps in strictly ascending time, `NO_MOMENT` where there is none.
-
-    Steps are (profile, timestamp_ms) arrays. Every event is one key, ordered by profile and time. From each event of
-    the last step the chain goes back to the latest earlier event of the step before, and so on: no other chain that
-    ends there starts later, so it is the quickest.
-    """
-    moments = np.full(size, NO_MOMENT, np.int64)
+def completions(steps: list[list[Rows]], within_ms: int | None, size: int) -> Millis:
+    """Each profile's latest completion of the steps in strictly ascending time, `NO_MOMENT` where there is none."""
     everybody = np.ones(size, np.bool_)
-    for profile, _ in steps:
-        everybody &= np.bincount(profile, minlength=size) > 0
-    steps = [(profile[everybody[profile]].astype(np.int64), times[everybody[profile]]) for profile, times in steps]
-    every = np.concatenate([when for _, when in steps])
-    if not len(every):
-        return moments
-    earliest, width = int(every.min()), int(every.max() - every.min()) + 1
-    clock = None
-    if width * size >= 1 << 62:  # too wide for one key: ranks stand for moments
-        clock = np.unique(every)
-        earliest, width = 0, len(clock)
-        steps = [(profile, np.searchsorted(clock, when)) for profile, when in steps]
-    keys = [np.sort(profile * width + (when - earliest)) for profile, when in steps]
-    start = end = keys[-1]
-    for earlier in reversed(keys[:-1]):
-        before = np.searchsorted(earlier, start, "left") - 1
-        found = before >= 0
-        candidate = earlier[before]
-        found &= candidate // width == start // width
-        start, end = candidate[found], end[found]
-    begun, ended = (key % width + earliest if clock is None else clock[key % width] for key in (start, end))
-    quick = np.ones(len(end), np.bool_) if within_ms is None else ended - begun <= within_ms
-    moments[end[quick] // width] = ended[quick]
-    return moments
+    for rows in steps:
+        everybody &= counted(rows, size) > 0
+    profile, times, number = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)], [np.zeros(0, np.uint16)]
+    for at, rows in enumerate(steps):
+        for part in rows:
+            mine = part.of_profiles(everybody)
+            profile.append(mine.take(mine.events.profile))
+            times.append(mine.times())
+            number.append(np.full(len(times[-1]), at, np.uint16))
+    whole = np.concatenate(profile), np.concatenate(times), np.concatenate(number)
+    return kernels.chain(*whole, len(steps), within_ms, size)

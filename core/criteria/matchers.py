@@ -275,6 +275,13 @@ class Number(Matcher):
             return np.asarray((numbers >= low) & (numbers <= high))
         return np.asarray(_ORDER[self.operator.twin](numbers, float(self.value)))
 
+    def wholes(self, numbers: npt.NDArray[np.signedinteger[Any]]) -> Mask:
+        """The twin's verdict on whole numbers below 2^53."""
+        limit: object = self.value
+        if isinstance(limit, int) and abs(limit) < np.iinfo(numbers.dtype).max:
+            return np.asarray(_ORDER[self.operator.twin](numbers, limit))
+        return self.floats(numbers.astype(np.float64))
+
     def near(self, numbers: npt.NDArray[np.float64]) -> Mask:
         """Which numbers lie so close to a limit that float64 may not tell the side."""
         close = np.zeros(len(numbers), np.bool_)

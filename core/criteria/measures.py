@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from core.criteria.matchers import Moment, Number
-from core.data.values import ABSENT, FIRST, NO_MOMENT, Column, Mask, Millis, plain
+from core.data.values import ABSENT, FIRST, LIMB, NO_MOMENT, Column, Mask, Millis, plain
 
 if TYPE_CHECKING:
     from core.criteria.matchers import Matcher
     from core.scope import Scope
+
+
+_PLAIN_LIMBS: Final = 30
+"""Numbers of more limbs may be beyond float64."""
 
 
 class Measure:
@@ -53,16 +57,16 @@ class Marks(Measure):
 
 @dataclass(frozen=True)
 class Counts(Measure):
-    """How many events, days or values: int64, 0 where none."""
+    """How many events, days or values: whole numbers, 0 where none."""
 
-    counts: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.signedinteger[Any]]
 
     def values(self) -> pl.Series:
-        return pl.Series("value", self.counts)
+        return pl.Series("value", self.counts.astype(np.int64))
 
     def positive(self, matcher: Matcher, scope: Scope) -> Mask:
         if isinstance(matcher, Number):
-            return matcher.floats(self.counts.astype(np.float64))
+            return matcher.wholes(self.counts)
         return self.present()
 
     def present(self) -> Mask:
@@ -71,26 +75,27 @@ class Counts(Measure):
 
 @dataclass(frozen=True)
 class Amounts(Measure):
-    """Exact decimals: `scaled[i] / scale / parts[i]` where `present_[i]`.
+    """Exact decimals: the sum of `limbs[i] * LIMB^i`, divided by `scale` and `parts`, where `present_`.
 
-    `scaled` holds whole numbers below 2^53 in float64, so sums are exact in any order; `exact` replaces it where a
-    total does not fit (by profile). `parts` divides an average, all ones otherwise.
+    Limbs are int64, one a profile; all but the last lie between 0 and LIMB. `parts` divides an average.
     """
 
-    scaled: npt.NDArray[np.float64]
+    limbs: tuple[npt.NDArray[np.int64], ...]
     scale: int
     parts: npt.NDArray[np.int64] | None
     present_: Mask
-    exact: dict[int, Fraction] | None = None
 
     def floats(self) -> npt.NDArray[np.float64]:
         """The values rounded to float64; NaN where there is none."""
-        numbers = self.scaled / self.scale
-        if self.parts is not None:
-            numbers = numbers / np.maximum(self.parts, 1)
-        if self.exact is not None:
-            for at, value in self.exact.items():
-                numbers[at] = _float(value)
+        if len(self.limbs) > _PLAIN_LIMBS or self.scale > 10**300:
+            numbers = np.array([_float(self.fraction(at)) for at in range(len(self.present_))])
+        else:
+            numbers = self.limbs[-1].astype(np.float64)
+            for limb in reversed(self.limbs[:-1]):
+                numbers = numbers * LIMB + limb
+            numbers /= self.scale
+            if self.parts is not None:
+                numbers /= np.maximum(self.parts, 1)
         numbers[~self.present_] = np.nan
         return numbers
 
@@ -99,9 +104,8 @@ class Amounts(Measure):
 
     def fraction(self, at: int) -> Fraction:
         """The exact value of profile `at`."""
-        if self.exact is not None:
-            return self.exact[at]
-        return Fraction(int(self.scaled[at]), self.scale * (1 if self.parts is None else int(self.parts[at])))
+        whole = sum(int(limb[at]) * LIMB**place for place, limb in enumerate(self.limbs))
+        return Fraction(whole, self.scale * (1 if self.parts is None else max(int(self.parts[at]), 1)))
 
     def positive(self, matcher: Matcher, scope: Scope) -> Mask:
         if not isinstance(matcher, Number):

@@ -15,12 +15,14 @@ import numpy.typing as npt
 import polars as pl
 
 from core.data.cache import Arrays
-from core.data.columns import EventStore, Source, open_events
+from core.data.columns import EventStore, Source
+from core.data.events import Events
 from core.data.facts import Activity, Holdings, Log
 from core.data.store import Manifest, Segment, Store
 from core.data.values import NO_MOMENT, Column
 
 T = TypeVar("T")
+NEVER = 1 << 62
 
 MOMENTS: Final = 4
 """For how many moments a derived state is kept."""
@@ -32,18 +34,18 @@ class Snapshot:
     def __init__(self, store: Store, manifest: Manifest, earlier: Snapshot | None = None) -> None:
         self.store, self.manifest = store, manifest
         self._memo: dict[tuple[Any, ...], Any] = {}
-        self._opened: dict[Path, list[EventStore]] = dict(earlier._opened) if earlier else {}
+        self._opened: dict[Path, Events] = dict(earlier._opened) if earlier else {}
         self._activity: dict[tuple[str, str], Activity] = dict(earlier._activity) if earlier else {}
 
     @cached_property
-    def _segments(self) -> dict[Path, list[EventStore]]:
-        """The event stores of each segment's file, opened when first asked for: who only loads needs none."""
-        rows = {
-            file: segment.tables["events"]
+    def _segments(self) -> dict[Path, Events]:
+        """The events of each segment's file, opened when first asked for: who only loads needs none."""
+        files = {
+            file: segment
             for segment in self.manifest.segments
             for file in self.store.files("events", segments=[segment])
         }
-        self._opened = {file: self._opened.get(file) or open_events(file, count) for file, count in rows.items()}
+        self._opened = {file: self._opened.get(file) or _events(file, segment) for file, segment in files.items()}
         return self._opened
 
     def remember(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
@@ -94,13 +96,17 @@ class Snapshot:
         return max(times) if times else None
 
     def events(self, workspace: str, kind: str) -> list[EventStore]:
-        """The event stores of a workspace and kind, one a segment."""
-        stores = (store for segment in self._segments.values() for store in segment)
-        return [store for store in stores if store.workspace == workspace and store.kind == kind]
+        """The event stores of a workspace and kind."""
+        return [store for store in self.event_stores() if store.workspace == workspace and store.kind == kind]
 
     def event_stores(self) -> list[EventStore]:
         """Every event store."""
-        return [store for segment in self._segments.values() for store in segment]
+        return [store for events in self._segments.values() for store in events.stores]
+
+    @property
+    def segments(self) -> list[Events]:
+        """The events of every segment that has some."""
+        return list(self._segments.values())
 
     def activity(self, workspace: str) -> list[Activity]:
         """When profiles were seen in a workspace, segment by segment."""
@@ -226,3 +232,8 @@ class Snapshot:
             return frozenset(frame.collect()[column].drop_nulls().to_list())
 
         return self.remember(("keys", table, column, workspace), read)
+
+
+def _events(file: Path, segment: Segment) -> Events:
+    first, last = segment.first_ms, segment.last_ms
+    return Events(file, segment.tables["events"], -NEVER if first is None else first, NEVER if last is None else last)

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
@@ -25,6 +26,7 @@ Codes: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 """Unsigned, as narrow as the dictionary allows."""
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
+Integers: TypeAlias = npt.NDArray[np.int64]
 Millis: TypeAlias = npt.NDArray[np.int64]
 
 ABSENT: Final = 0
@@ -34,6 +36,9 @@ FIRST: Final = 2
 
 NO_MOMENT: Final = np.iinfo(np.int64).min
 """The int64 that stands for "no moment"."""
+
+LIMB: Final = 1 << 31
+"""Whole numbers that may not fit into 63 bits are held in limbs, like digits of this base."""
 
 NUMBER_PATTERN: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
 """Plain decimals with optional sign and exponent: never "NaN", "Infinity", "0x1F" or " 12 "."""
@@ -148,6 +153,7 @@ class Dictionary:
             self.owner, flat = codes, entries
         self.tags = flat.str.slice(0, 1)
         self.texts = flat.str.slice(1)
+        self._limbs: dict[int, tuple[Integers, ...]] = {}
         self.verdicts: dict[object, Mask] = {}
         """What matchers said of these values, by matcher (and now, where it matters)."""
         self.merges: dict[tuple[Dictionary, ...], tuple[Dictionary, list[Codes]]] = {}
@@ -198,23 +204,34 @@ class Dictionary:
         return {int(at): Decimal(self.texts[int(at)]) for at in np.flatnonzero(wide)}
 
     @cached_property
-    def scaled(self) -> tuple[int, npt.NDArray[np.float64]] | None:
-        """The smallest power of ten that makes every number whole, and the whole numbers (NaN where none).
+    def decimals(self) -> int:
+        """How many decimals the numbers have at most."""
+        texts = self.texts.filter(pl.Series(self.numeric))
+        plain = texts.str.extract(r"\.([0-9]*)$").str.len_bytes().max()
+        wide = (-int(Decimal(text).as_tuple().exponent) for text in texts.filter(texts.str.contains("[eE]")))
+        return max([int(str(plain or 0)), *wide])
 
-        None where one of them does not fit into 2^53: then only exact fractions will do.
-        """
-        if self.long or self.texts.filter(pl.Series(self.numeric)).str.contains("[eE]").any():
-            return None
-        fractions = self.texts.filter(pl.Series(self.numeric)).str.extract(r"\.([0-9]*)$").str.len_bytes().max()
-        scale = 10 ** int(str(fractions or 0))
-        whole = np.rint(self.number * scale)
-        return None if (np.abs(whole) >= 2**53).any() else (scale, whole)
+    def limbs(self, decimals: int) -> tuple[Integers, ...]:
+        """Each text's number times 10^decimals (at least its own), 0 where it is none, as whole numbers: either one
+        below 2^53, or limbs, lowest first: the sum of limb[i] * LIMB^i, all but the last from 0 to below LIMB."""
+        if decimals not in self._limbs:
+            with np.errstate(over="ignore", invalid="ignore"):
+                scaled = np.where(self.numeric, np.rint(self.number * float(10 ** min(decimals, 300))), 0)
+            near = (np.abs(scaled) < 2**53) & (decimals <= 300)
+            wild = {*self.long, *np.flatnonzero(~near).tolist()}
+            rest = np.where(near, scaled, 0).astype(np.int64)
+            exact = {at: int(Fraction(self.decimal(at)) * 10**decimals) for at in wild}
+            self._limbs[decimals] = _split(rest, exact) if exact else (rest,)
+        return self._limbs[decimals]
 
-    @cached_property
-    def text_ids(self) -> npt.NDArray[np.int64]:
-        """One number a distinct text, in alphabetical order (code points), case kept; -1 where it is no text."""
-        ids = self.raw.rank("dense").cast(pl.Int64).fill_null(0).to_numpy()
-        return np.asarray(ids - 1)
+    def over_codes(self, join: np.ufunc, values: Integers) -> Integers:
+        """One number a text as one number a code; `join` (add, maximum) joins those of an entry with several values."""
+        table = np.full(len(self), 0 if join is np.add else NO_MOMENT, np.int64)
+        if len(self.texts) == len(self.entries):
+            table[FIRST:] = values
+        else:
+            join.at(table, self.owner, values)
+        return table
 
     def decimal(self, at: int) -> Decimal:
         """Text `at` as an exact decimal; it must read as a number."""
@@ -305,6 +322,19 @@ class Column:
         """The column as tagged strings: null is absent, "z" null."""
         table = pl.concat([pl.Series([None, "z"], dtype=pl.String), self.dictionary.entries])
         return table.gather(pl.Series(self.codes.astype(np.uint32)))
+
+
+def _split(rest: Integers, exact: dict[int, int]) -> tuple[Integers, ...]:
+    """Whole numbers in limbs; those at the places of `exact` are given there, of any size."""
+    limbs = []
+    while np.abs(rest).max(initial=0) >= LIMB or any(abs(number) >= LIMB for number in exact.values()):
+        low, rest = rest % LIMB, rest // LIMB
+        for at, number in exact.items():
+            exact[at], low[at] = divmod(number, LIMB)
+        limbs.append(low)
+    for at, number in exact.items():
+        rest[at] = number
+    return (*limbs, rest)
 
 
 def narrow(codes: npt.NDArray[Any], size: int) -> Codes:

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from core import Audience, Dataset, DefinitionError
+from core.data import kernels
 from tests.conformance.cases import Case, cases, dataset_of
 
 MEMBERS = [case for case in cases() if case.expect is not None]
@@ -40,10 +41,13 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 @pytest.mark.parametrize("case", MEMBERS, ids=[case.id for case in MEMBERS])
 def test_members(case: Case, shelf: Shelf) -> None:
     audiences = {key: Audience.from_dict(document) for key, document in case.audiences.items()}
-    result = shelf[case].evaluate(Audience.from_dict(case.audience), now=case.now, audiences=audiences)
-    assert result.members.schema == {"mpid": pl.Int64}
-    assert result.members["mpid"].to_list() == case.expect, case.title
-    assert result.size == len(case.expect)
+    for loops in kernels.MODES:
+        with kernels.only(loops):
+            dataset = Dataset.open(shelf[case].path)  # one that remembers nothing
+            result = dataset.evaluate(Audience.from_dict(case.audience), now=case.now, audiences=audiences)
+            assert result.members.schema == {"mpid": pl.Int64}
+            assert result.members["mpid"].to_list() == case.expect, f"{case.title} ({loops})"
+            assert result.size == len(case.expect)
 
 
 @pytest.mark.parametrize("case", ERRORS, ids=[case.id for case in ERRORS])

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from hypothesis import Phase, given, settings
 
-from core import Audience, CoreError
+from core import Audience, CoreError, Dataset
+from core.data import kernels
 from tests.oracle import node_sizes, scope_of
 from tests.smaller import smallest
 from tests.strategies import Dice, Situation, situation, situations
@@ -19,12 +21,17 @@ from tests.worlds import dataset_of, moment, named_audiences, scratch, world_of
 
 
 def differences(found: Situation) -> list[str]:
-    """What the engine answers otherwise than the oracle, in words; empty when they agree."""
-    world = world_of(found)
-    said: list[str] = []
+    """What the engine answers otherwise than the oracle, in words, with each kind of loops; empty when they agree."""
     with scratch() as folder:
-        dataset = dataset_of(found, folder / "data")
-        named = named_audiences(found)
+        path = dataset_of(found, folder / "data").path
+        return [f"{what} ({loops} loops)" for loops in kernels.MODES for what in _said(found, path, loops)]
+
+
+def _said(found: Situation, path: Path, loops: kernels.Mode) -> list[str]:
+    world, named = world_of(found), named_audiences(found)
+    said: list[str] = []
+    with kernels.only(loops):
+        dataset = Dataset.open(path)
         for document in found.audiences:
             scope = scope_of(world, document, found.now, audiences=found.named)
             result = dataset.evaluate(Audience.from_dict(document), now=moment(found.now), audiences=named)

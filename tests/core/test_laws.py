@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import Phase, given, settings
 
 from core import Audience, Dataset
+from core.data import kernels
 from tests.definitions import Frame, Surroundings, event_parts, node, sequence
 from tests.strategies import DAY, Dice, Document, Load, Situation, dices, inputs_of, situation
 from tests.worlds import dataset_of, moment, named_audiences, scratch
@@ -19,6 +21,13 @@ law = settings(max_examples=max(20, settings.default.max_examples // 10), phases
 """A tenth of the examples of the profile for each law."""
 
 Members = list[int]
+
+
+@pytest.fixture(autouse=True, scope="module", params=kernels.MODES)
+def loops(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every law holds with each kind of loops."""
+    with kernels.only(request.param):
+        yield
 
 
 @contextmanager

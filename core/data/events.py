@@ -1,0 +1,368 @@
+"""The events of one segment as rows of columns, and selections of them.
+
+Rows lie in (workspace, kind, name, UTC day, profile, arrival) order. A *run* is the rows of one name and day, so an
+event name is a range of runs, a window of it a narrower one, and the timestamps are read on the two days that a window
+cuts only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from core.data import kernels
+from core.data.cache import Arrays, text_arrays, texts
+from core.data.columns import DAY_MS, EventStore, Group, Source
+from core.data.values import Codes, Mask, Millis, narrow
+
+_BIG: Final = 50_000
+"""An event name with so many rows has a store of its own."""
+
+_DAY_BITS: Final = 32
+_DAY_ZERO: Final = 1 << (_DAY_BITS - 1)
+_DAYS: Final = _DAY_ZERO - 1
+"""Days are numbers of 32 bits around 1970."""
+
+Index = npt.NDArray[np.int64]
+
+
+class Events:
+    """The events file of one segment. Immutable; what is asked for is read once, from the column cache if it is there.
+
+    A group's number is its place in `groups`; `slots` are the runs, ascending: group << 32 | day.
+    """
+
+    def __init__(self, file: Path, rows: int, first_ms: int, last_ms: int) -> None:
+        """`first_ms`, `last_ms`: no event lies outside of the two."""
+        self.source = Source(file)
+        self.size, self.first_ms, self.last_ms = rows, first_ms, last_ms
+        arrays = self.source.bundle("directory", rows, lambda: _directory(file))
+        columns = [texts(arrays, column).to_list() for column in ("workspace", "kind", "name")]
+        bounds = [arrays[column].tolist() for column in ("named", "first", "last")]
+        self.groups = [
+            Group(workspace, kind, name if named else None, first, last)
+            for workspace, kind, name, named, first, last in zip(*columns, *bounds, strict=True)
+        ]
+        self.stores = [EventStore(self, some) for some in _clusters(self.groups)]
+        """Where the properties of events are read; each holds rows of one workspace and kind."""
+
+    @cached_property
+    def _rows(self) -> Arrays:
+        def make() -> Arrays:
+            frame = self.read("profile", "timestamp_ms", "also")
+            times = frame["timestamp_ms"].to_numpy()
+            sizes = [group.last - group.first for group in self.groups]
+            day = np.clip(times // DAY_MS, -_DAYS, _DAYS) + _DAY_ZERO
+            slot = (np.repeat(np.arange(len(sizes), dtype=np.int64), sizes) << _DAY_BITS) | day
+            begins = np.flatnonzero(np.diff(slot, prepend=-1)) if len(slot) else np.zeros(0, np.int64)
+            return {
+                "profile": frame["profile"].to_numpy(),
+                "clock": (times % DAY_MS).astype(np.uint32),
+                "slots": slot[begins],
+                "begins": np.append(begins, len(slot)),
+                "also": np.flatnonzero(frame["also"].to_numpy()),
+            }
+
+        return self.source.bundle("rows", self.size, make)
+
+    @property
+    def profile(self) -> npt.NDArray[np.uint32]:
+        """Profile index, one a row."""
+        return self._rows["profile"]
+
+    @property
+    def clock(self) -> npt.NDArray[np.uint32]:
+        """Milliseconds since the UTC day began, one a row."""
+        return self._rows["clock"]
+
+    @property
+    def slots(self) -> Index:
+        """The runs."""
+        return self._rows["slots"]
+
+    @property
+    def begins(self) -> Index:
+        """The row at which each run begins, and where the last one ends."""
+        return self._rows["begins"]
+
+    @property
+    def also(self) -> Index:
+        """The numbers of the rows that another kind holds too."""
+        return self._rows["also"]
+
+    @cached_property
+    def arrival(self) -> Index:
+        """Order of arrival, one a row."""
+
+        def make() -> Arrays:
+            return {"arrival": self.read("arrival")["arrival"].to_numpy()}
+
+        return self.source.bundle("arrival", self.size, make)["arrival"]
+
+    @cached_property
+    def inputs(self) -> tuple[list[str], Codes]:
+        """The input names and a code into them, one a row."""
+        return self._coded("input")
+
+    @cached_property
+    def custom_types(self) -> tuple[list[str], Codes]:
+        """The custom types and a code into them, one a row."""
+        return self._coded("custom_type")
+
+    def _coded(self, name: str) -> tuple[list[str], Codes]:
+        def make() -> Arrays:
+            values = self.read(name)[name].fill_null("")
+            known = values.unique(maintain_order=True)
+            codes = values.cast(pl.Enum(known)).to_physical().to_numpy()
+            return {"codes": narrow(codes, len(known)), **text_arrays(known, "known")}
+
+        arrays = self.source.bundle(name, self.size, make)
+        return texts(arrays, "known").to_list(), arrays["codes"]
+
+    def group_of(self, row: int) -> Group:
+        """What a row is."""
+        return next(group for group in self.groups if group.first <= row < group.last)
+
+    def times_of(self, rows: Index) -> Millis:
+        """UTC milliseconds of rows by their numbers."""
+        run = np.searchsorted(self.begins, rows, "right") - 1
+        return self.days(run) * DAY_MS + self.clock[rows]
+
+    def days(self, runs: Index) -> Index:
+        """The UTC day of runs, counted from 1970."""
+        return (self.slots[runs] & ((1 << _DAY_BITS) - 1)) - _DAY_ZERO
+
+    def read(self, *columns: str) -> pl.DataFrame:
+        """Columns of the durable file."""
+        return pl.scan_parquet(self.source.file).select(columns).collect()
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[str, str], dict[str | None, int]]:
+        numbers: dict[tuple[str, str], dict[str | None, int]] = {}
+        for number, group in enumerate(self.groups):
+            numbers.setdefault((group.workspace, group.kind), {})[group.name] = number
+        return numbers
+
+    def chosen(self, workspace: str, kind: str, name: str | None, leave_out: frozenset[str | None]) -> list[int]:
+        """The numbers of the groups of a workspace, kind and name (None: any), the names left out aside; ascending."""
+        known = self._numbers.get((workspace, kind), {})
+        if name is not None:
+            return [known[name]] if name in known and name not in leave_out else []
+        return [number for each, number in known.items() if each not in leave_out]
+
+    @cached_property
+    def _also_groups(self) -> Index:
+        firsts = [group.first for group in self.groups]
+        return np.unique(np.searchsorted(firsts, self.also, "right") - 1)
+
+    def rows(self, groups: Index, first_ms: int, last_ms: int, once: bool = False) -> list[Rows]:
+        """The rows of some groups (ascending) between two moments, both included.
+
+        Those of days that are cut stand apart. `once`: without rows that another kind holds too.
+        """
+        if first_ms > last_ms or first_ms > self.last_ms or last_ms < self.first_ms or not len(groups):
+            return []
+        if once and len(self.also):
+            twice = np.isin(groups, self._also_groups)
+            found = [rows.once() for rows in self.rows(groups[twice], first_ms, last_ms)]
+            return self.rows(groups[~twice], first_ms, last_ms) + found
+        cuts = set()
+        first_day, last_day = -_DAYS, _DAYS
+        if first_ms > self.first_ms:
+            first_day = _day(first_ms)
+            if first_ms % DAY_MS:
+                cuts.add(first_day)
+                first_day += 1
+        if last_ms < self.last_ms:
+            last_day = _day(last_ms)
+            if (last_ms + 1) % DAY_MS:
+                cuts.add(last_day)
+                last_day -= 1
+        found = [self._runs(groups, first_day, last_day)] if first_day <= last_day else []
+        for day in sorted(cuts):
+            edge = self._runs(groups, day, day)
+            times = edge.times()
+            found.append(edge.where((times >= first_ms) & (times <= last_ms)))
+        return [rows for rows in found if rows.size]
+
+    def _runs(self, groups: Index, first_day: int, last_day: int) -> Rows:
+        """The rows of some groups on some days."""
+        base = groups << _DAY_BITS
+        first = np.searchsorted(self.slots, base + (first_day + _DAY_ZERO), "left")
+        last = np.searchsorted(self.slots, base + (last_day + _DAY_ZERO), "right")
+        some = last > first
+        first, last = first[some], last[some]
+        apart = np.ones(len(first) + 1, np.bool_)  # neighbours become one range
+        apart[1:-1] = first[1:] != last[:-1]
+        return Rows(self, first[apart[:-1]], last[apart[1:]])
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some rows of a segment: ranges of runs (`first` to before `last`, ascending), of those where `keep`.
+
+    `keep` has one entry a row of all ranges, one behind the other; without entries every row is kept.
+    """
+
+    events: Events
+    first: Index
+    last: Index
+    keep: Mask = field(default_factory=lambda: kernels.ALL)
+
+    @cached_property
+    def starts(self) -> Index:
+        """The first row of each range."""
+        return self.events.begins[self.first]
+
+    @cached_property
+    def stops(self) -> Index:
+        """The row after the last of each range."""
+        return self.events.begins[self.last]
+
+    @cached_property
+    def size(self) -> int:
+        """How many rows the ranges hold, `keep` left aside."""
+        return int((self.stops - self.starts).sum())
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self.keep)) if len(self.keep) else self.size
+
+    @property
+    def ranges(self) -> kernels.Ranges:
+        """Starts, stops and keep, as kernels read them."""
+        return self.starts, self.stops, self.keep
+
+    def take(self, values: npt.NDArray[Any], start: int = 0) -> npt.NDArray[Any]:
+        """These rows of an array with one entry a row of the segment from `start` on."""
+        pieces = [values[first:last] for first, last in zip(self.starts - start, self.stops - start, strict=True)]
+        whole = pieces[0] if len(pieces) == 1 else np.concatenate([values[:0], *pieces])
+        return whole[self.keep] if len(self.keep) else whole
+
+    def index(self) -> Index:
+        """These rows' numbers in the segment."""
+        pieces = [np.arange(first, last) for first, last in zip(self.starts, self.stops, strict=True)]
+        whole = pieces[0] if len(pieces) == 1 else np.concatenate([np.zeros(0, np.int64), *pieces])
+        return whole[self.keep] if len(self.keep) else whole
+
+    def where(self, mask: Mask) -> Rows:
+        """Those that a mask over the rows of all ranges accepts too."""
+        return Rows(self.events, self.first, self.last, self.keep & mask if len(self.keep) else mask)
+
+    def picked(self, codes: Codes, table: Mask, start: int = 0) -> Mask:
+        """`table[code]` of the rows of all ranges, `codes` having one entry a row of the segment from `start` on."""
+        return kernels.pick(codes, self.starts - start, self.stops - start, table)
+
+    def of(self, coded: tuple[list[str], Codes], wanted: frozenset[str]) -> Rows:
+        """Those whose text (`Events.inputs`, `Events.custom_types`) is wanted."""
+        names, codes = coded
+        allowed = np.array([name in wanted for name in names], np.bool_)
+        return self if allowed.all() else self.where(self.picked(codes, allowed))
+
+    def of_profiles(self, wanted: Mask) -> Rows:
+        """Those of wanted profiles (bool, one a profile)."""
+        return self.where(self.picked(self.events.profile, wanted))
+
+    def once(self) -> Rows:
+        """Without those that another kind holds too."""
+        also = self.events.also
+        if not len(also):
+            return self
+        mask = np.zeros(self.events.size, np.bool_)
+        mask[also] = True
+        mask = Rows(self.events, self.first, self.last).take(mask)
+        return self.where(~mask)
+
+    def by_store(self) -> Iterator[tuple[EventStore, Rows]]:
+        """These rows store by store; the properties of rows are read there."""
+        at, first, last = 0, self.first, self.last
+        for store in self.events.stores:
+            low, high = np.searchsorted(self.events.begins, (store.start, store.stop))
+            mine = (first < high) & (last > low)
+            if mine.any():
+                rows = Rows(self.events, np.maximum(first[mine], low), np.minimum(last[mine], high))
+                if len(self.keep):
+                    rows = rows.where(self.keep[at : at + rows.size])
+                at += rows.size
+                yield store, rows
+
+    def runs(self) -> tuple[Index, Index, Index]:
+        """First row, row after the last and UTC day of every run."""
+        pieces = [np.arange(low, high) for low, high in zip(self.first, self.last, strict=True)]
+        runs = pieces[0] if len(pieces) == 1 else np.concatenate([np.zeros(0, np.int64), *pieces])
+        return self.events.begins[runs], self.events.begins[runs + 1], self.events.days(runs)
+
+    def times(self) -> Millis:
+        """UTC milliseconds of these rows."""
+        starts, stops, days = self.runs()
+        times = np.repeat(days * DAY_MS, stops - starts)
+        whole = times + Rows(self.events, self.first, self.last).take(self.events.clock)
+        moments: Millis = whole[self.keep] if len(self.keep) else whole
+        return moments
+
+
+def counted(rows: Sequence[Rows], size: int) -> npt.NDArray[Any]:
+    """How many of the rows each profile has: whole numbers, shape (size,)."""
+    return kernels.count([(part.events.profile, part.ranges) for part in rows], size)
+
+
+def days_counted(rows: Sequence[Rows], size: int) -> npt.NDArray[Any]:
+    """On how many UTC days each profile has one of the rows: whole numbers, shape (size,)."""
+    runs = [part.runs() for part in rows]
+    counts = np.zeros(size, np.int32)
+    every = np.unique(np.concatenate([np.zeros(0, np.int64), *(days for _, _, days in runs)]))
+    for some in (every[at : at + 64] for at in range(0, len(every), 64)):  # a bit a day
+        marks = np.zeros(size, np.uint64)
+        for part, (starts, stops, days) in zip(rows, runs, strict=True):
+            mine = (days >= some[0]) & (days <= some[-1])
+            keep = part.keep[np.repeat(mine, stops - starts)] if len(part.keep) else part.keep
+            bits = np.uint64(1) << np.searchsorted(some, days[mine]).astype(np.uint64)
+            kernels.mark(part.events.profile, (starts[mine], stops[mine], keep), bits, marks)
+        counts += np.bitwise_count(marks)
+    return counts
+
+
+def _day(ms: int) -> int:
+    return max(-_DAYS, min(_DAYS, ms // DAY_MS))
+
+
+def _clusters(groups: list[Group]) -> Iterator[list[Group]]:
+    """Groups that share a store: a big one stands alone, small neighbours of one kind stand together."""
+    some: list[Group] = []
+    for group in groups:
+        alone = group.last - group.first >= _BIG
+        same = bool(some) and (some[0].workspace, some[0].kind) == (group.workspace, group.kind)
+        if some and (alone or not same or some[0].last - some[0].first >= _BIG):
+            yield some
+            some = []
+        some.append(group)
+    if some:
+        yield some
+
+
+def _directory(file: Path) -> Arrays:
+    """Where each (workspace, kind, name) begins and ends in a file."""
+    group = ["workspace", "kind", "name"]
+    runs = (
+        pl.scan_parquet(file)
+        .select(group)
+        .with_row_index("row")
+        .select(*group, "row", run=pl.struct(group).rle_id())
+        .collect()
+        .group_by("run", maintain_order=True)
+        .agg(pl.col(group).first(), first=pl.col("row").min(), last=pl.col("row").max() + 1)
+    )
+    bounds = {name: runs[name].cast(pl.Int64).to_numpy() for name in ("first", "last")}
+    return {
+        **text_arrays(runs["workspace"], "workspace"),
+        **text_arrays(runs["kind"], "kind"),
+        **text_arrays(runs["name"].fill_null(""), "name"),
+        "named": runs["name"].is_not_null().to_numpy(),
+        **bounds,
+    }
