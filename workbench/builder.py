@@ -5,15 +5,14 @@ from __future__ import annotations
 import copy
 import html
 from datetime import datetime
-from typing import Any, get_args
+from typing import get_args
 
 import streamlit as st
 
-from core import Audience, Dataset, DefinitionError, FormulaError, NodeSize, Problem
-from core.charts import waterfall, waterfall_frame
+from core import Audience, Dataset, DefinitionError, Evaluation, FormulaError, Problem
 from core.criteria import CRITERIA, Criterion
 from core.formula import letters, parse_formula, to_formula
-from workbench import home, session
+from workbench import home, panel, session
 from workbench.forms import Asking, Value, form, words
 
 EVENT_KINDS = [each for each in get_args(CRITERIA["event"].model_fields["kind"].annotation) if each != "any"]
@@ -249,25 +248,15 @@ class Builder:
                 st.caption(
                     f"{share} · {result.universe:,} profiles · exact · {session.as_of_words(self.data, self.now)}"
                 )
+                panel.changes(panel.Look(self.data, result, "panel", home.audiences_named_by(result.audience)))
             with st.container(key="panel-more"):
                 self._more(result)
 
-    def _more(self, result: Any) -> None:
-        st.markdown("**How each criterion narrows it**")
-        leaves: list[tuple[str, NodeSize]] = [
-            (f"{'exclude ' if excluded else ''}{self.letters[path]}", self.sizes[path])
-            for path, _, excluded in self.leaves
-        ]
-        frame = waterfall_frame(leaves, result.universe, result.size)
-        st.altair_chart(waterfall(frame, st.context.theme.type or "light"), key="waterfall")
-        st.markdown("**Members**")
-        members = result.members
-        if not len(members):
-            st.caption("Nobody. Widen a window, or remove a criterion that keeps everybody out.")
-            return
-        st.dataframe(members.head(20), hide_index=True, height=200, key="members")
+    def _more(self, result: Evaluation) -> None:
+        named = home.audiences_named_by(result.audience)
+        panel.more(panel.Look(self.data, result, f"panel-{self.held.audience_id}", named))
         name = f"{self.held.audience_id}.csv"
-        st.download_button("Download members (CSV)", members.write_csv, name, "text/csv", on_click="ignore")
+        st.download_button("Download members (CSV)", result.members.write_csv, name, "text/csv", on_click="ignore")
 
 
 def _signed(number: int) -> str:

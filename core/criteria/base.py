@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from core.context import Context
     from core.criteria.evidence import Evidence
     from core.criteria.measures import Measure
+    from core.data.snapshot import Snapshot
     from core.scope import Scope
     from core.sql import Sql, SqlScope
 
@@ -184,6 +185,11 @@ class Criterion(Model):
     def evidence(self, scope: Scope, profile: int) -> Evidence | None:
         """What it found of one profile (its index), and which condition fails; None for groups."""
         return None
+
+    @classmethod
+    def properties(cls, snapshot: Snapshot, workspace: str) -> Iterator[tuple[str, Criterion]]:
+        """The properties of a workspace's profiles that it measures, by name: what members can be spread over."""
+        return iter(())
 
     def children(self) -> tuple[tuple[str, Criterion], ...]:
         """The nodes below, each with its path segment."""

@@ -24,6 +24,8 @@ from core.errors import DefinitionError, Problem
 
 if TYPE_CHECKING:
     from core.context import Context
+    from core.criteria.base import Criterion
+    from core.data.snapshot import Snapshot
     from core.scope import Scope
     from core.sql import Sql, SqlScope
 
@@ -145,6 +147,14 @@ class CalculatedAttributeCriterion(ComparedProfileCriterion):
 
     type: Literal["calculated_attribute"]
     name: Annotated[str, Pick("calculated_attributes")]
+
+    @classmethod
+    def properties(cls, snapshot: Snapshot, workspace: str) -> Iterator[tuple[str, Criterion]]:
+        for name in snapshot.manifest.workspaces[workspace].calculated_attributes:
+            yield (
+                f"Calculated: {name}",
+                cls(type="calculated_attribute", workspace=workspace, name=name, operator="exists"),
+            )
 
     def measure(self, scope: Scope) -> Measure:
         workspace = self.reads(scope)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydantic import Field, Strict, model_validator
 from pydantic.fields import FieldInfo
 
-from core.criteria.base import Pick
+from core.criteria.base import Criterion, Pick
 from core.criteria.evidence import Condition, Evidence, moment_words, value_words
 from core.criteria.measures import Distances, Measure, Values
 from core.criteria.users import ProfileCriterion
@@ -21,6 +21,7 @@ from core.errors import Problem
 
 if TYPE_CHECKING:
     from core.context import Context
+    from core.data.snapshot import Snapshot
     from core.scope import Scope
     from core.sql import Sql, SqlScope
 
@@ -78,6 +79,14 @@ class Location(ProfileCriterion):
         if (self.city is None) == (self.latitude is None):
             raise ValueError("within needs exactly one of a city and a point")
         return self
+
+    @classmethod
+    def properties(cls, snapshot: Snapshot, workspace: str) -> Iterator[tuple[str, Criterion]]:
+        for part in PARTS if len(snapshot.locations(workspace).time_ms) else ():
+            # Any name will do: what is measured is the part itself.
+            named: dict[str, Any] = {part: "any"}
+            name = part.upper() if part in ("zip", "dma") else part.capitalize()
+            yield name, cls(type="location", operator="equals", workspace=workspace, **named)
 
     def measure(self, scope: Scope) -> Measure:
         """`within`: kilometers from the place. `equals`: the latest location's first given part."""

@@ -15,7 +15,7 @@ from core.criteria.evidence import Evidence, moment_words, things, value_words
 from core.criteria.measures import Measure, Moments, Several, Values
 from core.criteria.operators import COMPARED
 from core.criteria.template import plain_words
-from core.criteria.windows import PastWindow, Window
+from core.criteria.windows import Before, PastWindow, Window
 from core.data.facts import NO_RECORD
 from core.data.schema import IDENTITY_TYPES, VERSION_FIELDS
 from core.data.values import ABSENT, NO_MOMENT, NULL, Column, Dictionary, Mask
@@ -23,6 +23,7 @@ from core.errors import Problem
 
 if TYPE_CHECKING:
     from core.context import Context
+    from core.data.snapshot import Snapshot
     from core.scope import Scope
     from core.sql import Sql, SqlScope
 
@@ -81,6 +82,11 @@ class UserAttribute(ComparedProfileCriterion):
     @classmethod
     def values_of(cls, data: Mapping[str, Any]) -> tuple[str, str] | None:
         return ("user_attribute", data["attribute"]) if data.get("attribute") else None
+
+    @classmethod
+    def properties(cls, snapshot: Snapshot, workspace: str) -> Iterator[tuple[str, Criterion]]:
+        for key in snapshot.keys("attributes", "key", workspace):
+            yield key, cls(type="user_attribute", workspace=workspace, attribute=key, operator="exists")
 
     def measure(self, scope: Scope) -> Values:
         """The attribute's latest value."""
@@ -163,6 +169,12 @@ class Consent(ProfileCriterion):
             raise ValueError(f"the states of {self.regulation} are {', '.join(states[:-1])} and {states[-1]}")
         return self
 
+    @classmethod
+    def properties(cls, snapshot: Snapshot, workspace: str) -> Iterator[tuple[str, Criterion]]:
+        for purpose in snapshot.keys("consents", "purpose", workspace):
+            gdpr: dict[str, Any] = {"regulation": "gdpr", "purpose": purpose, "state": "given"}
+            yield f"GDPR consent to {purpose}", cls(type="consent", workspace=workspace, **gdpr)
+
     def measure(self, scope: Scope) -> Values:
         """The latest `consented`, absent where there is no record."""
         log = scope.snapshot.consent(self.reads(scope), self.regulation, self.purpose)
@@ -236,6 +248,15 @@ class Device(ComparedProfileCriterion):
     def values_of(cls, data: Mapping[str, Any]) -> tuple[str, str] | None:
         return ("device", data["field"]) if data.get("field") else None
 
+    @classmethod
+    def properties(cls, snapshot: Snapshot, workspace: str) -> Iterator[tuple[str, Criterion]]:
+        for field in snapshot.keys("devices", "field", workspace):
+            name = f"Device: {field.replace('_', ' ')}"
+            yield (
+                name,
+                cls.model_validate({"type": "device", "workspace": workspace, "field": field, "operator": "exists"}),
+            )
+
     def measure(self, scope: Scope) -> Several:
         """Every value of the field."""
         held = scope.snapshot.devices(self.reads(scope), self.field)
@@ -306,6 +327,10 @@ class FirstSeen(ProfileCriterion):
     type: Literal["first_seen"]
     when: PastWindow
 
+    @classmethod
+    def properties(cls, snapshot: Snapshot, workspace: str) -> Iterator[tuple[str, Criterion]]:
+        yield "First seen", cls(type="first_seen", workspace=workspace, when=Before(type="before", date="9999-12-31"))
+
     def measure(self, scope: Scope) -> Moments:
         """The first activity at or before now."""
         first = scope.snapshot.first_seen(self.reads(scope))
@@ -337,6 +362,10 @@ class LastSeen(ProfileCriterion):
 
     type: Literal["last_seen"]
     when: PastWindow
+
+    @classmethod
+    def properties(cls, snapshot: Snapshot, workspace: str) -> Iterator[tuple[str, Criterion]]:
+        yield "Last seen", cls(type="last_seen", workspace=workspace, when=Before(type="before", date="9999-12-31"))
 
     def measure(self, scope: Scope) -> Moments:
         """The latest activity at or before now."""

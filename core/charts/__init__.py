@@ -1,0 +1,18 @@
+"""Results as Altair charts, the same in a page and a notebook. Each stands on a frame that can be shown as a table."""
+
+from __future__ import annotations
+
+from core.charts.curves import curve_chart
+from core.charts.days import days_chart
+from core.charts.rows import composition_chart, overlap_chart, reach_chart
+from core.charts.waterfall import waterfall, waterfall_frame
+
+__all__ = [
+    "composition_chart",
+    "curve_chart",
+    "days_chart",
+    "overlap_chart",
+    "reach_chart",
+    "waterfall",
+    "waterfall_frame",
+]
