@@ -17,6 +17,7 @@ from core.audience import Audience
 from core.context import Context, Workspace, resolve_inputs
 from core.criteria.calculated import CalculatedAttribute, calculated_attribute
 from core.data.batches import load_batches
+from core.data.compaction import compact
 from core.data.loading import LoadReport
 from core.data.mapping import Mapping as TableMapping
 from core.data.segment import load_segment
@@ -44,7 +45,8 @@ class Dataset:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._snapshot = Snapshot(store, store.manifest())
+        manifest, lease = store.held()
+        self._snapshot = Snapshot(store, manifest, lease=lease)
         self._scopes: dict[tuple[Any, ...], Scope] = {}
 
     @classmethod
@@ -69,9 +71,9 @@ class Dataset:
 
     def refresh(self) -> Dataset:
         """Move on to the newest version on disk; returns this dataset."""
-        manifest = self._store.manifest()
+        manifest, lease = self._store.held()
         if manifest.version != self.version:
-            self._snapshot = Snapshot(self._store, manifest, self._snapshot)
+            self._snapshot = Snapshot(self._store, manifest, self._snapshot, lease)
             self._scopes.clear()
         return self
 
@@ -162,6 +164,16 @@ class Dataset:
                 progress=progress,
             )
         )
+
+    def compact(self, *, full: bool = False) -> bool:
+        """Merge the segments of many loads into fewer, all of them if `full`; False where there was nothing to do.
+
+        Answers stay the same; loads go on meanwhile, and who reads an earlier version keeps reading it. To be called
+        after loads, by one process at a time: DatasetBusy while another one compacts.
+        """
+        done = compact(self._store, full=full)
+        self.refresh()
+        return done
 
     def _moved(self, report: LoadReport) -> LoadReport:
         self.refresh()

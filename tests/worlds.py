@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tests.oracle_world import World
 from tests.strategies import Load, Situation
 
 if TYPE_CHECKING:
     from core import Audience, Dataset
+
+
+SHAPES: Final = ("plain", "compacted")
+"""How a dataset can lie on disk; its answers must not depend on it."""
 
 
 def moment(at: int) -> datetime:
@@ -51,11 +55,9 @@ def load_into(dataset: Dataset, loads: list[Load]) -> None:
         )
 
 
-def dataset_of(situation: Situation, path: Path) -> Dataset:
+def dataset_of(situation: Situation, path: Path, shape: str = "plain") -> Dataset:
     """What the engine knows, through its public API."""
-    from core import Dataset
-
-    dataset = Dataset.create(path)
+    dataset = created(path, shape)
     load_into(dataset, situation.loads)
     for workspace in situation.workspaces:
         for kind, name in situation.demoted:
@@ -65,6 +67,20 @@ def dataset_of(situation: Situation, path: Path) -> Dataset:
         dataset.add_calculated_attribute(own, workspace=definition["workspace"])
     if situation.retention_days is not None:
         dataset.profile_retention_days = situation.retention_days
+    return shaped(dataset, shape)
+
+
+def created(path: Path, shape: str) -> Dataset:
+    """An empty dataset that shall have a shape."""
+    from core import Dataset
+
+    return Dataset.create(path)
+
+
+def shaped(dataset: Dataset, shape: str) -> Dataset:
+    """The dataset brought into its shape, after everything was loaded."""
+    if shape == "compacted":
+        dataset.compact(full=True)
     return dataset
 
 

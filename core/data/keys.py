@@ -6,12 +6,15 @@ probability below n² / 2^129: never.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
+
+_SHARE: Final = 4_000_000
 
 Keys = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
@@ -107,6 +110,24 @@ class KeySet:
 def _merged(parts: list[Keys]) -> Keys:
     keys = np.concatenate(parts, axis=1)
     return keys[:, np.argsort(keys[0], kind="stable")]
+
+
+def merge_files(files: Sequence[Path], target: Path) -> None:
+    """Merges the keys of segments into one file, a share of all keys at a time; no file where there are none."""
+    parts = [np.load(file, mmap_mode="r") for file in files]
+    total = sum(part.shape[1] for part in parts)
+    if not total:
+        return
+    merged = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint64, shape=(2, total))
+    shares = max(1, total // _SHARE)
+    bounds = np.array([at * (2**64 // shares) for at in range(1, shares)], dtype=np.uint64)
+    cuts = [[0, *np.searchsorted(part[0], bounds).tolist(), part.shape[1]] for part in parts]
+    start = 0
+    for at in range(shares):
+        share = _merged([part[:, cut[at] : cut[at + 1]] for part, cut in zip(parts, cuts, strict=True)])
+        merged[:, start : start + share.shape[1]] = share
+        start += share.shape[1]
+    merged.flush()
 
 
 class KeyMap:

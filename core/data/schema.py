@@ -10,7 +10,8 @@ from typing import Final
 
 import polars as pl
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""Of the manifest; 1 knew no compaction."""
 
 EVENT_KINDS: Final = (
     "custom",

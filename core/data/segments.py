@@ -110,7 +110,7 @@ class SegmentWriter:
                 times = shaped["timestamp_ms" if name == "events" else "time_ms"].to_numpy()
                 moments += [int(times.min()), int(times.max())]
                 numbered = shaped.hstack([indexes[at].alias("profile")])
-                rows[name] = self._file(folder, name, _ordered(numbered) if name == "events" else numbered)
+                rows[name] = self._file(folder, name, ordered(numbered) if name == "events" else numbered)
         return Segment(folder.name, rows, min(moments, default=None), max(moments, default=None))
 
     def _file(self, folder: Path, table: str, frame: pl.DataFrame) -> int:
@@ -168,9 +168,9 @@ def _shaped(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
-def _ordered(events: pl.DataFrame) -> pl.DataFrame:
-    """By kind, name, UTC day, profile, arrival; the rows of a kind come in order of arrival."""
-    named = [_ranks(events[name]) for name in ("name", "kind") if name in events.columns]
+def ordered(events: pl.DataFrame) -> pl.DataFrame:
+    """By workspace, kind, name, UTC day, profile, arrival; the rows of a profile and kind come in order of arrival."""
+    named = [_ranks(events[name]) for name in ("name", "kind", "workspace") if name in events.columns]
     day = events["timestamp_ms"].to_numpy() // _DAY_MS
     order = np.lexsort((events["profile"].to_numpy(), day, *named))
     # In one chunk first: gathering lists of structs from many chunks takes ten times as long.

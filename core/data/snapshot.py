@@ -18,7 +18,7 @@ from core.data.cache import Arrays
 from core.data.columns import EventStore, Source
 from core.data.events import Events
 from core.data.facts import Activity, Holdings, Log
-from core.data.store import Manifest, Segment, Store
+from core.data.store import Lease, Manifest, Segment, Store
 from core.data.values import NO_MOMENT, Column
 
 T = TypeVar("T")
@@ -31,8 +31,11 @@ MOMENTS: Final = 4
 class Snapshot:
     """What one version of a dataset holds. Not to be changed by whoever reads it."""
 
-    def __init__(self, store: Store, manifest: Manifest, earlier: Snapshot | None = None) -> None:
-        self.store, self.manifest = store, manifest
+    def __init__(
+        self, store: Store, manifest: Manifest, earlier: Snapshot | None = None, lease: Lease | None = None
+    ) -> None:
+        """`earlier` shares what it has opened of the same segments; `lease` keeps the segments on disk."""
+        self.store, self.manifest, self._lease = store, manifest, lease
         self._memo: dict[tuple[Any, ...], Any] = {}
         self._opened: dict[Path, Events] = dict(earlier._opened) if earlier else {}
         self._activity: dict[tuple[str, str], Activity] = dict(earlier._activity) if earlier else {}

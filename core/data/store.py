@@ -2,17 +2,19 @@
 
 DIR/MANIFEST.json                 what belongs to the dataset, replaced atomically
 DIR/.lock                         held by the one writer; readers never take it
+DIR/.readers/<generation>         what readers hold, so that compaction removes nothing under their eyes
 DIR/segments/<name>/<table>.parquet
 DIR/segments/<name>/<keys>.npy    what de-duplication needs (core.data.keys)
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +35,8 @@ _MANIFEST: Final = "MANIFEST.json"
 _NEW_MANIFEST: Final = "MANIFEST.json.new"
 _SEGMENTS: Final = "segments"
 _LOCK: Final = ".lock"
+_READERS: Final = ".readers"
+_OF_CREATE: Final = {_LOCK, _SEGMENTS, _READERS, _NEW_MANIFEST}
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,14 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Retired:
+    """A segment that was merged into another one; readers of this generation and earlier ones may still open it."""
+
+    name: str
+    generation: int
+
+
+@dataclass(frozen=True)
 class Workspace:
     """A workspace's settings: inputs with their kind, event tiers by (kind, name), calculated attributes by name."""
 
@@ -56,7 +68,10 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Manifest:
-    """One version of a dataset. `profiles` and `next_arrival` are the next free profile index and arrival number."""
+    """One version of a dataset. `profiles` and `next_arrival` are the next free profile index and arrival number.
+
+    `generation` counts compactions; `retired` are the segments that they replaced and that are still on disk.
+    """
 
     version: int = 1
     segments: tuple[Segment, ...] = ()
@@ -64,6 +79,8 @@ class Manifest:
     next_arrival: int = 0
     workspaces: Mapping[str, Workspace] = field(default_factory=dict)
     profile_retention_days: float | None = None
+    generation: int = 0
+    retired: tuple[Retired, ...] = ()
 
     def with_workspace(self, name: str, workspace: Workspace) -> Manifest:
         """The same with that workspace's settings."""
@@ -103,6 +120,8 @@ class Manifest:
             "next_arrival": self.next_arrival,
             "workspaces": {name: _workspace_document(workspace) for name, workspace in self.workspaces.items()},
             "profile_retention_days": self.profile_retention_days,
+            "generation": self.generation,
+            "retired": [vars(retired) for retired in self.retired],
         }
         return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
@@ -123,6 +142,8 @@ class Manifest:
                 next_arrival=document["next_arrival"],
                 workspaces={name: _workspace(entry) for name, entry in document["workspaces"].items()},
                 profile_retention_days=document["profile_retention_days"],
+                generation=document.get("generation", 0),
+                retired=tuple(Retired(**retired) for retired in document.get("retired", ())),
             )
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(f"{_MANIFEST} is damaged: {error}.", "Restore it from a backup.") from error
@@ -157,10 +178,10 @@ class Store:
         folder = Path(path)
         store = Store(folder)
         with explained(folder, "created"):
-            if folder.exists() and (not folder.is_dir() or set(os.listdir(folder)) - {_LOCK, _SEGMENTS, _NEW_MANIFEST}):
+            if folder.exists() and (not folder.is_dir() or set(os.listdir(folder)) - _OF_CREATE):
                 raise DatasetError(f"Something is there already: {folder}.", "Choose an empty folder, or open it.")
             (folder / _SEGMENTS).mkdir(parents=True, exist_ok=True)
-            with store._locked():
+            with store._locked(LOCK_SECONDS):
                 if (folder / _MANIFEST).exists():
                     raise DatasetError(f"Something is there already: {folder}.", "Choose an empty folder, or open it.")
                 store._swap(Manifest())
@@ -183,6 +204,16 @@ class Store:
             raise DatasetError(f"The dataset in {self.path} cannot be read: {error.strerror}.") from error
         return Manifest.from_json(text)
 
+    def held(self) -> tuple[Manifest, Lease]:
+        """The newest version, and a lease under which its segments stay on disk."""
+        while True:
+            manifest = self.manifest()
+            lease = Lease(self.path / _READERS / str(manifest.generation))
+            # A compaction in between has retired segments of which nobody knew that they are read.
+            if self.manifest().generation == manifest.generation:
+                return manifest, lease
+            lease.release()
+
     def folder(self, segment: Segment) -> Path:
         """Where a segment's files are."""
         return self.path / _SEGMENTS / segment.name
@@ -202,12 +233,11 @@ class Store:
         return pl.scan_parquet(files, glob=False) if files else pl.LazyFrame(schema=TABLES[table])
 
     @contextmanager
-    def writing(self) -> Iterator[Writer]:
+    def writing(self, wait_seconds: float | None = None) -> Iterator[Writer]:
         """The right to write, at the newest version; DatasetBusy when another process keeps it for 30 seconds."""
-        with self._locked():
+        with self._locked(LOCK_SECONDS if wait_seconds is None else wait_seconds):
             with explained(self.path, "written"):
-                manifest = self.manifest()
-                self._clean(manifest)
+                manifest = self._cleaned(self.manifest())
             yield Writer(self, manifest)
 
     def change(self, edit: Callable[[Manifest], Manifest]) -> None:
@@ -248,11 +278,11 @@ class Store:
         self.change(lambda manifest: replace(manifest, profile_retention_days=days))
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, wait_seconds: float) -> Iterator[None]:
         lock = FileLock(self.path / _LOCK)
         try:
             with explained(self.path, "locked"):
-                lock.acquire(timeout=LOCK_SECONDS, poll_interval=0.02)
+                lock.acquire(timeout=wait_seconds, poll_interval=0.02)
         except Timeout as error:
             raise DatasetBusy(
                 f"Another process is writing to {self.path}.", "Try again when its load has finished."
@@ -262,15 +292,31 @@ class Store:
         finally:
             lock.release()
 
-    def _clean(self, manifest: Manifest) -> None:
-        """Removes what killed writers left: no manifest, old or new, names those folders."""
-        current = {segment.name for segment in manifest.segments}
-        for entry in os.listdir(self.path / _SEGMENTS):
-            if entry not in current:
-                shutil.rmtree(self.path / _SEGMENTS / entry)
+    def _cleaned(self, manifest: Manifest) -> Manifest:
+        """Removes what nobody can open any more; what is left of the manifest.
+
+        That are the folders which killed writers left, as no manifest, old or new, names them, and retired segments
+        without a reader of their time.
+        """
+        leases = [file for file in _entries(self.path / _READERS) if file.name.isdecimal()]
+        read = [int(file.name) for file in leases if _is_held(file)]
+        oldest = min(read, default=manifest.generation + 1)
+        kept = tuple(retired for retired in manifest.retired if retired.generation >= oldest)
+        known = {*(segment.name for segment in manifest.segments), *(retired.name for retired in kept)}
+        for folder in _entries(self.path / _SEGMENTS):
+            if folder.name not in known:
+                shutil.rmtree(folder)
+        for file in leases:
+            if int(file.name) < min(oldest, manifest.generation):
+                file.unlink(missing_ok=True)
+        return replace(manifest, retired=kept)
 
     def _swap(self, manifest: Manifest, folders: Sequence[Path] = ()) -> None:
         """Makes a manifest the truth once it and the files of new folders are on disk (decision 30)."""
+        readers = self.path / _READERS / str(manifest.generation)
+        if not readers.exists():
+            readers.parent.mkdir(exist_ok=True)
+            readers.touch()
         temporary = self.path / _NEW_MANIFEST
         temporary.write_bytes(manifest.to_json())
         files = [Path(entry) for folder in folders for entry in os.scandir(folder)]
@@ -294,12 +340,55 @@ class Writer:
         self._folders.append(folder)
         return folder
 
+    def adopt(self, folder: Path, name: str) -> None:
+        """Takes a folder that was filled elsewhere on the same disk as that of a new segment."""
+        target = self.store.path / _SEGMENTS / name
+        with explained(self.store.path, "written"):
+            folder.rename(target)
+        self._folders.append(target)
+
     def commit(self, manifest: Manifest) -> None:
         """Makes the manifest the newest version, one later than the last, and all new folders durable."""
         with explained(self.store.path, "written"):
             self.manifest = replace(manifest, version=self.manifest.version + 1)
             self.store._swap(self.manifest, self._folders)
         self._folders = []
+
+
+class Lease:
+    """What a reader holds of a generation while it lives; the system takes it back when the process ends."""
+
+    def __init__(self, file: Path) -> None:
+        """Without a file, as in a copy of a dataset that nobody writes, there is nothing to hold."""
+        self._descriptor: int | None = None
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            self._descriptor = os.open(file, os.O_RDONLY)
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def release(self) -> None:
+        """Gives it back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __del__(self) -> None:
+        self.release()
+
+
+def _is_held(file: Path) -> bool:
+    """Whether a reader holds a lease of that file."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def _sync(paths: Sequence[Path]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.oracle_world import World
+from tests.worlds import created, shaped
 
 if TYPE_CHECKING:
     from core import Dataset
@@ -81,11 +82,9 @@ def world_of(case: Case) -> World:
     return world
 
 
-def dataset_of(case: Case, path: Path) -> Dataset:
+def dataset_of(case: Case, path: Path, shape: str = "plain") -> Dataset:
     """The engine's dataset of a case, made through the public API."""
-    from core import Dataset
-
-    dataset = Dataset.create(path)
+    dataset = created(path, shape)
     for each in case.inputs:
         where = {"workspace": each["workspace"], "input": each["input"], "kind": each["kind"]}
         dataset.load_batches(each["batches"], **where, received_at=received_at(each))
@@ -96,4 +95,4 @@ def dataset_of(case: Case, path: Path) -> Dataset:
         dataset.set_event_tier(**tier)
     if case.profile_retention_days is not None:
         dataset.profile_retention_days = case.profile_retention_days
-    return dataset
+    return shaped(dataset, shape)

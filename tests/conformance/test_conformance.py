@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from core import Audience, Dataset, DefinitionError
 from core.data import kernels
 from tests.conformance.cases import Case, cases, dataset_of
+from tests.worlds import SHAPES
 
 MEMBERS = [case for case in cases() if case.expect is not None]
 ERRORS = [case for case in cases() if case.error is not None]
@@ -21,21 +21,21 @@ ERRORS = [case for case in cases() if case.error is not None]
 class Shelf:
     """The datasets of the cases; cases that share their data share the dataset."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, shape: str) -> None:
+        self._folder, self._shape = folder, shape
         self._made: dict[str, Dataset] = {}
         self._number = count()
 
     def __getitem__(self, case: Case) -> Dataset:
         key = json.dumps([case.inputs, case.calculated_attributes, case.tiers, case.profile_retention_days])
         if key not in self._made:
-            self._made[key] = dataset_of(case, self._folder / str(next(self._number)))
+            self._made[key] = dataset_of(case, self._folder / str(next(self._number)), self._shape)
         return self._made[key]
 
 
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
-    return Shelf(tmp_path_factory.mktemp("cases"))
+@pytest.fixture(scope="module", params=SHAPES)
+def shelf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    return Shelf(tmp_path_factory.mktemp("cases"), request.param)
 
 
 @pytest.mark.parametrize("case", MEMBERS, ids=[case.id for case in MEMBERS])

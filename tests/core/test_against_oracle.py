@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from hypothesis import Phase, given, settings
+from hypothesis.strategies import sampled_from
 
 from core import Audience, CoreError, Dataset
 from core.data import kernels
 from tests.oracle import node_sizes, scope_of
 from tests.smaller import smallest
 from tests.strategies import Dice, Situation, situation, situations
-from tests.worlds import dataset_of, moment, named_audiences, scratch, world_of
+from tests.worlds import SHAPES, dataset_of, moment, named_audiences, scratch, world_of
 
 
-def differences(found: Situation) -> list[str]:
+def differences(found: Situation, shape: str = "plain") -> list[str]:
     """What the engine answers otherwise than the oracle, in words, with each kind of loops; empty when they agree."""
     with scratch() as folder:
-        path = dataset_of(found, folder / "data").path
+        path = dataset_of(found, folder / "data", shape).path
         return [f"{what} ({loops} loops)" for loops in kernels.MODES for what in _said(found, path, loops)]
 
 
@@ -45,28 +47,28 @@ def _said(found: Situation, path: Path, loops: kernels.Mode) -> list[str]:
     return said
 
 
-def _still_differs(found: Situation) -> bool:
+def _still_differs(found: Situation, shape: str) -> bool:
     """Whether a situation made smaller is still valid and still shows a difference."""
     if not found.audiences or not found.loads:
         return False
     try:
-        return bool(differences(found))
+        return bool(differences(found, shape))
     except (CoreError, KeyError, IndexError, TypeError):
         return False
 
 
-def check(found: Situation) -> None:
+def check(found: Situation, shape: str) -> None:
     """Fails with the smallest situation in which engine and oracle differ."""
-    if not differences(found):
+    if not differences(found, shape):
         return
-    small = smallest(found, _still_differs)
-    raise AssertionError("\n".join([*differences(small), json.dumps(asdict(small), ensure_ascii=False)]))
+    small = smallest(found, partial(_still_differs, shape=shape))
+    raise AssertionError("\n".join([shape, *differences(small, shape), json.dumps(asdict(small), ensure_ascii=False)]))
 
 
 @settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])  # `smallest` shrinks what a seed hides
-@given(situations)
-def test_engine_agrees_with_oracle(found: Situation) -> None:
-    check(found)
+@given(situations, sampled_from(SHAPES))
+def test_engine_agrees_with_oracle(found: Situation, shape: str) -> None:
+    check(found, shape)
 
 
 def test_smaller_keeps_what_fails() -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
+from hypothesis.strategies import sampled_from
 
 from core import Audience, Dataset
 from core.data import kernels
 from tests.definitions import Frame, Surroundings, event_parts, node, sequence
 from tests.strategies import DAY, Dice, Document, Load, Situation, dices, inputs_of, situation
-from tests.worlds import dataset_of, moment, named_audiences, scratch
+from tests.worlds import SHAPES, dataset_of, moment, named_audiences, scratch
 
 law = settings(max_examples=max(20, settings.default.max_examples // 10), phases=[Phase.explicit, Phase.generate])
 """A tenth of the examples of the profile for each law."""
@@ -31,10 +32,10 @@ def loops(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @contextmanager
-def dataset(found: Situation) -> Iterator[Dataset]:
+def dataset(found: Situation, shape: str = "plain") -> Iterator[Dataset]:
     """A dataset that lives as long as the law is looked at."""
     with scratch() as folder:
-        yield dataset_of(found, folder / "data")
+        yield dataset_of(found, folder / "data", shape)
 
 
 def audience(found: Situation, root: Document, **scope: Any) -> Audience:
@@ -49,10 +50,10 @@ def members(data: Dataset, found: Situation, root: Document, **scope: Any) -> se
     return set(result.members["mpid"].to_list())
 
 
-def answers(found: Situation, now: int | None = None) -> list[tuple[int, Members, list[Any]]]:
+def answers(found: Situation, now: int | None = None, shape: str = "plain") -> list[tuple[int, Members, list[Any]]]:
     """Universe, members and sizes of every audience of a situation, on a dataset of its own."""
     at, named = moment(found.now if now is None else now), named_audiences(found)
-    with dataset(found) as data:
+    with dataset(found, shape) as data:
         results = [data.evaluate(Audience.from_dict(each), now=at, audiences=named) for each in found.audiences]
         return [(each.universe, each.members["mpid"].to_list(), each.criteria) for each in results]
 
@@ -165,6 +166,14 @@ def test_split_of_a_load_does_not_matter(dice: Dice) -> None:
         at = dice.randint(0, len(load.batches))
         parts += [replace(load, batches=load.batches[:at]), replace(load, batches=load.batches[at:])]
     assert answers(found) == answers(replace(found, loads=parts))
+
+
+@law
+@given(dices, sampled_from(SHAPES[1:]))
+def test_how_a_dataset_lies_on_disk_does_not_matter(dice: Dice, shape: str) -> None:
+    found = situation(dice)
+    parts = [replace(load, batches=[batch]) for load in found.loads for batch in load.batches]
+    assert answers(found) == answers(replace(found, loads=parts), shape=shape)
 
 
 @law

@@ -9,8 +9,8 @@ import pytest
 from filelock import FileLock
 
 from core.data import store as store_module
-from core.data.schema import TABLES
-from core.data.store import Manifest, Segment, Store, Workspace
+from core.data.schema import FORMAT, TABLES
+from core.data.store import Manifest, Retired, Segment, Store, Workspace
 from core.errors import DatasetBusy, DatasetError, DatasetTooNew
 from tests.core.loads import batch, load, named, new
 
@@ -53,14 +53,16 @@ def test_a_damaged_manifest_is_said(tmp_path: Path, text: bytes) -> None:
 def test_a_newer_format_is_said(tmp_path: Path) -> None:
     store = new(tmp_path)
     document = orjson.loads((store.path / "MANIFEST.json").read_bytes())
-    (store.path / "MANIFEST.json").write_bytes(orjson.dumps({**document, "format": 2, "news": 1}))
+    (store.path / "MANIFEST.json").write_bytes(orjson.dumps({**document, "format": FORMAT + 1, "news": 1}))
     with pytest.raises(DatasetTooNew):
         Store.open(store.path)
 
 
 def test_a_manifest_survives_json() -> None:
     settings = Workspace({"ios": "platform"}, {("custom", "heartbeat"): "connect"}, {"ltv": {"name": "ltv"}})
-    manifest = Manifest(7, (Segment("00000002-0", {"events": 3}, 1, 2),), 5, 9, {"shop": settings}, 30)
+    manifest = Manifest(
+        7, (Segment("00000002-0", {"events": 3}, 1, 2),), 5, 9, {"shop": settings}, 30, 4, (Retired("a", 3),)
+    )
     assert Manifest.from_json(manifest.to_json()) == manifest
 
 

@@ -1,0 +1,224 @@
+"""Compaction: the segments of many loads become few, in the same order, with the same rows. Readers never notice.
+
+Merging happens beside the dataset and without its lock; the commit swaps a run of segments for their sum. The merged
+ones are retired, and removed once no reader of their time is left (`core.data.store`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from core.data.keys import merge_files
+from core.data.schema import TABLES
+from core.data.segments import BATCH_KEYS, EVENT_KEYS, ordered
+from core.data.store import Manifest, Retired, Segment, Store, explained
+from core.errors import DatasetBusy
+
+LEAST: Final = 8
+"""So many segments in a row are worth merging."""
+
+GROWTH: Final = 2
+"""A segment joins the newer ones when it is at most so many times as big as they are together.
+
+Every row is then rewritten a number of times that grows with the logarithm of the dataset only.
+"""
+
+CHUNK_ROWS: Final = 1_000_000
+"""About so many events are in memory at a time."""
+
+_FOLDER: Final = "compacting"
+_LOCK: Final = ".compacting.lock"
+_COMMIT_SECONDS: Final = 600.0
+_GROUP_ROWS: Final = 128 << 10
+_DAY_MS: Final = 86_400_000
+_SORTED: Final[Mapping[str, tuple[str, ...]]] = {
+    "attributes": ("workspace", "key", "time_ms", "arrival"),
+    "consents": ("workspace", "regulation", "purpose", "time_ms", "arrival"),
+    "identities": ("workspace", "identity_type", "value", "profile"),
+    "devices": ("workspace", "field", "value", "profile"),
+}
+"""The order of facts, so that whoever asks for one key reads its rows only; other tables stay as they arrived."""
+
+_ONCE: Final[Mapping[str, list[pl.Expr]]] = {
+    "identities": [pl.col("time_ms").min(), pl.col("arrival").max()],
+    "devices": [pl.col("time_ms").min()],
+}
+"""What is held once a profile: the first time and the last arrival stand."""
+
+Name = tuple[str, str, bool, str]
+
+
+def compact(store: Store, *, full: bool = False) -> bool:
+    """Merges a run of segments where that is due, or all of them; False where there is nothing to do.
+
+    Raises DatasetBusy while another process compacts, or where the lock is not to be had for the commit.
+    """
+    with _alone(store):
+        manifest, lease = store.held()
+        try:
+            chosen = list(manifest.segments) if full else due(manifest.segments)
+            if len(chosen) < 2:
+                return False
+            folder = store.path / _FOLDER
+            with explained(store.path, "compacted"):
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                merged = merge([(store.folder(segment), segment) for segment in chosen], folder)
+            _commit(store, chosen, merged, folder)
+        finally:
+            lease.release()
+    with store.writing():
+        pass  # what nobody reads any more goes at once
+    return True
+
+
+@contextmanager
+def _alone(store: Store) -> Iterator[None]:
+    try:
+        with FileLock(store.path / _LOCK, timeout=0):
+            yield
+    except Timeout as error:
+        raise DatasetBusy(f"{store.path} is being compacted already.", "Nothing has to be done.") from error
+
+
+def due(segments: Sequence[Segment]) -> list[Segment]:
+    """The run of newest segments that should become one, empty while they are few."""
+    chosen: list[Segment] = []
+    rows = 0
+    for segment in reversed(segments):
+        size = sum(segment.tables.values())
+        if chosen and size > GROWTH * rows:
+            break
+        chosen.insert(0, segment)
+        rows += size
+    return chosen if len(chosen) >= LEAST else []
+
+
+def _commit(store: Store, chosen: Sequence[Segment], merged: Segment, folder: Path) -> None:
+    """Swaps the run for its sum. Only compactions remove segments, so the run still stands in the newest manifest."""
+    with store.writing(_COMMIT_SECONDS) as writer:
+        manifest = writer.manifest
+        name = f"{manifest.version + 1:08d}-merged"
+        writer.adopt(folder, name)
+        writer.commit(_swapped(manifest, chosen, replace(merged, name=name)))
+
+
+def _swapped(manifest: Manifest, chosen: Sequence[Segment], merged: Segment) -> Manifest:
+    at = manifest.segments.index(chosen[0])
+    retired = tuple(Retired(segment.name, manifest.generation) for segment in chosen)
+    return replace(
+        manifest,
+        segments=(*manifest.segments[:at], merged, *manifest.segments[at + len(chosen) :]),
+        generation=manifest.generation + 1,
+        retired=(*manifest.retired, *retired),
+    )
+
+
+def merge(parts: Sequence[tuple[Path, Segment]], folder: Path) -> Segment:
+    """Writes the rows of segments, given oldest first, into an empty folder as one segment (named after it)."""
+    rows: dict[str, int] = {}
+    for table in TABLES:
+        files = [source / f"{table}.parquet" for source, segment in parts if table in segment.tables]
+        if files:
+            target = folder / f"{table}.parquet"
+            rows[table] = _merge_events(files, target) if table == "events" else _merge_facts(table, files, target)
+    for keys in (BATCH_KEYS, EVENT_KEYS):
+        merge_files([source / keys for source, _ in parts if (source / keys).exists()], folder / keys)
+    firsts = [segment.first_ms for _, segment in parts if segment.first_ms is not None]
+    lasts = [segment.last_ms for _, segment in parts if segment.last_ms is not None]
+    return Segment(folder.name, rows, min(firsts, default=None), max(lasts, default=None))
+
+
+def _merge_facts(table: str, files: list[Path], target: Path) -> int:
+    frame = pl.scan_parquet(files, glob=False)
+    if table in _ONCE:
+        key = [name for name in TABLES[table] if name not in ("time_ms", "arrival")]
+        frame = frame.group_by(key).agg(_ONCE[table]).select(*TABLES[table])
+    if table in _SORTED:
+        frame = frame.sort(_SORTED[table], maintain_order=True)
+    merged = frame.collect()
+    merged.write_parquet(target, compression="zstd", compression_level=1, row_group_size=_GROUP_ROWS)
+    return merged.height
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """Consecutive rows of an events file."""
+
+    file: Path
+    first: int
+    rows: int
+
+    def read(self, *columns: str) -> pl.DataFrame:
+        """These rows, all columns unless some are named."""
+        frame = pl.scan_parquet(self.file, glob=False).slice(self.first, self.rows)
+        return (frame.select(columns) if columns else frame).collect()
+
+
+def _merge_events(files: list[Path], target: Path) -> int:
+    """Merges files that are sorted alike, some names (or some days of a big name) at a time."""
+    total = 0
+    with pq.ParquetWriter(target, _arrow(pl.DataFrame(schema=TABLES["events"])).schema, compression="zstd") as writer:
+        for slices in _chunks(files):
+            frame = ordered(pl.concat([part.read() for part in slices]))
+            writer.write_table(_arrow(frame), row_group_size=_GROUP_ROWS)
+            total += frame.height
+    return total
+
+
+def _arrow(frame: pl.DataFrame) -> Any:
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def _chunks(files: list[Path]) -> Iterator[list[_Slice]]:
+    """Slices of the files that hold the same names, about `CHUNK_ROWS` rows together, in the order of the names."""
+    named = [_names(file) for file in files]
+    held: dict[Path, _Slice] = {}
+    for name in sorted({name for each in named for name in each}):
+        slices = [each[name] for each in named if name in each]
+        rows = sum(part.rows for part in slices)
+        if held and sum(part.rows for part in held.values()) + rows > CHUNK_ROWS:
+            yield list(held.values())
+            held = {}
+        if rows > CHUNK_ROWS:
+            yield from _days(slices)
+            continue
+        for part in slices:
+            before = held.get(part.file)
+            held[part.file] = part if before is None else _Slice(part.file, before.first, before.rows + part.rows)
+    if held:
+        yield list(held.values())
+
+
+def _names(file: Path) -> dict[Name, _Slice]:
+    """Where the rows of each (workspace, kind, name) lie in a file; null names come before all others."""
+    group = ["workspace", "kind", "name"]
+    counts = pl.scan_parquet(file, glob=False).group_by(group).agg(rows=pl.len()).collect().rows()
+    keys = sorted(((workspace, kind, name is not None, name or ""), rows) for workspace, kind, name, rows in counts)
+    firsts = np.cumsum([0, *(rows for _, rows in keys)]).tolist()
+    return {key: _Slice(file, first, rows) for (key, rows), first in zip(keys, firsts, strict=False)}
+
+
+def _days(slices: list[_Slice]) -> Iterator[list[_Slice]]:
+    """The slices of one name cut at the same days, about `CHUNK_ROWS` rows together (a day is never cut)."""
+    days = [part.read("timestamp_ms")["timestamp_ms"].to_numpy() // _DAY_MS for part in slices]
+    known, counts = np.unique(np.concatenate(days), return_counts=True)
+    group = np.cumsum(counts) // CHUNK_ROWS
+    bounds = known[np.flatnonzero(np.diff(group, prepend=-1))]
+    cuts = [[*np.searchsorted(each, bounds).tolist(), len(each)] for each in days]
+    for at in range(len(bounds)):
+        yield [
+            _Slice(part.file, part.first + cut[at], cut[at + 1] - cut[at])
+            for part, cut in zip(slices, cuts, strict=True)
+            if cut[at + 1] > cut[at]
+        ]
