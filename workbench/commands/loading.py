@@ -49,7 +49,7 @@ def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
     )
     parser.add_argument("--environment", choices=("production", "development", "all"), help="of mParticle batches")
     parser.add_argument("--received-at", type=options.moment_of, metavar="ISO", help="the arrival (default: the clock)")
-    parser.add_argument("--processes", type=options.positive, default=1, metavar="N", help="read mParticle files in N processes")
+    parser.add_argument("--processes", type=options.positive, default=1, metavar="N", help="for mParticle files")
     options.add_json(parser)
     parser.set_defaults(run=run_import)
 
