@@ -18,7 +18,6 @@ from filelock import FileLock
 
 from core import Audience, Dataset, DatasetBusy
 from core.data import compaction
-from core.data.columns import open_events
 from core.data.compaction import due
 from core.data.loading import LoadReport
 from core.data.store import Segment, Store
@@ -107,8 +106,7 @@ def test_merged_events_lie_in_their_order(tmp_path: Path, monkeypatch: pytest.Mo
     rows = list(zip(events["workspace"], events["kind"], events["name"].fill_null(""), day, strict=True))
     order = list(zip(rows, events["profile"], events["arrival"], strict=True))
     assert order == sorted(order)
-    stores = open_events(store.files("events")[0], events.height)
-    assert sum(each.size for each in stores) == events.height
+    stores = Dataset.open(store.path).snapshot.event_stores()
     assert {(each.workspace, each.kind) for each in stores} == set(events.select("workspace", "kind").unique().rows())
 
 
