@@ -52,14 +52,18 @@ def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
 
 
-def read_audience(path: Path) -> Audience:
-    """The audience in a file. InputError: it cannot be read; DefinitionError: it is no valid audience."""
+def read_document(path: Path) -> Any:
+    """The document of an audience in a file. InputError: it cannot be read; DefinitionError: nested too deep."""
     try:
-        document = read_json(path)
+        return read_json(path)
     except TooDeep as error:
         message = "The definition is nested more than 100 levels deep."
         raise DefinitionError([Problem("root", message, error.hint)]) from None
-    return Audience.from_dict(document)
+
+
+def read_audience(path: Path) -> Audience:
+    """The audience in a file. InputError: it cannot be read; DefinitionError: it is no valid audience."""
+    return Audience.from_dict(read_document(path))
 
 
 def read_audiences(path: Path) -> dict[str, Audience]:
