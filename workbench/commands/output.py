@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from core import CoreError
-from core.errors import DatasetError, DefinitionError, InterchangeError
+from core.errors import DatasetError, DefinitionError, InterchangeError, SqlError
 
 
 def say(text: str = "") -> None:
@@ -22,6 +22,11 @@ def say(text: str = "") -> None:
 def note(text: str) -> None:
     """A line on standard error."""
     print(printable(text), file=sys.stderr)
+
+
+def say_code(text: str) -> None:
+    """Source text, as it is."""
+    print(text.rstrip("\n"))
 
 
 def say_json(document: dict[str, Any]) -> None:
@@ -63,7 +68,7 @@ def iso(at: datetime) -> str:
 
 def error_lines(error: CoreError) -> list[str]:
     """An error as it is told: `PATH: MESSAGE`, one line a problem."""
-    if isinstance(error, DefinitionError | InterchangeError):
+    if isinstance(error, DefinitionError | InterchangeError | SqlError):
         return [str(problem).replace("\n", " ") for problem in error.problems]
     lines = str(error).splitlines() or [type(error).__name__]
     return [f"dataset: {' '.join(lines)}"] if isinstance(error, DatasetError) else lines
