@@ -68,9 +68,9 @@ def run_convert(given: argparse.Namespace) -> int:
 
 
 def _check_use(given: argparse.Namespace) -> None:
-    of_sql = {"--dialect": given.dialect, "--now": given.now, "--dataset": given.dataset, "--views": given.views or None}
-    for option, said in of_sql.items():
-        if said is not None and given.to != "sql":
+    for option in ("--dialect", "--now", "--dataset", "--views"):
+        said = getattr(given, option.removeprefix("--"))
+        if said and given.to != "sql":
             raise options.Misuse(f"{option}: it says how SQL is written.", "Say --to sql, or leave it out.")
     if given.views and given.dialect not in (None, "duckdb"):
         raise options.Misuse("--views: they are DuckDB's.", "Leave out --dialect.")
