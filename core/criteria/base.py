@@ -15,12 +15,14 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
 from core.criteria.asked import SCOPE_PICKS, Pick, literals, picked
+from core.criteria.dials import turned
 from core.criteria.template import fields_of, plain_words, written
 from core.data.values import Mask
 from core.errors import CoreError, Problem
 
 if TYPE_CHECKING:
     from core.context import Context
+    from core.criteria.dials import Dial, Gap
     from core.criteria.evidence import Evidence
     from core.criteria.measures import Measure
     from core.data.snapshot import Snapshot
@@ -184,6 +186,22 @@ class Criterion(Model):
 
     def evidence(self, scope: Scope, profile: int) -> Evidence | None:
         """What it found of one profile (its index), and which condition fails; None for groups."""
+        return None
+
+    def dials(self) -> Iterator[Dial]:
+        """Its numbers that can be turned."""
+        return iter(())
+
+    def turned(self, key: str, setting: float) -> Criterion:
+        """This criterion with another number at a dial's key; raises pydantic's ValidationError."""
+        return type(self).model_validate(turned(self.with_defaults(), key, setting))
+
+    def with_defaults(self) -> dict[str, Any]:
+        """Its document, with the parts that its dials stand in."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    def gap(self, scope: Scope, wanted: bool) -> Gap | None:
+        """How far each profile is from the answer `wanted`; None where that is no question of more or less."""
         return None
 
     @classmethod

@@ -164,6 +164,10 @@ class CalculatedAttributeCriterion(ComparedProfileCriterion):
     def match(self, measure: Measure, scope: Scope) -> Mask:
         return self.holds(measure, scope)
 
+    @property
+    def compared(self) -> str:
+        return self.name
+
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The calculated value."""
         value = scope.measure(self).at(profile)

@@ -9,10 +9,11 @@ import numpy as np
 
 from core.criteria.base import Criterion
 from core.criteria.comparison import WhereProduct
+from core.criteria.dials import Dial, Gap, moment_gap
 from core.criteria.events import Event, demoted_problem, latest, qualifying
 from core.criteria.evidence import Condition, Evidence, moment_words
 from core.criteria.measures import Measure, Moments
-from core.criteria.windows import PastWindow, Wait
+from core.criteria.windows import EVER, PastWindow, Wait
 from core.data import kernels
 from core.data.values import NO_MOMENT, Mask, Millis
 from core.errors import Problem
@@ -51,6 +52,17 @@ class CartAbandonment(Criterion):
     def _added(self) -> Event:
         where = self.where_product
         return Event(type="event", kind="ecommerce", name="add_to_cart", where_product=where, when=self.when)
+
+    def dials(self) -> Iterator[Dial]:
+        yield from (dial.under("wait") for dial in self.wait.dials())
+        if self.when is not None:
+            yield from (dial.under("when") for dial in self.when.dials())
+
+    def gap(self, scope: Scope, wanted: bool) -> Gap:
+        """How long an abandoned cart still has to wait; a cart that was bought, or never filled, has no gap."""
+        measure = scope.measure(self)
+        assert isinstance(measure, Moments)
+        return moment_gap(measure.moments, (-EVER, scope.now_ms - self.wait.ms), wanted)
 
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """When something was last added, and what was bought since."""

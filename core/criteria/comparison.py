@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError
 from pydantic.fields import FieldInfo
 
 from core.criteria.base import Model, Pick
+from core.criteria.dials import Dial, Gap, dials_of, moment_gap, number_gap
 from core.criteria.matchers import (
     LIST,
     NUMBER,
@@ -259,6 +260,21 @@ class Comparison(Model):
     def _agree(self) -> Comparison:
         assert self.matcher
         return self
+
+    def value_dials(self, words: str) -> Iterator[Dial]:
+        """The dials of its number or window; `words`: what it compares."""
+        if isinstance(self.matcher, Number):
+            yield from dials_of("value", self.value, words)
+        elif isinstance(self.matcher, Moment):
+            yield from self.matcher.window.dials()
+
+    def gap_of(self, measure: Measure, words: str, scope: Scope, wanted: bool) -> Gap | None:
+        """How far the values of a measure are from the answer `wanted`."""
+        if isinstance(self.matcher, Number) and (values := measure.numbers()) is not None:
+            return Gap(words, number_gap(self.matcher, values, wanted, whole=False))
+        if isinstance(self.matcher, Moment) and (moments := measure.moments_of()) is not None:
+            return moment_gap(moments, self.matcher.window.bounds(scope.now_ms), wanted)
+        return None
 
     def holds(self, measure: Measure, scope: Scope) -> Mask:
         """Who satisfies this comparison; a negative operator is the exact negation, so missing values satisfy it."""

@@ -24,6 +24,7 @@ from core.criteria.comparison import (
     pair,
     predicates,
 )
+from core.criteria.dials import Dial, Gap, dials_of, number_gap
 from core.criteria.evidence import LATEST, Condition, Evidence, Happening, dated, moment_words, things, value_words
 from core.criteria.measures import Counts, Measure, Moments
 from core.criteria.operators import COMPARED
@@ -153,6 +154,11 @@ class Aggregate(Comparison):
         if self.function not in ("first", "last") and self.matcher.READS != "number":
             raise ValueError(f"{self.function} is a number: compare it by a number operator, not by {self.operator}")
         return self
+
+    @property
+    def what(self) -> str:
+        """ "the sum of total amount"."""
+        return f"{self.said('function')} of {self.said('of')}"
 
     @property
     def _is_version(self) -> bool:
@@ -312,6 +318,30 @@ class Event(Criterion):
             return f"“{plain_words(self.name) if self.kind == 'ecommerce' else self.name}”"
         return super().said(field)
 
+    def dials(self) -> Iterator[Dial]:
+        if self.aggregate is not None:
+            yield from (dial.under("aggregate") for dial in self.aggregate.value_dials(self.aggregate.what))
+        else:
+            frequency = self.frequency or Frequency()
+            counted = "times" if frequency.count == "events" else "days"
+            yield from (dial.under("frequency") for dial in dials_of("value", frequency.value, counted, whole=True))
+        if self.when is not None:
+            yield from (dial.under("when") for dial in self.when.dials())
+
+    def with_defaults(self) -> dict[str, Any]:
+        data = super().with_defaults()
+        return data if self.aggregate or self.frequency else {**data, "frequency": Frequency().model_dump()}
+
+    def gap(self, scope: Scope, wanted: bool) -> Gap | None:
+        measure = scope.measure(self)
+        if self.aggregate is not None:
+            return self.aggregate.gap_of(measure, self.aggregate.what, scope, wanted)
+        frequency = self.frequency or Frequency()
+        values = measure.numbers()
+        assert values is not None, "counts are numbers"
+        unit = "days" if frequency.count == "days" else "events"
+        return Gap(unit, number_gap(frequency.matcher, values, wanted, whole=True), whole=True)
+
     @property
     def what(self) -> str:
         """The kind and name of its events in English."""
@@ -324,7 +354,7 @@ class Event(Criterion):
         holds = bool(scope.judge(self)[profile])
         if self.aggregate is not None:
             asked = self.aggregate.sentence.removeprefix("with ")
-            name = asked.removesuffix(self.aggregate.matcher.words).removesuffix(" that ")
+            name = self.aggregate.what
             found = f"{name} is {value_words(value)}" if value is not None else f"there is no {name}"
             found = f"{found}, over {things(sum(map(len, rows)), 'event')}"
         else:
@@ -528,6 +558,12 @@ class Sequence(Criterion):
 
     def match(self, measure: Measure, scope: Scope) -> Mask:
         return measure.present()
+
+    def dials(self) -> Iterator[Dial]:
+        if self.within is not None:
+            yield from (dial.under("within") for dial in self.within.dials())
+        if self.when is not None:
+            yield from (dial.under("when") for dial in self.when.dials())
 
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The latest completion, and how many events each step has."""

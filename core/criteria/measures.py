@@ -40,6 +40,14 @@ class Measure:
         """Who has a value."""
         raise AssertionError
 
+    def numbers(self) -> npt.NDArray[np.float64] | None:
+        """The values as numbers, NaN where there is none; None where they are no numbers."""
+        return None
+
+    def moments_of(self) -> Millis | None:
+        """The values as moments, `NO_MOMENT` where there is none; None where they are none."""
+        return None
+
     def at(self, profile: int) -> Any:
         """The value of one profile (its index), None where there is none."""
         return self.values()[profile]
@@ -60,6 +68,9 @@ class Counts(Measure):
     """How many events, days or values: whole numbers, 0 where none."""
 
     counts: npt.NDArray[np.signedinteger[Any]]
+
+    def numbers(self) -> npt.NDArray[np.float64]:
+        return self.counts.astype(np.float64)
 
     def values(self) -> pl.Series:
         return pl.Series("value", self.counts.astype(np.int64))
@@ -101,6 +112,9 @@ class Amounts(Measure):
 
     def values(self) -> pl.Series:
         return pl.Series("value", self.floats()).fill_nan(None)
+
+    def numbers(self) -> npt.NDArray[np.float64]:
+        return self.floats()
 
     def fraction(self, at: int) -> Fraction:
         """The exact value of profile `at`."""
@@ -149,6 +163,18 @@ class Values(Measure):
     def present(self) -> Mask:
         return np.asarray(self.column.codes != ABSENT)
 
+    def moments_of(self) -> Millis:
+        dictionary = self.column.dictionary
+        table = np.full(len(dictionary), NO_MOMENT, np.int64)
+        table[dictionary.owner] = dictionary.moment
+        return np.asarray(table[self.column.codes])
+
+    def numbers(self) -> npt.NDArray[np.float64]:
+        dictionary = self.column.dictionary
+        table = np.full(len(dictionary), np.nan)
+        table[dictionary.owner] = dictionary.number
+        return np.asarray(table[self.column.codes])
+
     def at(self, profile: int) -> Any:
         code = int(self.column.codes[profile])
         return plain(self.column.dictionary.entries[code - FIRST]) if code >= FIRST else None
@@ -190,6 +216,9 @@ class Moments(Measure):
 
     moments: Millis
 
+    def moments_of(self) -> Millis:
+        return self.moments
+
     def values(self) -> pl.Series:
         series = pl.Series("value", self.moments)
         dated = pl.select(pl.when(pl.lit(series) != NO_MOMENT).then(pl.lit(series))).to_series().rename("value")
@@ -212,3 +241,6 @@ class Distances(Measure):
 
     def values(self) -> pl.Series:
         return pl.Series("value", self.kilometers).fill_nan(None)
+
+    def numbers(self) -> npt.NDArray[np.float64]:
+        return self.kilometers

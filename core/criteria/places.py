@@ -11,6 +11,7 @@ from pydantic import Field, Strict, model_validator
 from pydantic.fields import FieldInfo
 
 from core.criteria.base import Criterion, Pick
+from core.criteria.dials import Dial, Gap
 from core.criteria.evidence import Condition, Evidence, moment_words, value_words
 from core.criteria.measures import Distances, Measure, Values
 from core.criteria.users import ProfileCriterion
@@ -148,6 +149,18 @@ class Location(ProfileCriterion):
         city = find_city(self.city or "")
         assert city is not None, "checked before anything is evaluated"
         return city.latitude, city.longitude
+
+    def dials(self) -> Iterator[Dial]:
+        if self.distance is not None and self.unit is not None:
+            yield Dial("distance", self.unit, self.distance, scale=KILOMETERS[self.unit])
+
+    def gap(self, scope: Scope, wanted: bool) -> Gap | None:
+        measure = scope.measure(self)
+        if not isinstance(measure, Distances) or self.distance is None or self.unit is None:
+            return None
+        away = measure.kilometers / KILOMETERS[self.unit]
+        gaps = np.maximum(away - self.distance if wanted else self.distance - away, 0.0)
+        return Gap(self.unit, np.asarray(gaps))
 
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The distance, or the latest location part by part."""

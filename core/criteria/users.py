@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from core.criteria.base import Criterion, Pick
 from core.criteria.comparison import Comparison
+from core.criteria.dials import Dial, Gap, moment_gap
 from core.criteria.evidence import Evidence, moment_words, things, value_words
 from core.criteria.measures import Measure, Moments, Several, Values
 from core.criteria.operators import COMPARED
@@ -57,6 +58,17 @@ class ProfileCriterion(Criterion):
 class ComparedProfileCriterion(ProfileCriterion, Comparison):
     """A profile criterion that compares a value."""
 
+    @property
+    def compared(self) -> str:
+        """What is compared: the name of the value."""
+        raise AssertionError
+
+    def dials(self) -> Iterator[Dial]:
+        yield from self.value_dials(self.compared)
+
+    def gap(self, scope: Scope, wanted: bool) -> Gap | None:
+        return self.gap_of(scope.measure(self), self.compared, scope, wanted)
+
     def match(self, measure: Measure, scope: Scope) -> Mask:
         return self.holds(measure, scope)
 
@@ -92,6 +104,10 @@ class UserAttribute(ComparedProfileCriterion):
         """The attribute's latest value."""
         log = scope.snapshot.attribute(self.reads(scope), self.attribute)
         return Values(log.state("value", scope.now_ms, scope.size))
+
+    @property
+    def compared(self) -> str:
+        return self.attribute
 
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The value, and since when it stands."""
@@ -262,6 +278,10 @@ class Device(ComparedProfileCriterion):
         held = scope.snapshot.devices(self.reads(scope), self.field)
         return Several(scope.size, *held.at(scope.now_ms))
 
+    @property
+    def compared(self) -> str:
+        return plain_words(self.field)
+
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """Every value of the profile's devices."""
         held = self.measure(scope).at(profile)
@@ -296,6 +316,10 @@ class Identity(ComparedProfileCriterion):
         """Every identity of the type."""
         held = scope.snapshot.identities(self.reads(scope), self.identity_type)
         return Several(scope.size, *held.at(scope.now_ms))
+
+    @property
+    def compared(self) -> str:
+        return plain_words(self.identity_type)
 
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """How many identities of the type; `value` holds them."""
@@ -346,6 +370,12 @@ class FirstSeen(ProfileCriterion):
     def match(self, measure: Measure, scope: Scope) -> Mask:
         return _inside(measure, self.when.bounds(scope.now_ms))
 
+    def dials(self) -> Iterator[Dial]:
+        yield from (dial.under("when") for dial in self.when.dials())
+
+    def gap(self, scope: Scope, wanted: bool) -> Gap:
+        return _outside(scope.measure(self), self.when, scope, wanted)
+
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The moment."""
         return _seen("first seen", scope.measure(self), profile, self.when)
@@ -381,9 +411,20 @@ class LastSeen(ProfileCriterion):
     def match(self, measure: Measure, scope: Scope) -> Mask:
         return _inside(measure, self.when.bounds(scope.now_ms))
 
+    def dials(self) -> Iterator[Dial]:
+        yield from (dial.under("when") for dial in self.when.dials())
+
+    def gap(self, scope: Scope, wanted: bool) -> Gap:
+        return _outside(scope.measure(self), self.when, scope, wanted)
+
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The moment."""
         return _seen("last seen", scope.measure(self), profile, self.when)
+
+
+def _outside(measure: Measure, when: Window, scope: Scope, wanted: bool) -> Gap:
+    assert isinstance(measure, Moments)
+    return moment_gap(measure.moments, when.bounds(scope.now_ms), wanted)
 
 
 def _seen(words: str, measure: Measure, profile: int, when: Window) -> Evidence:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Discriminator, Field, Strict, TypeAdapter, model_validator
 
 from core.criteria.base import Model
+from core.criteria.dials import Dial
 from core.data.values import moment_ms
 
 if TYPE_CHECKING:
@@ -101,6 +102,14 @@ class Window(Model):
     def form_template(cls) -> str:
         """The template after the choice of the window."""
         return cls.TEMPLATE[cls.TEMPLATE.index("{") :]
+
+    def dials(self) -> Iterator[Dial]:
+        """Its amounts of time."""
+        unit = str(getattr(self, "unit", ""))
+        for key, words in (("amount", unit), ("from", f"{unit} ago, from"), ("to", f"{unit} ago, to")):
+            setting = getattr(self, "from_" if key == "from" else key, None)
+            if isinstance(setting, int | float):
+                yield Dial(key, words, setting, measured=False)
 
     def said(self, field: str) -> str:
         if field == "unit":
@@ -336,6 +345,10 @@ class Wait(Model):
 
     def said(self, field: str) -> str:
         return self.words if field == "amount" else ""
+
+    def dials(self) -> Iterator[Dial]:
+        """Its amount of time."""
+        yield Dial("amount", self.unit, self.amount, measured=False)
 
     @property
     def ms(self) -> int:
