@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import streamlit as st
 
-from core import CoreError, Dataset
-from workbench import home, session
+from core import Audience, CoreError, Dataset
+from core.registry import AudienceSummary
+from workbench import session
 
 COLUMNS = {
     "Name": st.column_config.TextColumn(pinned=True, width="medium"),
@@ -18,15 +19,12 @@ COLUMNS = {
 }
 
 
-def row(data: Dataset, audience_id: str, now: datetime) -> dict[str, object]:
+def row(data: Dataset, listed: AudienceSummary, now: datetime) -> dict[str, object]:
     """One audience as a row of the table; what is wrong with it stands in the column Note."""
-    path = home.audience_path(audience_id)
-    updated = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    found: dict[str, object] = {"id": audience_id, "Name": audience_id, "Updated": updated, "Note": ""}
+    found: dict[str, object] = {"id": listed.id, "Name": listed.name, "Updated": listed.updated_at, "Note": ""}
     try:
-        audience = home.load_audience(audience_id)
+        audience = session.registry().audiences.get(listed.id, session.me()).definition
         found |= {
-            "Name": audience.name,
             "Workspaces": ", ".join(audience.workspaces),
             "Criteria": sum(not node.children() for _, node in audience.nodes()),
         }
@@ -44,8 +42,9 @@ def new(data: Dataset) -> None:
     workspaces = st.multiselect("Workspaces", list(data.workspaces), default=list(data.workspaces)[:1], key="new-ws")
     if st.button("Create", type="primary", disabled=not (name and workspaces)):
         empty = {"version": 1, "root": {"type": "and", "criteria": []}}
-        made = home.new_audience(name, {"workspaces": workspaces, "definition": empty})
-        st.switch_page("../pages/build.py", query_params={"audience": made})
+        audience = Audience.from_dict({"name": name, "workspaces": workspaces, "definition": empty})
+        made = session.registry().audiences.create(audience, by=session.me(), at=session.clock())
+        st.switch_page("../pages/build.py", query_params={"audience": made.id})
 
 
 @st.dialog("Delete audience")
@@ -54,7 +53,7 @@ def delete(audience_id: str, name: str) -> None:
     st.write(f"**{name}** and its draft are deleted for good. No data is touched.")
     if st.button("Delete for good", type="primary"):
         try:
-            home.delete_audience(audience_id)
+            session.registry().audiences.delete(audience_id, by=session.me(), at=session.clock())
         except CoreError as error:
             st.error(f"**{error.message}** {error.hint}")
         else:
@@ -64,20 +63,20 @@ def delete(audience_id: str, name: str) -> None:
 def show(data: Dataset) -> None:
     """The list with its actions."""
     now = session.moment(data)
-    ids = home.audience_ids()
+    listed = session.registry().audiences.list(session.me(), session.clock())
     with st.container(horizontal=True, key="page-head", vertical_alignment="center"):
         st.title("Audiences", anchor=False, width="content")
-        st.badge(f"{len(ids)} audiences", color="gray")
+        st.badge(f"{len(listed)} audiences", color="gray")
         st.space("stretch")
         with st.container(horizontal=True, key="page-actions", width="content"):
             if st.button("New audience", type="primary"):
                 new(data)
     wanted = st.text_input("Search", key="search", placeholder="Search by name", label_visibility="collapsed")
-    bar = st.progress(0.0, "Sizes") if ids else st.empty()
+    bar = st.progress(0.0, "Sizes") if listed else st.empty()
     rows = []
-    for at, each in enumerate(ids):
+    for at, each in enumerate(listed):
         rows.append(row(data, each, now))
-        bar.progress((at + 1) / len(ids), "Sizes")
+        bar.progress((at + 1) / len(listed), "Sizes")
     bar.empty()
     rows = [each for each in rows if wanted.lower() in str(each["Name"]).lower()]
     if not rows:
@@ -93,8 +92,8 @@ def show(data: Dataset) -> None:
     if picked:
         actions(rows[picked[0]])
     with st.container(horizontal=True, key="links"):
-        for listed in rows:
-            st.page_link("../pages/build.py", label=str(listed["Name"]), query_params={"audience": str(listed["id"])})
+        for shown in rows:
+            st.page_link("../pages/build.py", label=str(shown["Name"]), query_params={"audience": str(shown["id"])})
 
 
 def actions(chosen: dict[str, object]) -> None:
@@ -104,9 +103,8 @@ def actions(chosen: dict[str, object]) -> None:
         if st.button("Open"):
             st.switch_page("../pages/build.py", query_params={"audience": audience_id})
         if st.button("Clone"):
-            document = home.load_audience(audience_id).to_dict()
-            made = home.new_audience(f"Copy of {name}"[:100], document)
-            st.switch_page("../pages/build.py", query_params={"audience": made})
+            made = session.registry().audiences.clone(audience_id, by=session.me(), at=session.clock())
+            st.switch_page("../pages/build.py", query_params={"audience": made.id})
         if st.button("Delete"):
             delete(audience_id, name)
 

@@ -19,19 +19,22 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sample_data.batches import Batches
 from sample_data.details import Document
 from sample_data.feeds import Feeds
 from sample_data.people import DAYS, People, draw_people
 from sample_data.sdk import sdk_batches
+from sample_data.shelf import keep_audiences
 from sample_data.visits import INPUTS, Visits, draw_visits
+
+if TYPE_CHECKING:
+    from core.registry import Registry
 
 PROFILES: Final = 50_000
 EVENTS: Final = 2_000_000
 SEED: Final = 20_260_109
-AUDIENCES: Final = Path(__file__).parent / "audiences"
 
 _PURCHASE: Final = {"kind": "ecommerce", "name": "purchase"}
 CALCULATED_ATTRIBUTES: Final = (
@@ -70,6 +73,11 @@ class Plan:
     feeds: Feeds
     end_ms: int
 
+    @property
+    def end(self) -> datetime:
+        """The last moment of the data."""
+        return datetime.fromtimestamp(self.end_ms / 1000, UTC)
+
     def loads(self) -> list[Load]:
         """One load an input: the apps and sites first, so that the feeds find the profiles by identity."""
         visits = [
@@ -99,7 +107,6 @@ def draw(*, end: datetime, profiles: int = PROFILES, events: int = EVENTS, seed:
 def fill(dataset: Any, plan: Plan, say: Say) -> None:
     """Load everything into a `core.Dataset` and define its calculated attributes and tiers."""
     progress = _Progress(len(plan.visits.action) + 2 * len(plan.visits), say)
-    received_at = datetime.fromtimestamp(plan.end_ms / 1000, UTC)
     for load in plan.loads():
         name = f"{load.workspace}/{load.input}"
         with _no_collections():
@@ -108,7 +115,7 @@ def fill(dataset: Any, plan: Plan, say: Say) -> None:
                 workspace=load.workspace,
                 input=load.input,
                 kind=load.kind,
-                received_at=received_at,
+                received_at=plan.end,
             )
         progress.done(name, report)
     for attribute in CALCULATED_ATTRIBUTES:
@@ -155,9 +162,10 @@ class _Progress:
 
 
 def make(home: Path, plan: Callable[[], Plan], *, force: bool = False, say: Say | None = None) -> bool:
-    """Make `home/dataset` and `home/audiences` of the sample; False, and nothing done, where a dataset is already.
+    """Make `home/dataset` and the sample's audiences; False, and nothing done, where a dataset is already.
 
-    `force` remakes both; whatever else is in the home stays. An interrupted run leaves the home as it was.
+    `force` makes the dataset anew; whatever else is in the home stays. An interrupted run leaves no dataset.
+    The registry is the home's own, or that of WORKBENCH_DATABASE_URL.
     """
     from core import Dataset
 
@@ -172,11 +180,26 @@ def make(home: Path, plan: Callable[[], Plan], *, force: bool = False, say: Say 
     making.mkdir()
     try:
         say(f"Making sample data in {home}")
-        fill(Dataset.create(making / "dataset"), plan(), say)
-        shutil.copytree(AUDIENCES, making / "audiences")
+        drawn, dataset = plan(), Dataset.create(making / "dataset")
+        fill(dataset, drawn, say)
+        url = os.environ.get("WORKBENCH_DATABASE_URL")
+        base = home if home.exists() or url else making
+        with _registry(url, base, drawn.end) as registry:
+            keep_audiences(registry, dataset, drawn.end, say)
         return _publish(making, home, force, say)
     finally:
         shutil.rmtree(making, ignore_errors=True)
+
+
+@contextmanager
+def _registry(url: str | None, base: Path, at: datetime) -> Iterator[Registry]:
+    from core.registry import Registry
+
+    registry = Registry.open(url or f"sqlite:///{base / 'registry.sqlite'}", memberships=base / "memberships", at=at)
+    try:
+        yield registry
+    finally:
+        registry.close()
 
 
 def _remove_abandoned(home: Path) -> None:
@@ -198,7 +221,7 @@ def _is_running(process: int) -> bool:
 
 
 def _publish(making: Path, home: Path, force: bool, say: Say) -> bool:
-    """Move what was made into place: the whole home at once, or into a home that is there, the dataset last."""
+    """Move what was made into place: the whole home at once, or into a home that is there, the dataset."""
     if not home.exists():
         try:
             making.rename(home)
@@ -206,16 +229,15 @@ def _publish(making: Path, home: Path, force: bool, say: Say) -> bool:
         except OSError as error:  # somebody made the folder meanwhile
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-    dataset, audiences = home / "dataset", home / "audiences"
-    audiences.mkdir(parents=True, exist_ok=True)
-    for made in sorted((making / "audiences").iterdir()):
-        if force or not (audiences / made.name).exists():
-            os.replace(made, audiences / made.name)
+    dataset = home / "dataset"
     if dataset.exists():
         if not force:
             say(f"Another process has made a dataset in {home} meanwhile; it stays.")
             return False
         dataset.rename(making / "replaced")
+    for name in ("memberships", "registry.sqlite"):
+        if (making / name).exists() and not (home / name).exists():
+            (making / name).rename(home / name)
     (making / "dataset").rename(dataset)
     return True
 

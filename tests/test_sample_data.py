@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from core import Audience, Dataset
+from core.registry import STATUSES, Registry
 from sample_data.actions import CODE, VARIANTS, VIDEO_CATEGORIES
-from sample_data.make import AUDIENCES, CALCULATED_ATTRIBUTES, Plan, draw, latest_end, make
+from sample_data.make import CALCULATED_ATTRIBUTES, Plan, draw, latest_end, make
 from sample_data.people import IOS
 from sample_data.sdk import EVENT_MAKERS, sdk_batches, sdk_people
+from sample_data.shelf import AUDIENCES
 from sample_data.visits import FIRST_HOTEL_INPUT, HOUR_MS
 from sample_data.world import DESTINATIONS, DEVICES
 from tests.oracle import members as oracle_members
@@ -53,7 +55,14 @@ def dataset(home: Path) -> Dataset:
 
 @pytest.fixture(scope="module")
 def audiences(home: Path) -> dict[str, Audience]:
-    return {path.stem: read_audience(path) for path in sorted((home / "audiences").iterdir())}
+    registry = opened(home)
+    found = registry.audiences.definitions(registry.people.local(), NAMES)
+    registry.close()
+    return found
+
+
+def opened(home: Path) -> Registry:
+    return Registry.open(f"sqlite:///{home / 'registry.sqlite'}", memberships=home / "memberships", at=END)
 
 
 def read_audience(path: Path) -> Audience:
@@ -337,8 +346,24 @@ def test_a_home_is_made_once(home: Path, capsys: pytest.CaptureFixture[str]) -> 
 
     assert not make(home, never)
     assert "already" in capsys.readouterr().out
-    assert sorted(path.name for path in home.iterdir()) == ["audiences", "dataset"]
+    assert sorted(path.name for path in home.iterdir()) == ["dataset", "memberships", "registry.sqlite"]
     assert [path.name for path in home.parent.iterdir()] == [home.name]
+
+
+def test_there_are_audiences_in_every_state_with_their_history(home: Path) -> None:
+    registry = opened(home)
+    listed = {each.id: each for each in registry.audiences.list(registry.people.local(), END)}
+    registry.close()
+    assert {each.status for each in listed.values()} == set(STATUSES)
+    assert [each.id for each in listed.values() if not each.own] == ["paris-city-card-holders"]
+    active = [each for each in listed.values() if each.status == "active"]
+    assert len(active) >= 9
+    assert all(len(each.sparkline) == 30 and each.size.count == each.sparkline[-1] for each in active)
+    assert any(each.adds_24h for each in active) and any(each.drops_24h for each in active)
+    assert all(
+        each.size.estimated and each.size.count is not None for each in listed.values() if each.status == "draft"
+    )
+    assert "churn_score" in (listed["likely-to-churn"].error or "")
 
 
 def test_force_remakes_the_sample_and_keeps_the_rest(tmp_path: Path) -> None:
@@ -348,12 +373,18 @@ def test_force_remakes_the_sample_and_keeps_the_rest(tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert make(home, small, say=silent)
     (home / "mine.txt").write_text("kept")
-    (home / "audiences" / "mine.json").write_text("{}")
-    (home / "audiences" / "around-paris.json").write_text("{}")
     (home / "dataset" / "stray").write_text("gone")
+    registry = opened(home)
+    me = registry.people.local()
+    renamed = Audience.from_dict({**registry.versions.get("around-paris", 1, me).to_dict(), "name": "Renamed"})
+    registry.audiences.save("around-paris", renamed, by=me, at=END, seen=1)
+    mine = registry.audiences.create(renamed, by=me, at=END)
+    registry.close()
     assert make(home, small, force=True, say=silent)
-    assert (home / "mine.txt").read_text() == "kept" and (home / "audiences" / "mine.json").read_text() == "{}"
-    assert read_audience(home / "audiences" / "around-paris.json").name == "Around Paris, active in 14 days"
+    registry = opened(home)
+    assert (home / "mine.txt").read_text() == "kept" and registry.audiences.get(mine.id, me).name == "Renamed"
+    assert registry.audiences.get("around-paris", me).name == "Around Paris, active in 14 days"
+    registry.close()
     assert not (home / "dataset" / "stray").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 

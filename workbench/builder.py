@@ -12,7 +12,7 @@ import streamlit as st
 from core import Audience, Dataset, DefinitionError, Evaluation, FormulaError, Problem
 from core.criteria import CRITERIA, Criterion
 from core.formula import letters, parse_formula, to_formula
-from workbench import home, panel, session
+from workbench import panel, session
 from workbench.forms import Asking, Value, form, words
 
 EVENT_KINDS = [each for each in get_args(CRITERIA["event"].model_fields["kind"].annotation) if each != "any"]
@@ -54,7 +54,9 @@ def asking(data: Dataset, document: Value) -> Asking:
             return document.get("inputs") or [each for space in spaces for each in data.workspaces[space].inputs]
         if source == "calculated_attributes":
             return [each for space in spaces for each in data.workspaces[space].calculated_attributes]
-        return home.audience_ids() if source == "audiences" else []
+        if source != "audiences":
+            return []
+        return [each.id for each in session.registry().audiences.list(session.me(), session.clock())]
 
     def values(node: Value) -> list[str]:
         kind = {"user_attribute": "attribute", "identity": "identity_type", "device": "field"}.get(node.get("type", ""))

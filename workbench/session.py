@@ -14,6 +14,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from core import Audience, CoreError, Dataset, DefinitionError, Evaluation, Problem
+from core.registry import Person, Registry
 from workbench import home
 
 Node = dict[str, Any]
@@ -29,6 +30,21 @@ def dataset() -> Dataset | None:
     """The account's dataset at its newest version; None while there is none."""
     path = home.dataset_path()
     return _dataset(str(path.absolute())).refresh() if path.exists() else None
+
+
+def registry() -> Registry:
+    """The registry of the home."""
+    return home.registry()
+
+
+def me() -> Person:
+    """Who uses the app."""
+    return registry().people.local()
+
+
+def clock() -> datetime:
+    """The present moment: what every change is dated by."""
+    return datetime.now(UTC)
 
 
 def moment(data: Dataset) -> datetime:
@@ -53,7 +69,7 @@ def size_of(path: str, version: int, document: str, others: str, now: datetime) 
 
 def size(data: Dataset, audience: Audience, now: datetime) -> tuple[int, int]:
     """Members and universe of an audience."""
-    others = {key: each.to_dict() for key, each in home.audiences_named_by(audience).items()}
+    others = {key: each.to_dict() for key, each in registry().audiences.named_by(audience, me()).items()}
     return size_of(str(data.path), data.version, json.dumps(audience.to_dict()), json.dumps(others), now)
 
 
@@ -83,6 +99,7 @@ class Draft:
     audience_id: str
     document: Node
     saved: str
+    version: int
     open: str | None = None
     revision: int = 0
     logic_error: str = ""
@@ -159,25 +176,28 @@ def draft(audience_id: str) -> Draft:
     held: Draft | None = st.session_state.get("draft")
     if held is not None and held.audience_id == audience_id:
         return held
-    kept = home.read_json(home.audience_path(audience_id))
-    document = home.read_json(home.draft_path(audience_id)) if home.draft_path(audience_id).exists() else kept
-    held = Draft(audience_id, with_ids(document), json.dumps(kept, sort_keys=True))
+    saved = registry().audiences.get(audience_id, me())
+    kept = saved.definition.to_dict()
+    unsaved = registry().drafts.get(audience_id, me())
+    document = unsaved.document if unsaved is not None else kept
+    held = Draft(audience_id, with_ids(document), json.dumps(kept, sort_keys=True), saved.version)
     st.session_state["draft"] = held
     return held
 
 
 def keep(held: Draft) -> None:
     """Keep a draft beside the saved audience, so that a reload finds it."""
-    path = home.draft_path(held.audience_id)
     if held.edited:
-        home.write_json(path, held.plain())
+        registry().drafts.keep(held.audience_id, held.plain(), by=me(), at=clock())
     else:
-        path.unlink(missing_ok=True)
+        registry().drafts.drop(held.audience_id, by=me())
 
 
 def save(held: Draft) -> None:
-    """Save a draft as the audience; raises DefinitionError when it is invalid."""
-    home.save_audience(held.audience_id, Audience.from_dict(held.plain()))
+    """Save a draft as the audience's newest version; raises DefinitionError when it is invalid, EditConflict."""
+    audience = Audience.from_dict(held.plain())
+    saved = registry().audiences.save(held.audience_id, audience, by=me(), at=clock(), seen=held.version)
+    held.version = saved.version
     held.saved = json.dumps(held.plain(), sort_keys=True)
     keep(held)
 
@@ -195,7 +215,7 @@ def answer(data: Dataset, held: Draft, now: datetime) -> Answer:
     """Evaluate a draft, or tell why it cannot be."""
     try:
         audience = Audience.from_dict(held.plain())
-        others = home.audiences_named_by(audience)
+        others = registry().audiences.named_by(audience, me())
         return Answer(data.evaluate(audience, now=now, audiences=others), (), audience)
     except DefinitionError as error:
         return Answer(None, error.problems, None)

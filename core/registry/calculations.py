@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final, cast
 
-from sqlmodel import Session, col, select
+from sqlalchemy import update
+from sqlmodel import Session, col, or_, select
 
 from core.audience import Audience
 from core.errors import LeaseLost, NotFound
+from core.estimate import Estimate
 from core.registry import nesting
 from core.registry.access import acting, owned, visible
 from core.registry.audit import record
@@ -61,11 +63,24 @@ class Calculations:
             record(session, person, at, "calculation requested", "audience", row.id, row.name)
             return _value(asked, names(session))
 
-    def request_active(self, cause: Cause, at: datetime) -> int:
-        """Ask for all active audiences, of every account; how many wait now."""
+    def request_outdated(self, at: datetime, cause: Cause, *, dataset_version: int, now: datetime | None = None) -> int:
+        """Ask for all active audiences, of every account, whose answer can have changed since their last calculation:
+        on another version of the dataset, of the definition, or (where given) as of another `now`. How many."""
+        last = col(AudienceRow.last_calculation)
+        changed = [
+            last.is_(None),
+            col(CalculationRow.dataset_version) != dataset_version,
+            col(CalculationRow.version) != col(AudienceRow.active_version),
+        ]
+        if now is not None:
+            changed.append(col(CalculationRow.now) != now)
         with self._database.writing() as session:
-            active = select(AudienceRow).where(col(AudienceRow.state) == "active").order_by(col(AudienceRow.id))
-            rows = session.exec(active).all()
+            asked = (
+                select(AudienceRow)
+                .join(CalculationRow, col(CalculationRow.id) == last, isouter=True)
+                .where(col(AudienceRow.state) == "active", or_(*changed))
+            )
+            rows = session.exec(asked.order_by(col(AudienceRow.id))).all()
             for row in rows:
                 self.add(session, row, cause, WORKER, at)
             return len(rows)
@@ -162,7 +177,22 @@ class Calculations:
 
     def fail(self, assignment: Assignment, worker: str, at: datetime, reason: str) -> None:
         """Close a calculation that cannot be done; the last membership stays and the audience shows the reason."""
-        self._end(assignment.id, worker, "failed", at, reason)
+        with self._database.writing() as session:
+            row = self.jobs.held(session, assignment.id, worker)
+            audience = session.get(AudienceRow, row.audience_id)
+            assert audience is not None
+            row.version = assignment.version
+            if row.cancel:
+                self.jobs.end(row, "cancelled", at)
+            else:
+                self.jobs.end(row, "failed", at, reason)
+                audience.error = reason
+
+    def give_back(self, assignment: Assignment, worker: str, at: datetime) -> None:
+        """Stop a calculation: cancelled if somebody wants that, else it waits again unless another does already."""
+        with self._database.writing() as session:
+            row = self.jobs.held(session, assignment.id, worker)
+            self.jobs.give_back(row, at, again=self._waiting(session, row.audience_id) is None)
 
     def recover(self, at: datetime) -> int:
         """Mark calculations whose worker died as interrupted and ask for them again; how many there were."""
@@ -173,6 +203,32 @@ class Calculations:
                 if audience is not None and not row.cancel:
                     self.add(session, audience, cast(Cause, row.cause), row.requested_by, at, row.now)
             return len(found)
+
+    def stay(self, before: int, after: int) -> None:
+        """What was calculated on one version of the dataset holds on another: it was only compacted."""
+        last = select(AudienceRow.last_calculation).where(col(AudienceRow.last_calculation).is_not(None))
+        with self._database.writing() as session:
+            session.exec(
+                update(CalculationRow)
+                .where(col(CalculationRow.dataset_version) == before, col(CalculationRow.id).in_(last))
+                .values(dataset_version=after)
+                .execution_options(synchronize_session=False)
+            )
+
+    def unestimated(self, dataset_version: int) -> Sequence[Assignment]:
+        """Audiences without any calculation whose newest version was not estimated on this version of the dataset."""
+        with self._database.reading() as session:
+            rows = session.exec(select(AudienceRow).where(col(AudienceRow.last_calculation).is_(None))).all()
+            wanted = [row for row in rows if _estimated(row) != (row.version, dataset_version)]
+            return [self._newest(session, row) for row in wanted]
+
+    def keep_estimate(self, assignment: Assignment, estimate: Estimate, dataset_version: int) -> None:
+        """Keep an estimate until the audience is calculated or saved anew."""
+        kept = {**asdict(estimate), "version": assignment.version, "dataset_version": dataset_version}
+        with self._database.writing() as session:
+            row = session.get(AudienceRow, assignment.audience_id, with_for_update=True)
+            if row is not None and row.last_calculation is None and row.version == assignment.version:
+                row.estimate = kept
 
     def sweep(self) -> None:
         """Remove memberships that no calculation speaks of."""
@@ -187,10 +243,7 @@ class Calculations:
         self, session: Session, row: AudienceRow, cause: Cause, who: str, at: datetime, now: datetime | None = None
     ) -> CalculationRow:
         """A calculation that waits: the one that is there, else a new one."""
-        asked = select(CalculationRow).where(
-            col(CalculationRow.audience_id) == row.id, col(CalculationRow.state) == "queued"
-        )
-        waiting = session.exec(asked.with_for_update()).first()
+        waiting = self._waiting(session, row.id)
         if waiting is None:
             waiting = CalculationRow(
                 audience_id=row.id, state="queued", cause=cause, requested_at=at, requested_by=who, now=now
@@ -200,6 +253,12 @@ class Calculations:
         session.add(waiting)
         session.flush()
         return waiting
+
+    def _waiting(self, session: Session, audience_id: str) -> CalculationRow | None:
+        asked = select(CalculationRow).where(
+            col(CalculationRow.audience_id) == audience_id, col(CalculationRow.state) == "queued"
+        )
+        return session.exec(asked.with_for_update()).first()
 
     def stop(self, session: Session, audience_id: str, at: datetime) -> None:
         """Cancel what is open for an audience."""
@@ -215,6 +274,10 @@ class Calculations:
         definition = nesting.in_force(session, audience)
         version = audience.active_version or audience.version
         return Assignment(row.id, audience.id, version, definition, nesting.named_by(session, definition), row.now)
+
+    def _newest(self, session: Session, row: AudienceRow) -> Assignment:
+        definition = nesting.document(session, row.id, row.version)
+        return Assignment(0, row.id, row.version, definition, nesting.named_by(session, definition), None)
 
     def _put_in_force(self, session: Session, row: CalculationRow, members: Mpids, at: datetime) -> Sequence[str]:
         """Compare with the calculation before, take its place; the memberships that nobody needs any more."""
@@ -237,19 +300,15 @@ class Calculations:
             each.membership = None
         return names_of_old
 
-    def _end(self, calculation_id: int, worker: str, state: str, at: datetime, reason: str | None) -> None:
-        with self._database.writing() as session:
-            row = self.jobs.held(session, calculation_id, worker)
-            self.jobs.end(row, "cancelled" if row.cancel else state, at, reason)
-            audience = session.get(AudienceRow, row.audience_id)
-            if audience is not None and row.state == "failed":
-                audience.error = reason
+
+def _estimated(row: AudienceRow) -> tuple[int, int] | None:
+    return None if row.estimate is None else (row.estimate["version"], row.estimate["dataset_version"])
 
 
 def _sparkline(kept: list[list[object]], at: datetime, size: int) -> list[list[object]]:
     """The sizes at the end of the last days; a day's newest takes the place of its earlier one."""
     day = at.date().isoformat()
-    return [*(each for each in kept if each[0] != day), [day, size]][-SPARKLINE:]
+    return sorted([*(each for each in kept if each[0] != day), [day, size]], key=lambda each: str(each[0]))[-SPARKLINE:]
 
 
 def _value(row: CalculationRow, known: dict[str, str]) -> Calculation:

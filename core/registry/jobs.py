@@ -37,22 +37,17 @@ class Jobs(Generic[Row]):
             session.refresh(row)
         return bool(claimed)
 
-    def heartbeat(self, worker: str, at: datetime) -> tuple[int, ...]:
-        """Keep everything that a worker runs; the ids of those that somebody wants cancelled."""
-        running = (col(self._table.worker) == worker, col(self._table.state) == "running")
+    def heartbeat(self, worker: str, at: datetime) -> None:
+        """Keep everything that a worker runs."""
         with self._database.writing() as session:
-            _changed(session, update(self._table).where(*running).values(lease_until=at + LEASE))
-            return tuple(filter(None, session.exec(select(self._table.id).where(*running, col(self._table.cancel)))))
+            _changed(session, update(self._table).where(*self._own(worker)).values(lease_until=at + LEASE))
 
-    def progress(self, ids: Sequence[int], worker: str, done: int, total: int | None) -> None:
-        """Tell how far jobs of a worker are."""
+    def progress(self, job_id: int, worker: str, done: int, total: int | None) -> bool:
+        """Tell how far a job is; False where it is not to go on: cancelled, or no longer the worker's."""
+        mine = (col(self._table.id) == job_id, *self._own(worker))
         with self._database.writing() as session:
-            _changed(
-                session,
-                update(self._table)
-                .where(col(self._table.id).in_(ids), *self._own(worker))
-                .values(done=done, total=total),
-            )
+            going = update(self._table).where(*mine, col(self._table.cancel).is_(False))
+            return bool(_changed(session, going.values(done=done, total=total)))
 
     def held(self, session: Session, job_id: int, worker: str) -> Row:
         """A running job of a worker, locked until the transaction ends. LeaseLost where it is not its own any more."""
@@ -67,6 +62,15 @@ class Jobs(Generic[Row]):
         """Close a job within its transaction."""
         row.state, row.finished_at, row.error = state, at, error
         row.worker = row.lease_until = None
+
+    def give_back(self, row: Row, at: datetime, *, again: bool = True) -> None:
+        """Stop a job before it is done: cancelled where somebody wants that, else it waits again (or another does)."""
+        if row.cancel:
+            self.end(row, "cancelled", at)
+        elif again:
+            row.state, row.worker, row.lease_until = "queued", None, None
+        else:
+            self.end(row, "interrupted", at, "The worker was stopped.")
 
     def cancel(self, session: Session, row: Row, at: datetime) -> None:
         """Cancel at once what waits; what runs is asked to stop, and its result is not kept."""

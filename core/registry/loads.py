@@ -116,10 +116,15 @@ class Loads:
         with self._database.writing() as session:
             row = self.jobs.held(session, load_id, worker)
             if isinstance(report, str):
-                self.jobs.end(row, "cancelled" if row.cancel else "failed", at, report)
+                self.jobs.end(row, "failed", at, report)
             else:
                 row.report = asdict(report)
                 self.jobs.end(row, "done", at)
+
+    def give_back(self, load_id: int, worker: str, at: datetime) -> None:
+        """Stop a load of which nothing was committed: cancelled if somebody wants that, else it waits again."""
+        with self._database.writing() as session:
+            self.jobs.give_back(self.jobs.held(session, load_id, worker), at)
 
     def recover(self, at: datetime, dataset_version: int | None) -> tuple[Load, ...]:
         """Mark loads whose worker died. One that cannot have been committed (the dataset's version is still that of
@@ -140,6 +145,7 @@ def _value(row: LoadRow, known: dict[str, str]) -> Load:
         **common(row, known),
         format=cast(Format, row.format),
         sources=tuple(row.sources),
+        uploaded=row.uploaded,
         mapping=row.mapping,
         workspace=row.workspace,
         input=row.input,

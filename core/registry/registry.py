@@ -13,6 +13,7 @@ from core.registry.desk import Drafts, Mappings
 from core.registry.loads import Loads
 from core.registry.memberships import MembershipFiles
 from core.registry.people import People, add_local
+from core.registry.settings import Settings
 from core.registry.versions import Versions
 
 
@@ -29,6 +30,7 @@ class Registry:
         self.loads = Loads(database)
         self.drafts = Drafts(database)
         self.mappings = Mappings(database)
+        self.settings = Settings(database)
 
     @classmethod
     def open(cls, url: str, *, memberships: Path, at: datetime) -> Registry:

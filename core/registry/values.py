@@ -210,6 +210,7 @@ class Load(Job):
 
     format: Format
     sources: tuple[str, ...]
+    uploaded: bool
     mapping: Mapping[str, Any] | None
     workspace: str
     input: str

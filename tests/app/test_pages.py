@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,8 +26,10 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def at_home(sample: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("WORKBENCH_HOME", str(sample))
     yield sample
-    for draft in (sample / "drafts").glob("*.json"):
-        draft.unlink()
+    registry = home.registry()
+    me = registry.people.local()
+    for draft in registry.drafts.list(me):
+        registry.drafts.drop(draft.key, by=me)
 
 
 def page(name: str, **query: str) -> AppTest:
@@ -42,8 +43,9 @@ def page(name: str, **query: str) -> AppTest:
 
 def members(audience_id: str) -> int:
     data = Dataset.open(home.dataset_path())
-    audience = home.load_audience(audience_id)
-    others = home.audiences_named_by(audience)
+    registry = home.registry()
+    audience = registry.audiences.get(audience_id, registry.people.local()).definition
+    others = registry.audiences.named_by(audience, registry.people.local())
     return data.evaluate(audience, now=session.moment(data), audiences=others).size
 
 
@@ -69,7 +71,7 @@ def test_the_logic_line_edits_the_tree_and_undo_brings_it_back(at_home: Path) ->
     line = next(each for each in app.text_input if each.label == "Logic")
     line.set_value("not D").run()
     held = Dataset.open(home.dataset_path())
-    document = json.loads(home.audience_path("potential-parisians").read_text("utf-8"))
+    document = session.registry().audiences.get("potential-parisians", session.me()).definition.to_dict()
     last = document["definition"]["root"]["criteria"][-1]
     alone = Audience.from_dict({**document, "definition": {"version": 1, "root": last}})
     assert metric(app) == held.evaluate(alone, now=session.moment(held)).size
@@ -96,4 +98,4 @@ def test_opening_every_card_changes_nothing(at_home: Path, audience_id: str) -> 
         assert not app.exception, (letter, app.exception)
         assert metric(app) == members(audience_id)
         next(each for each in app.button if each.label == "Done").click().run()
-    assert not list((at_home / "drafts").glob("*.json")), "looking is no edit"
+    assert not session.registry().drafts.list(session.me()), "looking is no edit"

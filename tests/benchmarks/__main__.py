@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from core import Audience, Dataset
+from sample_data.shelf import AUDIENCES as SAMPLE
 from tests.benchmarks.world import AUDIENCES, NOW_MS, document, write_batches
 
 
@@ -50,7 +51,7 @@ def measure_answers(dataset: Dataset, audiences: Mapping[str, Audience], now: da
 def measure_sample(home: Path, rounds: int) -> None:
     """The audiences of the sample data at its end, where it has been made (`make run`)."""
     dataset = Dataset.open(home / "dataset")
-    files = sorted((home / "audiences").glob("*.json"))
+    files = sorted(SAMPLE.glob("*.json"))
     audiences = {file.stem: Audience.from_dict(json.loads(file.read_text())) for file in files}
     if dataset.end is not None:
         measure_answers(dataset, audiences, dataset.end, rounds)

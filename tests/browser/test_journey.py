@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import socket
@@ -12,12 +11,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from core import Audience, Dataset
+from core import Dataset
+from core.registry import Registry
 from sample_data.make import main as make
 from tests.chromium import FLAGS, find
 
@@ -101,8 +102,10 @@ def test_journey(chromium: Browser, url: str, folder: Path, tmp_path: Path) -> N
     with (tmp_path / "members.csv").open(encoding="utf-8") as file:
         downloaded = [int(row["mpid"]) for row in csv.DictReader(file)]
     data = Dataset.open(folder / "dataset")
-    saved = (folder / "audiences" / "potential-parisians.json").read_text("utf-8")
-    result = data.evaluate(Audience.from_dict(json.loads(saved)), now=data.end or pytest.fail("no data"))
+    registry = Registry.open(f"sqlite:///{folder / 'registry.sqlite'}", memberships=folder, at=datetime.now(UTC))
+    saved = registry.audiences.get("potential-parisians", registry.people.local()).definition
+    registry.close()
+    result = data.evaluate(saved, now=data.end or pytest.fail("no data"))
     assert len(downloaded) == after
     assert len(set(downloaded) ^ set(result.members["mpid"].to_list())) <= 2, "only a window's edge lies between"
     assert not outside

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import LeaseLost, NotFound
+from core.errors import LeaseLost, NotFound, RegistryError
 from core.registry import Calculation, Person, Registry, Size
 from core.registry.calculations import Assignment
 from core.registry.memberships import MembershipFiles, compared
@@ -82,7 +82,7 @@ def test_one_at_a_time_and_one_that_waits(registry: Registry, admin: Person) -> 
 def test_a_later_moment_is_taken_over_by_the_one_that_waits(registry: Registry, admin: Person) -> None:
     gold = active(registry, admin)
     registry.calculations.request(gold, by=admin, at=AT, now=AT - 5 * HOUR)
-    registry.calculations.request_active("data", AT)
+    registry.calculations.request_outdated(AT, "schedule", now=AT, dataset_version=1)
     (assignment,) = registry.calculations.claim("w", AT)
     assert assignment.now == AT - 5 * HOUR
 
@@ -96,11 +96,11 @@ def test_progress_and_cancel(registry: Registry, admin: Person) -> None:
 
     registry.calculations.request(gold, by=admin, at=AT)
     (assignment,) = registry.calculations.claim("w", AT)
-    registry.calculations.jobs.progress([assignment.id], "w", 1, 4)
+    assert registry.calculations.jobs.progress(assignment.id, "w", 1, 4)
     (row,) = registry.audiences.list(admin, AT)
     assert (row.status, row.progress) == ("calculating", 0.25)
     registry.calculations.cancel(gold, by=admin, at=AT)
-    assert registry.calculations.jobs.heartbeat("w", AT) == (assignment.id,)
+    assert not registry.calculations.jobs.progress(assignment.id, "w", 2, 4)
     with pytest.raises(LeaseLost):
         finish(registry, assignment, AT, [7, 8, 9])
     assert registry.calculations.get(assignment.id, admin).state == "cancelled"
@@ -143,8 +143,17 @@ def test_only_active_audiences_are_recalculated(registry: Registry, admin: Perso
     one, two = active(registry, admin, "One"), active(registry, admin, "Two")
     registry.audiences.create(audience("Draft"), by=admin, at=AT)
     registry.audiences.pause(two, by=admin, at=AT)
-    assert registry.calculations.request_active("data", AT) == 1
-    assert [each.audience_id for each in registry.calculations.claim("w", AT)] == [one]
+    (assignment,) = registry.calculations.claim("w", AT)
+    assert assignment.audience_id == one
+    finish(registry, assignment, AT, [1])
+
+    def outdated(dataset_version: int, now: datetime | None = None) -> int:
+        return registry.calculations.request_outdated(AT, "data", dataset_version=dataset_version, now=now)
+
+    # The same moment of the same data has the same answer.
+    assert (outdated(1), outdated(1, AT)) == (0, 0)
+    assert (outdated(2), outdated(1, AT + HOUR)) == (1, 1)
+    assert [each.cause for each in registry.calculations.list(one, admin)] == ["data", "activated"]
 
 
 def test_an_assignment_has_the_definition_in_force(registry: Registry, admin: Person) -> None:
@@ -157,9 +166,9 @@ def test_an_assignment_has_the_definition_in_force(registry: Registry, admin: Pe
 def test_two_memberships_stay_on_disk(registry: Registry, admin: Person, tmp_path: Path) -> None:
     gold = active(registry, admin)
     done = [calculate(registry, admin, gold, AT + number * HOUR, [number]).id for number in range(4)]
-    assert {path.name for path in (tmp_path / "memberships").iterdir()} == {f"{each}.parquet" for each in done[2:]}
-    (tmp_path / "memberships" / "999.parquet").write_bytes(b"of a process that died")
-    (tmp_path / "memberships" / ".998.parquet.x.unfinished").write_bytes(b"also")
+    assert {path.name for path in (tmp_path / "memberships").iterdir()} == {f"{each}.zst" for each in done[2:]}
+    (tmp_path / "memberships" / "999.zst").write_bytes(b"of a process that died")
+    (tmp_path / "memberships" / ".998.zst.x.unfinished").write_bytes(b"also")
     registry.calculations.sweep()
     assert len(list((tmp_path / "memberships").iterdir())) == 2
     registry.audiences.delete(gold, by=admin, at=AT)
@@ -175,8 +184,12 @@ def test_memberships_are_compact_and_whole(tmp_path: Path) -> None:
     assert files.read(files.write(2, np.array([], np.int64))).tolist() == []  # type: ignore[union-attr]
     dense = np.arange(100_000, dtype=np.int64) * 3 + 10**15
     files.write(3, dense)
-    assert (tmp_path / "3.parquet").stat().st_size < 10_000
-    assert files.read("4.parquet") is None
+    assert (tmp_path / "3.zst").stat().st_size < 10_000
+    assert files.read("4.zst") is None
+    whole = (tmp_path / "3.zst").read_bytes()
+    (tmp_path / "3.zst").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(RegistryError, match=r"3\.zst"):
+        files.read("3.zst")
 
 
 def test_compared() -> None:

@@ -26,7 +26,7 @@ def test_one_load_at_a_time_and_its_report(registry: Registry, admin: Person) ->
     claimed = registry.loads.claim("w", AT, 7)
     assert claimed is not None and claimed.id == first.id
     assert registry.loads.claim("other", AT, 7) is None
-    registry.loads.jobs.progress([first.id], "w", 30, 60)
+    assert registry.loads.jobs.progress(first.id, "w", 30, 60)
     assert registry.loads.get(first.id, admin).progress == 0.5
     report = LoadReport(batches=3, events=5, profiles=2, refusals=[Refusal("a.jsonl", 4, "no JSON")])
     registry.loads.finish(first.id, "w", AT, report)
@@ -44,15 +44,15 @@ def test_one_load_at_a_time_and_its_report(registry: Registry, admin: Person) ->
 
 
 def test_a_load_is_cancelled(registry: Registry, admin: Person) -> None:
-    waiting, running = ask(registry, admin), None
+    waiting = ask(registry, admin)
     registry.loads.cancel(waiting.id, by=admin, at=AT)
     assert registry.loads.get(waiting.id, admin).state == "cancelled"
     running = ask(registry, admin)
     registry.loads.claim("w", AT, 1)
     registry.loads.cancel(running.id, by=admin, at=AT)
     assert registry.loads.get(running.id, admin).cancelling
-    assert registry.loads.jobs.heartbeat("w", AT) == (running.id,)
-    registry.loads.finish(running.id, "w", AT, "Cancelled.")
+    assert not registry.loads.jobs.progress(running.id, "w", 1, None)
+    registry.loads.give_back(running.id, "w", AT)
     assert registry.loads.get(running.id, admin).state == "cancelled"
     with pytest.raises(LeaseLost):
         registry.loads.finish(running.id, "w", AT, "again")

@@ -65,7 +65,7 @@ def add_audience(parser: argparse.ArgumentParser) -> None:
         "--audiences",
         type=Path,
         metavar="FILE.json",
-        help="{id: audience document} for memberships (default: the audiences in WORKBENCH_HOME)",
+        help="{id: audience document} for memberships (default: the registry of WORKBENCH_HOME)",
     )
 
 
@@ -86,7 +86,12 @@ def open_dataset(given: Path | None) -> Dataset:
 
 def other_audiences(given: Path | None, audience: Audience) -> Mapping[str, Audience]:
     """The audiences that answer for memberships."""
-    return read_audiences(given) if given is not None else home.audiences_named_by(audience)
+    if given is not None:
+        return read_audiences(given)
+    if not audience.named_audiences:
+        return {}
+    registry = home.registry()
+    return registry.audiences.named_by(audience, registry.people.local())
 
 
 @dataclass(frozen=True)
