@@ -1,4 +1,4 @@
-"""The audiences of the sample in the registry: in every state, tagged, with thirty days of history, one of a partner."""
+"""The audiences of the sample in the registry: in every state, tagged, with a month of history, one of a partner."""
 
 from __future__ import annotations
 

@@ -250,12 +250,12 @@ class Builder:
                 st.caption(
                     f"{share} · {result.universe:,} profiles · exact · {session.as_of_words(self.data, self.now)}"
                 )
-                panel.changes(panel.Look(self.data, result, "panel", home.audiences_named_by(result.audience)))
+                panel.changes(panel.Look(self.data, result, "panel", session.named_by(result.audience)))
             with st.container(key="panel-more"):
                 self._more(result)
 
     def _more(self, result: Evaluation) -> None:
-        named = home.audiences_named_by(result.audience)
+        named = session.named_by(result.audience)
         panel.more(panel.Look(self.data, result, f"panel-{self.held.audience_id}", named))
         name = f"{self.held.audience_id}.csv"
         st.download_button("Download members (CSV)", result.members.write_csv, name, "text/csv", on_click="ignore")

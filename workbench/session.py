@@ -47,6 +47,11 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
+def named_by(audience: Audience) -> dict[str, Audience]:
+    """The definitions in force of the audiences that one names."""
+    return registry().audiences.named_by(audience, me())
+
+
 def moment(data: Dataset) -> datetime:
     """The `now` of this page: the as-of rule, at full minutes so that what was computed serves again."""
     clock = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -69,7 +74,7 @@ def size_of(path: str, version: int, document: str, others: str, now: datetime) 
 
 def size(data: Dataset, audience: Audience, now: datetime) -> tuple[int, int]:
     """Members and universe of an audience."""
-    others = {key: each.to_dict() for key, each in registry().audiences.named_by(audience, me()).items()}
+    others = {key: each.to_dict() for key, each in named_by(audience).items()}
     return size_of(str(data.path), data.version, json.dumps(audience.to_dict()), json.dumps(others), now)
 
 
@@ -215,7 +220,7 @@ def answer(data: Dataset, held: Draft, now: datetime) -> Answer:
     """Evaluate a draft, or tell why it cannot be."""
     try:
         audience = Audience.from_dict(held.plain())
-        others = registry().audiences.named_by(audience, me())
+        others = named_by(audience)
         return Answer(data.evaluate(audience, now=now, audiences=others), (), audience)
     except DefinitionError as error:
         return Answer(None, error.problems, None)
