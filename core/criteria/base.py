@@ -188,6 +188,10 @@ class Criterion(Model):
         """What it found of one profile (its index), and which condition fails; None for groups."""
         return None
 
+    def doubts(self, scope: Scope) -> Iterator[str]:
+        """What about its data makes it probable that something else was meant, a sentence each."""
+        return iter(())
+
     def dials(self) -> Iterator[Dial]:
         """Its numbers that can be turned."""
         return iter(())

@@ -11,6 +11,7 @@ from pydantic import Discriminator, Field, ValidationError, model_validator
 from core.criteria import aggregates
 from core.criteria.base import Model, Pick
 from core.criteria.comparison import Comparison, Ref
+from core.criteria.doubts import ADDED, MONEY, currencies
 from core.criteria.events import Event, gather, qualifying
 from core.criteria.evidence import Evidence, moment_words, value_words
 from core.criteria.matchers import Moment, Number
@@ -25,6 +26,7 @@ from core.errors import DefinitionError, Problem
 if TYPE_CHECKING:
     from core.context import Context
     from core.criteria.base import Criterion
+    from core.data.events import Rows
     from core.data.snapshot import Snapshot
     from core.scope import Scope
     from core.sql import Sql, SqlScope
@@ -95,11 +97,15 @@ class CalculatedAttribute(Model):
             return "number"
         return {"first_timestamp": "date", "last_timestamp": "date", "unique_list": "list"}.get(self.calculation, "any")
 
-    def measure(self, workspace: str, scope: Scope) -> Measure:
-        """Its value a profile: every input of the workspace, no lookback but its own window."""
+    def rows(self, workspace: str, scope: Scope) -> list[Rows]:
+        """The events that it reads."""
         inputs = frozenset((workspace, name) for name in scope.snapshot.manifest.workspaces[workspace].inputs)
         bounds = self.window.bounds(scope.now_ms) if self.window else (-(1 << 62), 1 << 62)
-        rows = qualifying(self.event, scope, inputs, bounds, without_lookback=True)
+        return qualifying(self.event, scope, inputs, bounds, without_lookback=True)
+
+    def measure(self, workspace: str, scope: Scope) -> Measure:
+        """Its value a profile: every input of the workspace, no lookback but its own window."""
+        rows = self.rows(workspace, scope)
         if self.calculation == "count":
             return Counts(counted(rows, scope.size))
         if self.calculation in ("first_timestamp", "last_timestamp"):
@@ -167,6 +173,13 @@ class CalculatedAttributeCriterion(ComparedProfileCriterion):
     @property
     def compared(self) -> str:
         return self.name
+
+    def doubts(self, scope: Scope) -> Iterator[str]:
+        workspace = self.reads(scope)
+        known = calculated_attribute(scope.snapshot.manifest.workspaces[workspace].calculated_attributes[self.name])
+        if known.calculation in ADDED and known.of is not None and known.of.ref[1] in MONEY:
+            doubt = currencies(known.rows(workspace, scope), scope)
+            yield from () if doubt is None else (doubt,)
 
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The calculated value."""

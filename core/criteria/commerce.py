@@ -53,6 +53,10 @@ class CartAbandonment(Criterion):
         where = self.where_product
         return Event(type="event", kind="ecommerce", name="add_to_cart", where_product=where, when=self.when)
 
+    def doubts(self, scope: Scope) -> Iterator[str]:
+        yield from self._added.doubts(scope)
+        yield from BOUGHT.doubts(scope)
+
     def dials(self) -> Iterator[Dial]:
         yield from (dial.under("wait") for dial in self.wait.dials())
         if self.when is not None:

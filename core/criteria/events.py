@@ -25,6 +25,7 @@ from core.criteria.comparison import (
     predicates,
 )
 from core.criteria.dials import Dial, Gap, dials_of, number_gap
+from core.criteria.doubts import ADDED, MONEY, currencies, outside, stopped
 from core.criteria.evidence import LATEST, Condition, Evidence, Happening, dated, moment_words, things, value_words
 from core.criteria.measures import Counts, Measure, Moments
 from core.criteria.operators import COMPARED
@@ -318,6 +319,16 @@ class Event(Criterion):
             return f"“{plain_words(self.name) if self.kind == 'ecommerce' else self.name}”"
         return super().said(field)
 
+    def doubts(self, scope: Scope) -> Iterator[str]:
+        inputs = self.reads(scope)
+        found = [None if self.when is None else outside(self.when, scope)]
+        if self.name is not None:
+            every = scope.rows(self.kind, self.name, None, inputs, (-EVER, EVER), without_lookback=True)
+            found.append(stopped(every, scope, f"“{self.name}”"))
+        if self.aggregate is not None and self.aggregate.function in ADDED and self.aggregate.of.ref[1] in MONEY:
+            found.append(currencies(qualifying(self, scope, inputs), scope))
+        yield from (each for each in found if each is not None)
+
     def dials(self) -> Iterator[Dial]:
         if self.aggregate is not None:
             yield from (dial.under("aggregate") for dial in self.aggregate.value_dials(self.aggregate.what))
@@ -558,6 +569,12 @@ class Sequence(Criterion):
 
     def match(self, measure: Measure, scope: Scope) -> Mask:
         return measure.present()
+
+    def doubts(self, scope: Scope) -> Iterator[str]:
+        if self.when is not None and (doubt := outside(self.when, scope)):
+            yield doubt
+        for step in self.steps:
+            yield from step.doubts(scope)
 
     def dials(self) -> Iterator[Dial]:
         if self.within is not None:
