@@ -17,7 +17,7 @@ help:
 	@echo "make run    set up, make sample data once, open the app"
 	@echo "make test   set up, browser included, and run every test"
 	@echo "make check  ruff, mypy, import-linter"
-	@echo "make bench  measure the speed of loading and answering"
+	@echo "make bench  speed beside DuckDB, chdb and polars; BENCH_ARGS=\"--size 100m\" for more"
 	@echo "make setup  .venv from the lock      make lock  the lock from pyproject.toml"
 	@echo "make clean  remove .venv and caches; data stays in $(WORKBENCH_HOME)"
 
@@ -57,12 +57,16 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# chdb is big, so only this target installs it; BENCH_ARGS="--size 100m" measures more (docs/performance.md).
 bench: setup
-	$(BIN)/python -m tests.benchmarks $(if $(wildcard $(WORKBENCH_HOME)/dataset),--sample "$(WORKBENCH_HOME)") $(BENCH_ARGS)
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-bench.txt
+	$(BIN)/python -m tests.benchmarks $(BENCH_ARGS)
 
 lock: setup
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --group bench --constraint requirements.txt \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements-bench.txt
 
 # The lists of modules in docs/architecture.md, from the modules' own first lines.
 docs: setup

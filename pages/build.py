@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import streamlit as st
 
-from core import CoreError
+from core import CoreError, Dataset
 from workbench import session
-from workbench.builder.editor import Editor
+from workbench.builder import Builder
 
 
 def head(held: session.Draft) -> None:
@@ -17,11 +19,13 @@ def head(held: session.Draft) -> None:
             st.badge("Edited, not saved", color="gray")
         st.space("stretch")
         with st.container(horizontal=True, key="page-actions", width="content"):
-            for label, back, off in (("Undo", True, not held.done), ("Redo", False, not held.undone)):
-                icon = f":material/{label.lower()}:"
-                st.button(
-                    label, icon=icon, key=label.lower(), type="tertiary", disabled=off, on_click=step, args=(held, back)
-                )
+            undo, redo = not held.done, not held.undone
+            st.button(
+                "Undo", icon=":material/undo:", key="undo", type="tertiary", disabled=undo, on_click=step, args=(True,)
+            )
+            st.button(
+                "Redo", icon=":material/redo:", key="redo", type="tertiary", disabled=redo, on_click=step, args=(False,)
+            )
             if st.button("Save", type="primary", disabled=not held.edited):
                 try:
                     session.save(held)
@@ -31,27 +35,54 @@ def head(held: session.Draft) -> None:
                     st.rerun()
 
 
-def step(held: session.Draft, back: bool) -> None:
+def step(back: bool) -> None:
     """Undo or redo."""
+    held = session.draft(st.query_params["audience"])
     held.step(back)
     session.keep(held)
 
 
+def scope(data: Dataset, held: session.Draft) -> None:
+    """What every number depends on."""
+    document = held.document
+    spaces = list(data.workspaces)
+    inputs = [each for name in document["workspaces"] if name in spaces for each in data.workspaces[name].inputs]
+    now = session.moment(data)
+    with st.container(horizontal=True, key="scope", vertical_alignment="center"):
+        with st.popover(f":gray[Workspaces] {', '.join(document['workspaces'])}"):
+            chosen_spaces = st.multiselect("Workspaces", spaces, document["workspaces"], key=f"spaces-{held.revision}")
+        with st.popover(f":gray[Inputs] {', '.join(document.get('inputs') or ['all'])}"):
+            known = list(dict.fromkeys([*inputs, *(document.get("inputs") or [])]))
+            chosen_inputs = st.multiselect(
+                "Inputs (none: all)", known, document.get("inputs"), key=f"in-{held.revision}"
+            )
+        days = document.get("lookback_days")
+        with st.popover(f":gray[Event data] {f'last {days} days' if days else 'unlimited'}"):
+            lookback = st.number_input("Days (0: unlimited)", 0, 3650, int(days or 0), key=f"days-{held.revision}")
+        st.caption(f"{session.as_of_words(data, now)[:1].upper()}{session.as_of_words(data, now)[1:]}")
+    edited = copy.deepcopy(document)
+    edited["workspaces"] = chosen_spaces or document["workspaces"]
+    edited["inputs"], edited["lookback_days"] = chosen_inputs or None, lookback or None
+    before = {key: document.get(key) for key in ("workspaces", "inputs", "lookback_days")}
+    if before != {key: edited[key] for key in before}:
+        held.change(edited)
+        session.keep(held)
+        session.repaint()
+
+
 @st.fragment
-def body(audience_id: str) -> None:
+def body(data: Dataset, audience_id: str) -> None:
     """Everything that an edit repaints."""
-    data, held = session.dataset(), session.draft(audience_id)
-    if data is None:
-        st.rerun()
-    for each in session.said():
-        st.toast(each)
+    held = session.draft(audience_id)
     head(held)
-    Editor(data, held).draw()
+    scope(data, held)
+    Builder(data, held, session.moment(data)).draw()
 
 
+data = session.dataset()
 audience_id = st.query_params.get("audience")
-if session.dataset() is None or audience_id is None:
+if data is None or audience_id is None:
     st.title("No audience chosen", anchor=False)
     st.page_link("../pages/audiences.py", label="Choose one from the list")
 else:
-    body(audience_id)
+    body(data, audience_id)

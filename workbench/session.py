@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from contextlib import suppress
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,12 +13,9 @@ from typing import Any
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from core import Audience, CoreError, Dataset, Evaluation, suggest
-from core.entries import Entry
+from core import Audience, CoreError, Dataset, DefinitionError, Evaluation, Problem
 from core.registry import Person, Registry
-from core.suggest import Suggestion
 from workbench import home
-from workbench.builder.tree import with_ids, without_ids
 
 Node = dict[str, Any]
 UNDO_LIMIT = 100
@@ -48,21 +47,13 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
-@st.cache_data(ttl=5, show_spinner=False)
-def audience_names(person: str) -> dict[str, str]:
-    """The names of the audiences that a person sees, by id; looked up again after some seconds."""
-    return {each.id: each.name for each in registry().audiences.list(me(), clock())}
-
-
 def named_by(audience: Audience) -> dict[str, Audience]:
     """The definitions in force of the audiences that one names."""
     return registry().audiences.named_by(audience, me())
 
 
-def moment(data: Dataset, held: Draft | None = None) -> datetime:
-    """The `now` of this page: what was chosen, else the as-of rule at full minutes, so that answers serve again."""
-    if held is not None and held.as_of is not None:
-        return held.as_of
+def moment(data: Dataset) -> datetime:
+    """The `now` of this page: the as-of rule, at full minutes so that what was computed serves again."""
     clock = datetime.now(UTC).replace(second=0, microsecond=0)
     return data.as_of(clock)
 
@@ -87,27 +78,23 @@ def size(data: Dataset, audience: Audience, now: datetime) -> tuple[int, int]:
     return size_of(str(data.path), data.version, json.dumps(audience.to_dict()), json.dumps(others), now)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the names in your data")
-def entries(path: str, version: int) -> list[Entry]:
-    """The catalog of a dataset's version. Not to be changed."""
-    data = _dataset(path)
-    return data.entries(now=data.end or datetime.now(UTC))
+@st.cache_data(max_entries=500, show_spinner=False)
+def names(path: str, version: int, kind: str, workspaces: tuple[str, ...]) -> list[tuple[str, int]]:
+    """Names of a kind in the catalog of some workspaces with how many profiles, most frequent first."""
+    counted: dict[str, int] = {}
+    for row in _dataset(path).catalog().iter_rows(named=True):
+        if row["kind"] == kind and row["workspace"] in workspaces and row["name"] is not None:
+            counted[row["name"]] = counted.get(row["name"], 0) + row["profiles"]
+    return sorted(counted.items(), key=lambda item: (-item[1], item[0]))
 
 
-@st.cache_resource(max_entries=500, show_spinner=False)
-def names(
-    path: str, version: int, source: str, workspaces: tuple[str, ...], event: tuple[str, str | None]
-) -> list[Suggestion]:
-    """The names of a list in some workspaces, most frequent first. Not to be changed."""
-    return suggest.names(entries(path, version), source, workspaces, event)
-
-
-@st.cache_resource(max_entries=500, show_spinner=False)
+@st.cache_data(max_entries=500, show_spinner=False)
 def values(
-    path: str, version: int, kind: str, name: str, workspaces: tuple[str, ...], event: tuple[str, str | None] | None
-) -> suggest.Values:
-    """The values of a name in some workspaces. Not to be changed."""
-    return _dataset(path).suggested(kind, name, workspaces, event)
+    path: str, version: int, kind: str, name: str, workspace: str, event: tuple[str, str | None] | None
+) -> list[tuple[str, int]]:
+    """The most frequent values of a name with how often they occur, at most 1,000."""
+    frame = _dataset(path).values(kind, name, workspace=workspace, event=event).head(1000)
+    return [(str(value), int(count)) for value, count in frame.rows()]
 
 
 @dataclass
@@ -119,16 +106,8 @@ class Draft:
     saved: str
     version: int
     open: str | None = None
-    as_of: datetime | None = None
-    logic_text: str = ""
-    """A logic line that does not parse, as it was typed."""
+    revision: int = 0
     logic_error: str = ""
-    answer: Any = None
-    """What the core said of `answered_for` at `answered_at` (dataset version and now)."""
-    answered_for: Node | None = None
-    answered_at: tuple[int, datetime] | None = None
-    drawn: Any = None
-    """The answer whose charts were drawn, or are about to be."""
     undone: list[Node] = field(default_factory=list)
     done: list[Node] = field(default_factory=list)
 
@@ -148,19 +127,11 @@ class Draft:
         """Whether it differs from what is saved."""
         return json.dumps(self.plain(), sort_keys=True) != self.saved
 
-    def saved_answer(self, data: Dataset, now: datetime) -> Evaluation | None:
-        """The saved version at a moment; None where it cannot be evaluated."""
-        try:
-            audience = Audience.from_dict(json.loads(self.saved))
-            return data.evaluate(audience, now=now, audiences=named_by(audience))
-        except CoreError:
-            return None
-
     def change(self, document: Node) -> None:
         """Go on with another document; the present one can be undone."""
-        self.done = [*self.done[-UNDO_LIMIT:], self.document]
+        self.done = [*self.done[-UNDO_LIMIT:], copy.deepcopy(self.document)]
         self.undone = []
-        self.document = document
+        self.document = with_ids(document)
 
     def step(self, back: bool) -> None:
         """Undo, or redo."""
@@ -168,6 +139,41 @@ class Draft:
         if source:
             target.append(self.document)
             self.document = source.pop()
+            self.revision += 1
+
+
+def without_ids(value: Any) -> Any:
+    """A document without the ids of its nodes."""
+    if isinstance(value, dict):
+        return {key: without_ids(each) for key, each in value.items() if key != "id"}
+    return [without_ids(each) for each in value] if isinstance(value, list) else value
+
+
+def with_ids(value: Any) -> Any:
+    """A document with an id on every node; those that are there stay."""
+    if isinstance(value, list):
+        return [with_ids(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    marked = {key: with_ids(each) for key, each in value.items()}
+    return {"id": uuid.uuid4().hex[:8], **marked} if "type" in marked and _is_node(marked) else marked
+
+
+def _is_node(value: Node) -> bool:
+    from core.criteria import CRITERIA
+
+    return value["type"] in CRITERIA
+
+
+def leaves(node: Node, path: str = "root", excluded: bool = False) -> Iterator[tuple[str, Node, bool]]:
+    """Every leaf with its path, pre-order, and whether it is excluded."""
+    if node["type"] in ("and", "or"):
+        for at, child in enumerate(node["criteria"]):
+            yield from leaves(child, f"{path}.criteria[{at}]", excluded)
+    elif node["type"] == "not":
+        yield from leaves(node["criterion"], f"{path}.criterion", not excluded)
+    else:
+        yield path, node, excluded
 
 
 def draft(audience_id: str) -> Draft:
@@ -201,28 +207,40 @@ def save(held: Draft) -> None:
     keep(held)
 
 
-def put(key: str, value: Any) -> None:
-    """Let a control that is about to be drawn show a value."""
-    if key not in st.session_state or st.session_state[key] != value:
-        st.session_state[key] = value
+@dataclass(frozen=True)
+class Answer:
+    """What the core says of a draft: an evaluation, or the problems that stand in its way."""
+
+    evaluation: Evaluation | None
+    problems: tuple[Problem, ...]
+    audience: Audience | None
 
 
-def shown(key: str) -> Any:
-    """What a control holds."""
-    return st.session_state[key]
+def answer(data: Dataset, held: Draft, now: datetime) -> Answer:
+    """Evaluate a draft, or tell why it cannot be."""
+    try:
+        audience = Audience.from_dict(held.plain())
+        others = named_by(audience)
+        return Answer(data.evaluate(audience, now=now, audiences=others), (), audience)
+    except DefinitionError as error:
+        return Answer(None, error.problems, None)
+    except CoreError as error:
+        return Answer(None, (Problem("", error.message, error.hint),), None)
 
 
-def say(text: str) -> None:
-    """A message that the next run shows once."""
-    st.session_state["said"] = [*st.session_state.get("said", []), text]
+def show(key: str, text: str) -> None:
+    """Let a text field that is about to be drawn show a text."""
+    st.session_state[key] = text
 
 
-def said() -> list[str]:
-    """The messages that were not shown yet."""
-    return list(st.session_state.pop("said", []))
+def shown(key: str) -> str:
+    """What stands in a text field."""
+    return str(st.session_state[key])
 
 
-def later() -> None:
-    """End this run of a fragment here, and run it again after the edits that wait; a whole page just goes on."""
-    with suppress(StreamlitAPIException):  # a whole page is being drawn
+def repaint() -> None:
+    """Run the fragment again from its start, the whole page where no fragment is running."""
+    try:
         st.rerun(scope="fragment")
+    except StreamlitAPIException:  # a whole page is being drawn
+        st.rerun()

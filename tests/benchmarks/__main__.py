@@ -1,78 +1,190 @@
-"""`make bench`: how fast batches load and audiences answer, through the public API, with machine and versions."""
+"""`make bench`: the engine beside DuckDB, chdb and plain polars on the same data, members compared in every round.
+
+Everything is made once in a folder and kept there; a run that was stopped goes on where it stood. The table is printed
+and saved beside the data as report.md.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import statistics
-import tempfile
+import sys
 import time
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
-from core import Audience, Dataset
-from sample_data.shelf import AUDIENCES as SAMPLE
-from tests.benchmarks.world import AUDIENCES, NOW_MS, document, write_batches
+import numpy as np
+
+from tests.benchmarks import measures
+from tests.benchmarks.audiences import KINDS, THIRTEEN, Asked
+from tests.benchmarks.data import Size, make_consents, make_events, make_profiles
+from tests.benchmarks.engines import (
+    OPENERS,
+    Engine,
+    Place,
+    Workbench,
+    has_chdb,
+    import_chdb,
+    import_duckdb,
+    import_parquet,
+    import_workbench,
+)
+from tests.benchmarks.results import Results, machine, report
+
+SIZES: Final = {
+    "tiny": Size(3_000, 60_000),
+    "1m": Size(50_000, 1_000_000),
+    "10m": Size(1_000_000, 10_000_000),
+    "100m": Size(1_000_000, 100_000_000),
+}
+STEPS: Final = ("answers", "kinds", "session", "imports", "live", "bytes")
 
 
-def measure_load(folder: Path, events: int) -> Dataset:
-    """Load the batches from one file in one process; prints events a second."""
-    size = write_batches(folder / "batches.jsonl", events)
-    dataset = Dataset.create(folder / "dataset")
+def say(text: str) -> None:
+    """A line of progress, with the time."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def prepare(size: Size, place: Place, engines: list[str], results: Results) -> None:
+    """The files, then each engine's own data: what is there already is kept."""
+    place.raw.mkdir(parents=True, exist_ok=True)
+    for name, make, target in (
+        ("profiles", make_profiles, place.profiles),
+        ("consents", make_consents, place.consents),
+        ("events", make_events, place.events[-1]),
+    ):
+        if not target.exists():
+            say(f"making the {name}")
+            make(size, place.raw if name == "events" else target)
+    ways = {"workbench": import_workbench, "duckdb": import_duckdb, "parquet": import_parquet, "chdb": import_chdb}
+    for name, way in ways.items():
+        wanted = name in engines or (name == "parquet" and {"polars", "duckdb-parquet"} & set(engines))
+        if wanted and f"import, {name}" not in results.steps:
+            say(f"importing into {name}")
+            _, seconds, peak = measures.apart(way, place)
+            results.keep(f"import, {name}", {"seconds": seconds, "peak (GB)": peak})
+
+
+class Mismatch(SystemExit):
+    """Engines disagree: then no number is worth anything."""
+
+
+def compare(asked: Asked, edit: int, engines: list[Engine]) -> None:
+    """Every engine must give the same members."""
+    first = engines[0].members(asked, edit)
+    for other in engines[1:]:
+        found = other.members(asked, edit)
+        if not np.array_equal(first, found):
+            differ = np.setxor1d(first, found)
+            raise Mismatch(
+                f"{asked.name} (edit {edit}): {engines[0].name} has {len(first)} members, {other.name} {len(found)}; "
+                f"they differ in {len(differ)}, such as {differ[:5].tolist()}."
+            )
+
+
+def timed(engine: Engine, asked: Asked, edit: int) -> tuple[float, int]:
+    """Milliseconds to a size, and the size."""
     start = time.perf_counter()
-    dataset.load_batches(str(folder / "batches.jsonl"), workspace="shop", input="ios")
-    took = time.perf_counter() - start
-    print(f"load      {events / took:,.0f} events/s   ({events:,} events, {size / 1e6:,.0f} MB of JSON, {took:.2f} s)")
-    return dataset
+    size = engine.size(asked, edit)
+    return (time.perf_counter() - start) * 1e3, size
 
 
-def measure_answers(dataset: Dataset, audiences: Mapping[str, Audience], now: datetime, rounds: int) -> None:
-    """Evaluate every audience: first = nothing in memory yet, warm = a new `now` each time, same = nothing changed."""
+def one_round(mode: str, number: int, engines: list[Engine], audiences: tuple[Asked, ...], results: Results) -> None:
+    """Every audience in every engine, in turns; sizes and members must agree.
 
-    def took_ms(audience: Audience, at: datetime) -> float:
-        start = time.perf_counter()
-        _ = dataset.evaluate(audience, now=at, audiences=audiences).size
-        return (time.perf_counter() - start) * 1e3
+    `full` and `kind`: the workbench forgets before each, and each round asks another edit. `edit`: the workbench knows
+    the audiences and is asked for an edit that is new to it.
+    """
+    ours = engines[0]
+    assert isinstance(ours, Workbench)
+    ours.forget()
+    for asked in audiences if mode == "edit" else ():
+        ours.size(asked, 0)
+    runs = []
+    for at, asked in enumerate(audiences):
+        turn = (at + number) % len(engines)
+        sizes = {}
+        for engine in [*engines[turn:], *engines[:turn]]:
+            if engine is ours and mode != "edit":
+                ours.forget()
+            ms, sizes[engine.name] = timed(engine, asked, number)
+            run = {"mode": mode, "round": number, "audience": asked.name, "engine": engine.name, "ms": ms}
+            runs.append({**run, "size": sizes[engine.name]})
+        if len(set(sizes.values())) > 1:
+            raise Mismatch(f"{asked.name} (edit {number}): the sizes differ: {sizes}.")
+        compare(asked, number, engines[:2])
+    results.runs += runs
+    results.save()
 
-    moments = [now + timedelta(milliseconds=each + 1) for each in range(rounds)]
-    print(f"\n{'audience':<34}{'members':>10}{'first ms':>10}{'warm ms':>10}{'same ms':>10}")
-    for name, audience in audiences.items():
-        first = took_ms(audience, now)
-        warm = statistics.median(took_ms(audience, at) for at in moments)
-        same = statistics.median(took_ms(audience, moments[-1]) for _ in moments)
-        size = dataset.evaluate(audience, now=now, audiences=audiences).size
-        print(f"{name:<34}{size:>10,}{first:>10.1f}{warm:>10.1f}{same:>10.1f}")
+
+def answers(names: list[str], place: Place, rounds: int, steps: list[str], results: Results) -> None:
+    """The rounds that are not there yet."""
+    wanted = [("full", THIRTEEN, names), ("edit", THIRTEEN, names[:2])] if "answers" in steps else []
+    wanted += [("kind", KINDS, names[:2])] if "kinds" in steps else []
+    todo = [each for each in wanted if not all(results.done(each[0], number) for number in range(1, rounds + 1))]
+    if not todo:
+        return
+    engines = [OPENERS[name](place) for name in names]
+    for mode, audiences, among in todo:
+        chosen = engines[: len(among)]
+        if not results.done(mode, 1):
+            say(f"{mode}: warming up, comparing all members")
+            for asked in audiences:
+                compare(asked, 0, chosen)
+        for number in range(1, rounds + 1):
+            if not results.done(mode, number):
+                say(f"{mode}: round {number} of {rounds}")
+                one_round(mode, number, chosen, audiences, results)
 
 
-def measure_sample(home: Path, rounds: int) -> None:
-    """The audiences of the sample data at its end, where it has been made (`make run`)."""
-    dataset = Dataset.open(home / "dataset")
-    files = sorted(SAMPLE.glob("*.json"))
-    audiences = {file.stem: Audience.from_dict(json.loads(file.read_text())) for file in files}
-    if dataset.end is not None:
-        measure_answers(dataset, audiences, dataset.end, rounds)
+def others(size: Size, place: Place, rounds: int, steps: list[str], results: Results) -> None:
+    """Memory, imports, live events and bytes, where asked for and not there yet."""
+    if "session" in steps and "session" not in results.steps:
+        say("the memory of a session")
+        held, _, peak = measures.apart(measures.session, place)
+        results.keep("session", {**held, "peak, mapped columns included (GB)": peak})
+    if "imports" in steps and "imports" not in results.steps:
+        say("imports")
+        measures.make_slices(size, place)
+        results.keep("imports", measures.imports(place, min(rounds, 3)))
+    if "live" in steps and "live" not in results.steps:
+        say("live events")
+        results.keep("live", measures.live(size, place, min(rounds, 3)))
+    if "bytes" in steps and "answers" in steps and "bytes" not in results.steps:
+        say("bytes against memory bandwidth")
+        results.keep("bytes", measures.touched(place, lambda name: results.median("full", name, "workbench")))
+
+
+def options() -> argparse.ArgumentParser:
+    """What can be chosen."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--size", choices=SIZES, default="1m", help="how much data (default 1m)")
+    parser.add_argument("--profiles", type=int, help="another number of profiles")
+    parser.add_argument("--events", type=int, help="another number of events; about 130 bytes each on disk")
+    parser.add_argument("--rounds", type=int, default=7, choices=range(1, 10), help="the median counts (default 7)")
+    parser.add_argument("--engines", default=",".join(OPENERS), help="those to compare with, separated by commas")
+    parser.add_argument("--steps", default=",".join(STEPS), help=f"what to measure: {', '.join(STEPS)}")
+    parser.add_argument("--folder", type=Path, default=Path(".bench"), help="where the data is kept (default .bench)")
+    parser.add_argument("--again", action="store_true", help="measure again what is there, on the data that is there")
+    return parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--events", type=int, default=500_000, help="events to make and load (default 500,000)")
-    parser.add_argument("--rounds", type=int, default=5, help="repetitions of a warm answer, the median counts")
-    parser.add_argument(
-        "--sample", type=Path, metavar="HOME", help="measure the audiences of the sample data there too"
-    )
-    chosen = parser.parse_args()
-    packages = ", ".join(f"{name} {version(name)}" for name in ("polars", "numpy", "pyarrow"))
-    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}")
-    with tempfile.TemporaryDirectory() as folder:
-        dataset = measure_load(Path(folder), chosen.events)
-        audiences = {name: Audience.from_dict(document(name)) for name in AUDIENCES}
-        measure_answers(dataset, audiences, datetime.fromtimestamp(NOW_MS / 1000, UTC), chosen.rounds)
-    if chosen.sample:
-        measure_sample(chosen.sample, chosen.rounds)
+    chosen = options().parse_args()
+    known = SIZES[chosen.size]
+    size = Size(chosen.profiles or known.profiles, chosen.events or known.events)
+    place, steps = Place((chosen.folder / size.label).resolve()), chosen.steps.split(",")
+    place.folder.mkdir(parents=True, exist_ok=True)
+    asked = {"workbench", "duckdb", *chosen.engines.split(",")}
+    names = [name for name in OPENERS if name in asked and (name != "chdb" or has_chdb())]
+    results = Results(place.folder / "results.json", chosen.again)
+    results.keep("machine", machine())
+    prepare(size, place, names, results)
+    answers(names, place, chosen.rounds, steps, results)
+    others(size, place, chosen.rounds, steps, results)
+    command = " ".join(["python -m tests.benchmarks", *sys.argv[1:]])
+    text = report(results, size, command, names)
+    (place.folder / "report.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":

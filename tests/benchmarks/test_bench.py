@@ -1,4 +1,4 @@
-"""The benchmark runs and its audiences hold somebody; speed is not tested here."""
+"""The benchmark runs small and its engines agree on every member; speed is not tested here."""
 
 from __future__ import annotations
 
@@ -7,16 +7,48 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.benchmarks.world import AUDIENCES
+import numpy as np
+import pytest
+
+from tests.benchmarks.__main__ import STEPS, Mismatch, compare
+from tests.benchmarks.audiences import KINDS, THIRTEEN, Asked
+from tests.benchmarks.engines import Engine, Members
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-def test_the_benchmark_runs_small() -> None:
-    command = [sys.executable, "-m", "tests.benchmarks", "--events", "20000", "--rounds", "1"]
+def run(folder: Path) -> str:
+    command = [sys.executable, "-m", "tests.benchmarks", "--size", "tiny", "--rounds", "1", "--folder", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for name in AUDIENCES:
-        row = re.search(rf"^{re.escape(name)} +([\d,]+) ", done.stdout, re.MULTILINE)
-        assert row, f"no row for {name}\n{done.stdout}"
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs_and_members_agree(tmp_path: Path) -> None:
+    told = run(tmp_path)
+    for asked in (*THIRTEEN, *KINDS):
+        row = re.search(rf"^\| {re.escape(asked.name)} \| {re.escape(asked.title)} \| ([\d,]+) \|", told, re.MULTILINE)
+        assert row, f"no row for {asked.name}\n{told}"
         assert int(row[1].replace(",", "")) > 0, row[0]
+    for step in set(STEPS) - {"answers", "kinds"}:
+        assert f"| {step} |" in told
+    assert (tmp_path / "3kx60k" / "report.md").read_text() == told.rstrip("\n") + "\n"
+    again = run(tmp_path)  # everything is there: nothing is measured again
+    assert again == told
+
+
+class Fixed(Engine):
+    """An engine that always gives the same members."""
+
+    def __init__(self, name: str, members: list[int]) -> None:
+        self.name, self._members = name, np.array(members, np.int64)
+
+    def members(self, asked: Asked, edit: int) -> Members:
+        return self._members
+
+
+def test_engines_that_disagree_stop_the_benchmark() -> None:
+    compare(THIRTEEN[0], 0, [Fixed("one", [1, 2]), Fixed("two", [1, 2])])
+    with pytest.raises(Mismatch, match="one has 2 members, two 2; they differ in 2"):
+        compare(THIRTEEN[0], 0, [Fixed("one", [1, 2]), Fixed("two", [1, 3])])
