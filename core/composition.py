@@ -12,7 +12,8 @@ import numpy.typing as npt
 import orjson
 import polars as pl
 
-from core.criteria.measures import Amounts, Counts, Distances, Marks, Measure, Moments, Several, Values
+from core.criteria.distances import Distances
+from core.criteria.measures import Amounts, Counts, Marks, Measure, Moments, Several, Values
 from core.data.schema import IDENTITY_TYPES
 from core.data.snapshot import Snapshot
 from core.data.values import NO_MOMENT, Column, Dictionary, Mask, Millis

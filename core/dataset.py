@@ -20,6 +20,7 @@ from core.data.batches import load_batches
 from core.data.compaction import compact
 from core.data.loading import LoadReport
 from core.data.mapping import Mapping as TableMapping
+from core.data.memory import DEFAULT_BYTES, Memory
 from core.data.segment import load_segment
 from core.data.snapshot import Snapshot
 from core.data.store import Store
@@ -31,7 +32,7 @@ from core.errors import CoreError, DatasetError, DefinitionError, Problem
 from core.estimate import Estimate, estimated, sampled
 from core.evaluate import Evaluation, attribute_frame
 from core.profile import Match, Profile, Timeline, find_profiles, profile_of, timeline_of
-from core.scope import Scope
+from core.scope import OF_A_VERSION, Scope
 
 InputKind = Literal["platform", "feed"]
 Progress = Callable[[int, int | None], None]
@@ -43,21 +44,24 @@ DATA_END_AFTER = timedelta(hours=24)
 class Dataset:
     """One version of a dataset, read only, until `refresh()` or a change through this object moves it on."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, memory_bytes: int = DEFAULT_BYTES) -> None:
         self._store = store
         manifest, lease = store.held()
         self._snapshot = Snapshot(store, manifest, lease=lease)
-        self._scopes: dict[tuple[Any, ...], Scope] = {}
+        self._memory = Memory(memory_bytes)
 
     @classmethod
-    def create(cls, path: str | Path) -> Dataset:
-        """A new, empty dataset in a folder; DatasetError if something is there."""
-        return cls(Store.create(Path(path)))
+    def create(cls, path: str | Path, *, memory_bytes: int = DEFAULT_BYTES) -> Dataset:
+        """A new, empty dataset in a folder; DatasetError if something is there. `memory_bytes`: see `open`."""
+        return cls(Store.create(Path(path)), memory_bytes)
 
     @classmethod
-    def open(cls, path: str | Path) -> Dataset:
-        """The dataset in a folder; DatasetError if there is none, DatasetTooNew if a newer program wrote it."""
-        return cls(Store.open(Path(path)))
+    def open(cls, path: str | Path, *, memory_bytes: int = DEFAULT_BYTES) -> Dataset:
+        """The dataset in a folder; DatasetError if there is none, DatasetTooNew if a newer program wrote it.
+
+        `memory_bytes` bounds the answers that are kept to be given again; columns are mapped from files.
+        """
+        return cls(Store.open(Path(path)), memory_bytes)
 
     @property
     def path(self) -> Path:
@@ -74,7 +78,7 @@ class Dataset:
         manifest, lease = self._store.held()
         if manifest.version != self.version:
             self._snapshot = Snapshot(self._store, manifest, self._snapshot, lease)
-            self._scopes.clear()
+            self._memory.forget(OF_A_VERSION)
         return self
 
     @property
@@ -376,7 +380,7 @@ class Dataset:
     def aside(self) -> Dataset:
         """This version with a memory of its own: what is asked of it crowds nothing out of what this one keeps."""
         other = copy(self)
-        other._scopes = {}
+        other._memory = Memory(self._memory.limit_bytes)
         return other
 
     def _checked_scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:
@@ -385,7 +389,7 @@ class Dataset:
         return self.scope(audience, now, audiences)
 
     def scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:
-        """What an audience may see at `now`; kept while the dataset stays, so that edits reuse what did not change."""
+        """What an audience may see at `now`; scopes of one dataset share what is remembered."""
         now_ms = millis(now)
 
         def members_of(audience_id: str) -> Mask:
@@ -394,14 +398,8 @@ class Dataset:
 
         inputs = self._inputs(audience)[0]
         named = tuple(sorted((each, audiences[each].model_dump_json()) for each in audience.named_audiences))
-        key = (audience.workspaces, inputs, audience.lookback_days, now_ms, named)
-        if key not in self._scopes:
-            if len(self._scopes) >= 8:
-                self._scopes.pop(next(iter(self._scopes)))
-            self._scopes[key] = Scope(
-                self._snapshot, audience.workspaces, inputs, audience.lookback_days, now_ms, members_of
-            )
-        return self._scopes[key]
+        lookback = audience.lookback_days
+        return Scope(self._snapshot, audience.workspaces, inputs, lookback, now_ms, members_of, self._memory, named)
 
     def _inputs(self, audience: Audience) -> tuple[frozenset[tuple[str, str]], list[str]]:
         every = self._every_input(audience)

@@ -108,7 +108,7 @@ def attribute_frame(scope: Scope, mask: Mask, attributes: Sequence[str], workspa
     chosen = np.flatnonzero(mask)
     columns = {"mpid": pl.Series(scope.snapshot.mpid[chosen])}
     for name in attributes:
-        state = scope.snapshot.attribute(workspace, name).state("value", scope.now_ms, scope.size)
+        state = scope.state(scope.snapshot.attribute(workspace, name), "value")
         columns[name] = Values(state).values().gather(pl.Series(chosen))
     return pl.DataFrame(columns).sort("mpid")
 

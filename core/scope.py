@@ -9,7 +9,9 @@ import numpy as np
 
 from core.context import resolve_inputs
 from core.data.columns import EventStore
-from core.data.events import Events, Rows
+from core.data.events import Rows, Spans, minus, rows_about
+from core.data.facts import Log
+from core.data.memory import Memory
 from core.data.schema import EVENT_KINDS
 from core.data.sessions import durations
 from core.data.snapshot import Snapshot
@@ -22,9 +24,13 @@ if TYPE_CHECKING:
     from core.criteria.measures import Measure
 
 T = TypeVar("T")
+Counters = np.ndarray[tuple[int], np.dtype[np.signedinteger[Any]]]
 Inputs = frozenset[tuple[str, str]]
 DAY_MS = 86_400_000
 EVER = 1 << 62
+OF_A_VERSION = ("universe", "mask", "measure", "once", "state")
+"""What is remembered of one version only; verdicts and tallies serve later ones."""
+
 ANY = "any"
 """The kind that stands for every kind."""
 
@@ -40,17 +46,20 @@ class Scope:
         lookback_days: float | None,
         now_ms: int,
         members_of: Callable[[str], Mask] | None = None,
+        memory: Memory | None = None,
+        named: tuple[Any, ...] = (),
     ) -> None:
-        """`inputs`: the audience's, as (workspace, input); `members_of(id)` answers for other audiences."""
+        """`inputs`: the audience's, as (workspace, input). `members_of(id)` answers for other audiences; `named`, their
+        definitions, tells scopes apart that differ in these alone. Scopes that share a `memory` share their answers."""
         self.snapshot, self.workspaces, self.inputs, self.now_ms = snapshot, workspaces, inputs, now_ms
         self.size = snapshot.size
         self.floor_ms = -EVER if lookback_days is None else now_ms - round(lookback_days * DAY_MS)
         self._members_of = members_of
-        self._masks: dict[str, Mask] = {}
-        self._measures: dict[str, Measure] = {}
-        self._rows: dict[tuple[Any, ...], list[Rows]] = {}
-        self._once: dict[tuple[Any, ...], Any] = {}
-        self.universe = self._universe()
+        self._memory = Memory() if memory is None else memory
+        self._key = (snapshot.manifest.version, workspaces, inputs, lookback_days, now_ms, named)
+        self._tiers = tuple(frozenset(snapshot.manifest.workspaces[each].tiers.items()) for each in workspaces)
+        seen = ("universe", snapshot.manifest.version, workspaces, now_ms)
+        self.universe = self._memory.remember(seen, self._universe)
 
     def _universe(self) -> Mask:
         seen = np.zeros(self.size, np.bool_)
@@ -68,24 +77,46 @@ class Scope:
 
     def judge(self, criterion: Criterion) -> Mask:
         """Who of the universe satisfies a criterion. Do not change the answer: it is remembered."""
-        key = criterion.canonical
-        if key not in self._masks:
-            self._masks[key] = criterion.judge(self) & self.universe
-        return self._masks[key]
+        key = ("mask", self._key, criterion.canonical)
+        return self._memory.remember(key, lambda: criterion.judge(self) & self.universe)
 
     def measure(self, criterion: Criterion) -> Measure:
         """The measure of a criterion; edits that leave `measured` alone reuse it."""
-        key = criterion.measured
-        if key not in self._measures:
-            self._measures[key] = criterion.measure(self)
-        return self._measures[key]
+        return self._memory.remember(("measure", self._key, criterion.measured), lambda: criterion.measure(self))
 
     def once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
-        """What `make` gives, remembered in this scope."""
-        if key not in self._once:
-            self._once[key] = make()
-        found: T = self._once[key]
-        return found
+        """What `make` gives of this scope, remembered while the version stays."""
+        return self._memory.remember(("once", self._key, key), make)
+
+    def tally(self, key: tuple[Any, ...], spans: Spans, count: Callable[[Spans], Counters]) -> Counters:
+        """How many events each profile has in `spans`, counted by `count`.
+
+        Spans that differ little from those that were counted last under this key cost their difference only: windows
+        that moved or were edited, segments that were added.
+        """
+        key = ("tally", *key, self._tiers)
+        known: tuple[Spans, Counters] | None = self._memory.recall(key)
+        before, counts = ({}, None) if known is None else known
+        gained, lost = minus(spans, before), minus(before, spans)
+        replaced = not before.keys() <= set(self.snapshot.segments)
+        if counts is None or replaced or sum(map(rows_about, (*gained, *lost))) * 2 > rows_about(spans):
+            counts = count(spans)
+        elif any((*gained, *lost)) or len(counts) < self.size:
+            counts = np.concatenate([counts, np.zeros(self.size - len(counts), counts.dtype)])
+            for some in filter(None, gained):
+                counts += count(some)
+            for some in filter(None, lost):
+                counts -= count(some)
+        self._memory.keep(key, (spans, counts))
+        return counts
+
+    def state(self, log: Log, column: str) -> Column:
+        """The latest value of a log's column at this now, one a profile."""
+        return self.derived(log, column, lambda: log.state(column, self.now_ms, self.size))
+
+    def derived(self, log: Log, name: str, make: Callable[[], T]) -> T:
+        """What `make` gives of the records that a log has at this now."""
+        return self._memory.remember(("state", id(log), name, log.known(self.now_ms)), make)
 
     def members_of(self, audience: str) -> Mask:
         """Another audience's members at this now, by its own scope."""
@@ -94,11 +125,10 @@ class Scope:
         return self._members_of(audience)
 
     def positive(self, matcher: Matcher, dictionary: Dictionary) -> Mask:
-        """A matcher's positive verdict on every code of a dictionary, remembered with the dictionary."""
-        key = (matcher, self.now_ms) if matcher.READS == "date" else matcher
-        if key not in dictionary.verdicts:
-            dictionary.verdicts[key] = matcher.positive(dictionary, self.now_ms)
-        return dictionary.verdicts[key]
+        """A matcher's positive verdict on every code of a dictionary."""
+        at = self.now_ms if matcher.READS == "date" else None
+        key = ("verdict", dictionary.serial, matcher, at)
+        return self._memory.remember(key, lambda: matcher.positive(dictionary, self.now_ms))
 
     def every_input(self) -> Inputs:
         """Every input of the scope's workspaces."""
@@ -110,42 +140,27 @@ class Scope:
         among = self.every_input() if user_based else self.inputs
         return among if names is None else resolve_inputs(names, among)[0]
 
-    def rows(
-        self,
-        kind: str,
-        name: str | None,
-        custom_type: str | None,
-        inputs: Inputs,
-        bounds: tuple[int, int],
-        without_lookback: bool = False,
-    ) -> list[Rows]:
-        """The events of a kind (or `any`) and name through some inputs between two moments, both included."""
+    def spans(self, bounds: tuple[int, int], without_lookback: bool = False) -> Spans:
+        """What of every segment lies between two moments, both included, in the lookback and up to now."""
         floor_ms = -EVER if without_lookback else self.floor_ms
         first_ms, last_ms = max(bounds[0], floor_ms), min(bounds[1], self.now_ms)
-        key = (kind, name, custom_type, inputs, first_ms, last_ms)
-        if key not in self._rows:
-            found = (rows for events in self.snapshot.segments for rows in self._find(events, *key))
-            self._rows[key] = [rows for rows in found if len(rows)]
-        return self._rows[key]
+        clipped = ((each, max(first_ms, each.first_ms), min(last_ms, each.last_ms)) for each in self.snapshot.segments)
+        return {events: (first, last) for events, first, last in clipped if first <= last}
 
-    def _find(
-        self,
-        events: Events,
-        kind: str,
-        name: str | None,
-        custom_type: str | None,
-        inputs: Inputs,
-        first_ms: int,
-        last_ms: int,
+    def rows(
+        self, kind: str, name: str | None, custom_type: str | None, inputs: Inputs, spans: Spans
     ) -> Iterator[Rows]:
+        """The events of a kind (or `any`) and name through some inputs in some spans."""
         kinds = EVENT_KINDS if kind == ANY else (kind,)
         for workspace in self.workspaces:
             chosen = frozenset(source for owner, source in inputs if owner == workspace)
-            named = (events.chosen(workspace, one, name, self.demoted(workspace, one)) for one in kinds if chosen)
-            groups = np.array(sorted(number for some in named for number in some), np.int64)
-            for rows in events.rows(groups, first_ms, last_ms, once=kind == ANY):
-                through = rows.of(events.inputs, chosen)
-                yield through if custom_type is None else through.of(events.custom_types, frozenset((custom_type,)))
+            demoted = {one: self.demoted(workspace, one) for one in kinds if chosen}
+            for events, (first_ms, last_ms) in spans.items():
+                named = (events.chosen(workspace, one, name, out) for one, out in demoted.items())
+                groups = np.array(sorted(number for some in named for number in some), np.int64)
+                for rows in events.rows(groups, first_ms, last_ms, once=kind == ANY):
+                    mine = rows.of(events.inputs, chosen)
+                    yield mine if custom_type is None else mine.of(events.custom_types, frozenset((custom_type,)))
 
     def demoted(self, workspace: str, kind: str) -> frozenset[str | None]:
         """The event names of a kind whose tier is not personalize in a workspace."""

@@ -12,14 +12,13 @@ from core.criteria import aggregates
 from core.criteria.base import Model, Pick
 from core.criteria.comparison import Comparison, Ref
 from core.criteria.doubts import ADDED, MONEY, currencies
-from core.criteria.events import Event, gather, qualifying
+from core.criteria.events import Event, gather, how_many, qualifying
 from core.criteria.evidence import Evidence, moment_words, value_words
 from core.criteria.matchers import Moment, Number
 from core.criteria.measures import Counts, Measure
 from core.criteria.operators import COMPARED
 from core.criteria.users import ComparedProfileCriterion
-from core.criteria.windows import After, WithinLast
-from core.data.events import counted
+from core.criteria.windows import EVER, After, Bounds, WithinLast
 from core.data.values import Mask
 from core.errors import DefinitionError, Problem
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from core.criteria.base import Criterion
     from core.data.events import Rows
     from core.data.snapshot import Snapshot
-    from core.scope import Scope
+    from core.scope import Inputs, Scope
     from core.sql import Sql, SqlScope
 
 CalculationName = Literal[
@@ -99,15 +98,17 @@ class CalculatedAttribute(Model):
 
     def rows(self, workspace: str, scope: Scope) -> list[Rows]:
         """The events that it reads."""
+        return qualifying(self.event, scope, *self._reads(workspace, scope), without_lookback=True)
+
+    def _reads(self, workspace: str, scope: Scope) -> tuple[Inputs, Bounds]:
         inputs = frozenset((workspace, name) for name in scope.snapshot.manifest.workspaces[workspace].inputs)
-        bounds = self.window.bounds(scope.now_ms) if self.window else (-(1 << 62), 1 << 62)
-        return qualifying(self.event, scope, inputs, bounds, without_lookback=True)
+        return inputs, self.window.bounds(scope.now_ms) if self.window else (-EVER, EVER)
 
     def measure(self, workspace: str, scope: Scope) -> Measure:
         """Its value a profile: every input of the workspace, no lookback but its own window."""
-        rows = self.rows(workspace, scope)
         if self.calculation == "count":
-            return Counts(counted(rows, scope.size))
+            return Counts(how_many(self.event, scope, *self._reads(workspace, scope), without_lookback=True))
+        rows = self.rows(workspace, scope)
         if self.calculation in ("first_timestamp", "last_timestamp"):
             return aggregates.moment(rows, scope.size, last=self.calculation == "last_timestamp")
         assert self.of is not None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from core.criteria.aggregates import Gathered, Piece, aggregate, aggregate_sql, has_value_sql, totalled_sql
@@ -33,7 +34,7 @@ from core.criteria.template import plain_words
 from core.criteria.windows import EVER, Bounds, PastWindow, Wait
 from core.data import kernels
 from core.data.columns import EventStore
-from core.data.events import Events, Index, Rows, counted, days_counted
+from core.data.events import Events, Index, Rows, Spans, counted, days_counted
 from core.data.schema import NAMELESS_KINDS, USER_BASED_KINDS
 from core.data.values import Column, Mask, Millis
 from core.errors import Problem
@@ -58,6 +59,9 @@ CustomType = Literal[
     "media",
     "other",
 ]
+SESSION_DURATION = ("field", "session_duration_ms")
+"""It comes from other events, the ends of sessions."""
+
 KIND_WORDS = {
     "custom": ("did any custom event", "did"),
     "attribution": ("had any attribution event", "had the attribution event"),
@@ -219,11 +223,13 @@ class Event(Criterion):
         return self.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"frequency", "aggregate"}) + shape
 
     def measure(self, scope: Scope) -> Measure:
-        rows = qualifying(self, scope, self.reads(scope))
+        inputs = self.reads(scope)
         if self.aggregate is not None:
-            return aggregate(self.aggregate.function, gather(self, self.aggregate.of, rows, scope))
-        days = self.frequency is not None and self.frequency.count == "days"
-        return Counts((days_counted if days else counted)(rows, scope.size))
+            gathered = gather(self, self.aggregate.of, qualifying(self, scope, inputs), scope)
+            return aggregate(self.aggregate.function, gathered)
+        if self.frequency is not None and self.frequency.count == "days":
+            return Counts(days_counted(qualifying(self, scope, inputs), scope.size))
+        return Counts(how_many(self, scope, inputs))
 
     def match(self, measure: Measure, scope: Scope) -> Mask:
         if self.aggregate is not None:
@@ -446,13 +452,36 @@ def qualifying(
     event: Event, scope: Scope, inputs: Inputs, bounds: Bounds = (-EVER, EVER), without_lookback: bool = False
 ) -> list[Rows]:
     """The events that satisfy everything but frequency and aggregate, within `bounds` too."""
+    return list(_in_spans(event, scope, inputs, scope.spans(_both(event, scope, bounds), without_lookback)))
+
+
+def how_many(
+    event: Event, scope: Scope, inputs: Inputs, bounds: Bounds = (-EVER, EVER), without_lookback: bool = False
+) -> npt.NDArray[np.signedinteger[Any]]:
+    """How many events qualify, a whole number a profile."""
+
+    def count(spans: Spans) -> npt.NDArray[Any]:
+        return counted(_in_spans(event, scope, inputs, spans), scope.size)
+
+    spans = scope.spans(_both(event, scope, bounds), without_lookback)
+    moving = (each.matcher.READS == "date" or each.ref == SESSION_DURATION for each in predicates(event.where))
+    if any(moving) or any(each.matcher.READS == "date" for each in predicates(event.where_product)):
+        return count(spans)  # what qualifies depends on now
+    shape = event.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"frequency", "aggregate", "when"})
+    return scope.tally((shape, inputs), spans, count)
+
+
+def _both(event: Event, scope: Scope, bounds: Bounds) -> Bounds:
     first_ms, last_ms = event.when.bounds(scope.now_ms) if event.when else (-EVER, EVER)
-    both = max(first_ms, bounds[0]), min(last_ms, bounds[1])
-    rows = scope.rows(event.kind, event.name, event.custom_type, inputs, both, without_lookback)
-    if not event.where and not event.where_product:
-        return rows
-    narrowed = (_narrow(store, mine, event, scope) for part in rows for store, mine in part.by_store())
-    return [found for found in narrowed if len(found)]
+    return max(first_ms, bounds[0]), min(last_ms, bounds[1])
+
+
+def _in_spans(event: Event, scope: Scope, inputs: Inputs, spans: Spans) -> Iterator[Rows]:
+    for rows in scope.rows(event.kind, event.name, event.custom_type, inputs, spans):
+        if not event.where and not event.where_product:
+            yield rows
+        else:
+            yield from (_narrow(store, mine, event, scope) for store, mine in rows.by_store())
 
 
 def _narrow(store: EventStore, rows: Rows, event: Event, scope: Scope) -> Rows:

@@ -231,16 +231,3 @@ class Moments(Measure):
 
     def present(self) -> Mask:
         return np.asarray(self.moments != NO_MOMENT)
-
-
-@dataclass(frozen=True)
-class Distances(Measure):
-    """Kilometers a profile: float64, NaN where no place is known."""
-
-    kilometers: npt.NDArray[np.float64]
-
-    def values(self) -> pl.Series:
-        return pl.Series("value", self.kilometers).fill_nan(None)
-
-    def numbers(self) -> npt.NDArray[np.float64]:
-        return self.kilometers

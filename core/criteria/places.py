@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field, Strict, model_validator
 from pydantic.fields import FieldInfo
 
 from core.criteria.base import Criterion, Pick
 from core.criteria.dials import Dial, Gap
+from core.criteria.distances import Distances, Points
 from core.criteria.evidence import Condition, Evidence, moment_words, value_words
-from core.criteria.measures import Distances, Measure, Values
+from core.criteria.measures import Measure, Values
 from core.criteria.users import ProfileCriterion
 from core.data.facts import NO_RECORD
 from core.data.places import find_city
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from core.data.snapshot import Snapshot
     from core.scope import Scope
     from core.sql import Sql, SqlScope
-
-EARTH_RADIUS_KM: Final = 6371.0088
-"""Mean radius (IUGG)."""
 
 KILOMETERS: Final = {"kilometers": 1.0, "miles": 1.609344, "meters": 0.001}
 PARTS: Final = ("city", "state", "zip", "dma", "country")
@@ -92,7 +89,7 @@ class Location(ProfileCriterion):
     def measure(self, scope: Scope) -> Measure:
         """`within`: kilometers from the place. `equals`: the latest location's first given part."""
         if self.operator == "within":
-            return Distances(self._distances(scope))
+            return self._distances(scope)
         return self._latest(next(part for part in PARTS if getattr(self, part) is not None), scope)
 
     @property
@@ -102,7 +99,7 @@ class Location(ProfileCriterion):
     def match(self, measure: Measure, scope: Scope) -> Mask:
         if isinstance(measure, Distances):
             assert self.distance is not None and self.unit is not None
-            return np.asarray(measure.kilometers <= self.distance * KILOMETERS[self.unit])
+            return measure.within(self.distance * KILOMETERS[self.unit])
         mask = np.ones(scope.size, np.bool_)
         for part in PARTS:
             if (wanted := getattr(self, part)) is not None:
@@ -128,20 +125,19 @@ class Location(ProfileCriterion):
 
     def _latest(self, part: str, scope: Scope) -> Values:
         log = scope.snapshot.locations(self.reads(scope))
-        return Values(log.state(part, scope.now_ms, scope.size))
+        return Values(scope.state(log, part))
 
-    def _distances(self, scope: Scope) -> npt.NDArray[np.float64]:
-        """Great-circle kilometers from each profile's latest coordinates; NaN where there are none."""
+    def _distances(self, scope: Scope) -> Distances:
+        """From each profile's latest coordinates."""
         log = scope.snapshot.coordinates(self.reads(scope))
-        latest = log.latest(scope.now_ms, scope.size)
-        known = latest >= 0
-        kilometers = np.full(scope.size, np.nan)
-        latitude, longitude = self._center()
-        records = log.frame[latest[known]]
-        kilometers[known] = great_circle_km(
-            records["latitude"].to_numpy(), records["longitude"].to_numpy(), latitude, longitude
-        )
-        return kilometers
+
+        def points() -> Points:
+            latest = log.latest(scope.now_ms, scope.size)
+            profile = np.flatnonzero(latest != NO_RECORD)
+            records = log.frame[latest[profile]]
+            return Points.of(profile, records["latitude"].to_numpy(), records["longitude"].to_numpy())
+
+        return Distances(scope.size, scope.derived(log, "points", points), *self._center())
 
     def _center(self) -> tuple[float, float]:
         if self.latitude is not None and self.longitude is not None:
@@ -203,12 +199,3 @@ class Location(ProfileCriterion):
         if self.operator == "within" and self.city is not None and find_city(self.city) is None:
             message = f"The gazetteer has no city {self.city!r}."
             yield Problem(path, message, 'Write it like "Paris, FR", or give latitude and longitude.')
-
-
-def great_circle_km(
-    latitudes: npt.NDArray[np.float64], longitudes: npt.NDArray[np.float64], latitude: float, longitude: float
-) -> npt.NDArray[np.float64]:
-    """Haversine distance in kilometers of points from one point, all in degrees."""
-    lat, lon, lat0, lon0 = np.radians(latitudes), np.radians(longitudes), np.radians(latitude), np.radians(longitude)
-    half = np.sin((lat - lat0) / 2) ** 2 + np.cos(lat) * np.cos(lat0) * np.sin((lon - lon0) / 2) ** 2
-    return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(1.0, np.sqrt(half))))

@@ -103,7 +103,7 @@ class UserAttribute(ComparedProfileCriterion):
     def measure(self, scope: Scope) -> Values:
         """The attribute's latest value."""
         log = scope.snapshot.attribute(self.reads(scope), self.attribute)
-        return Values(log.state("value", scope.now_ms, scope.size))
+        return Values(scope.state(log, "value"))
 
     @property
     def compared(self) -> str:

@@ -7,7 +7,7 @@ cuts only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -241,14 +241,12 @@ class Rows:
 
     def take(self, values: npt.NDArray[Any], start: int = 0) -> npt.NDArray[Any]:
         """These rows of an array with one entry a row of the segment from `start` on."""
-        pieces = [values[first:last] for first, last in zip(self.starts - start, self.stops - start, strict=True)]
-        whole = pieces[0] if len(pieces) == 1 else np.concatenate([values[:0], *pieces])
+        whole = values[kernels.rows_of(self.starts - start, self.stops - start)]
         return whole[self.keep] if len(self.keep) else whole
 
     def index(self) -> Index:
         """These rows' numbers in the segment."""
-        pieces = [np.arange(first, last) for first, last in zip(self.starts, self.stops, strict=True)]
-        whole = pieces[0] if len(pieces) == 1 else np.concatenate([np.zeros(0, np.int64), *pieces])
+        whole = kernels.numbers_of(self.starts, self.stops)
         return whole[self.keep] if len(self.keep) else whole
 
     def where(self, mask: Mask) -> Rows:
@@ -294,8 +292,7 @@ class Rows:
 
     def runs(self) -> tuple[Index, Index, Index]:
         """First row, row after the last and UTC day of every run."""
-        pieces = [np.arange(low, high) for low, high in zip(self.first, self.last, strict=True)]
-        runs = pieces[0] if len(pieces) == 1 else np.concatenate([np.zeros(0, np.int64), *pieces])
+        runs = kernels.numbers_of(self.first, self.last)
         return self.events.begins[runs], self.events.begins[runs + 1], self.events.days(runs)
 
     def times(self) -> Millis:
@@ -307,13 +304,38 @@ class Rows:
         return moments
 
 
-def counted(rows: Sequence[Rows], size: int) -> npt.NDArray[Any]:
+Spans = dict[Events, tuple[int, int]]
+"""What of each segment is looked at: from a first to a last moment, both included."""
+
+
+def minus(spans: Spans, others: Spans) -> tuple[Spans, Spans]:
+    """What of spans lies before the others, and what lies after them."""
+    before, after = {}, {}
+    for events, (first, last) in spans.items():
+        other_first, other_last = others.get(events, (last + 1, last))
+        if first < other_first:
+            before[events] = (first, min(last, other_first - 1))
+        if last > other_last:
+            after[events] = (max(first, other_last + 1), last)
+    return before, after
+
+
+def rows_about(spans: Spans) -> int:
+    """How many rows spans hold, if their segments are as busy all the time."""
+    return sum(
+        events.size * (last - first + 1) // (events.last_ms - events.first_ms + 1)
+        for events, (first, last) in spans.items()
+    )
+
+
+def counted(rows: Iterable[Rows], size: int) -> npt.NDArray[Any]:
     """How many of the rows each profile has: whole numbers, shape (size,)."""
     return kernels.count([(part.events.profile, part.ranges) for part in rows], size)
 
 
-def days_counted(rows: Sequence[Rows], size: int) -> npt.NDArray[Any]:
+def days_counted(rows: Iterable[Rows], size: int) -> npt.NDArray[Any]:
     """On how many UTC days each profile has one of the rows: whole numbers, shape (size,)."""
+    rows = list(rows)
     runs = [part.runs() for part in rows]
     counts = np.zeros(size, np.int32)
     every = np.unique(np.concatenate([np.zeros(0, np.int64), *(days for _, _, days in runs)]))

@@ -115,23 +115,28 @@ def _chain(profile: Array, times: Index, step: Array, steps: int, within: int, m
 # Their twins in numpy.
 
 
-def _rows(starts: Index, stops: Index) -> Index | slice:
-    """Ranges as what indexes an array."""
+def numbers_of(starts: Index, stops: Index) -> Index:
+    """The numbers in ranges, one behind the other."""
     if len(starts) == 1:
-        return slice(int(starts[0]), int(stops[0]))
+        return np.arange(starts[0], stops[0])
     lengths = stops - starts
     ends = np.cumsum(lengths)
-    rows: Index = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
-    return rows
+    numbers: Index = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+    return numbers
+
+
+def rows_of(starts: Index, stops: Index) -> Index | slice:
+    """Ranges as what indexes an array; one range makes no copy."""
+    return slice(int(starts[0]), int(stops[0])) if len(starts) == 1 else numbers_of(starts, stops)
 
 
 def _count_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array) -> None:
-    chosen = profile[_rows(starts, stops)]
+    chosen = profile[rows_of(starts, stops)]
     counts += np.bincount(chosen[keep] if len(keep) else chosen, minlength=len(counts)).astype(counts.dtype)
 
 
 def _pick_numpy(codes: Array, starts: Index, stops: Index, table: Mask, out: Mask) -> None:
-    out[:] = table[codes[_rows(starts, stops)]]
+    out[:] = table[codes[rows_of(starts, stops)]]
 
 
 def _add_numpy(profile: Array, codes: Array, weights: Index, sums: Index) -> None:
@@ -143,7 +148,7 @@ def _highest_numpy(profile: Array, values: Index, best: Index) -> None:
 
 
 def _mark_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, bits: Array, marks: Array) -> None:
-    chosen, lengths = profile[_rows(starts, stops)], stops - starts
+    chosen, lengths = profile[rows_of(starts, stops)], stops - starts
     for bit in np.unique(bits):
         mine = np.repeat(bits == bit, lengths)
         marks[chosen[mine & keep if len(keep) else mine]] |= bit

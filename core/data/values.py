@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
+from itertools import count
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -133,6 +134,9 @@ def version_parts(text: str) -> tuple[int, ...] | None:
     return tuple(parts)
 
 
+_SERIALS: Final = count()
+
+
 class Dictionary:
     """The distinct values behind a column's codes and their readings, each computed once.
 
@@ -154,8 +158,8 @@ class Dictionary:
         self.tags = flat.str.slice(0, 1)
         self.texts = flat.str.slice(1)
         self._limbs: dict[int, tuple[Integers, ...]] = {}
-        self.verdicts: dict[object, Mask] = {}
-        """What matchers said of these values, by matcher (and now, where it matters)."""
+        self.serial = next(_SERIALS)
+        """What of this program's dictionaries it is; verdicts on it are remembered under this number."""
         self.merges: dict[tuple[Dictionary, ...], tuple[Dictionary, list[Codes]]] = {}
         """What `merge` made of this dictionary and others after it."""
 

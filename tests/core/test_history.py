@@ -93,7 +93,7 @@ def test_a_definition_that_cannot_be_evaluated_is_refused(data: Dataset) -> None
 def test_what_the_present_moment_remembers_stays(data: Dataset) -> None:
     result = data.evaluate(RECENT, now=NOW)
     backtest(data, RECENT, now=NOW)
-    assert data.evaluate(RECENT, now=NOW).scope is result.scope
+    assert data.evaluate(RECENT, now=NOW).mask is result.mask
 
 
 @law
