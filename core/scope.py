@@ -160,7 +160,10 @@ class Scope:
                 groups = np.array(sorted(number for some in named for number in some), np.int64)
                 for rows in events.rows(groups, first_ms, last_ms, once=kind == ANY):
                     mine = rows.of(events.inputs, chosen)
-                    yield mine if custom_type is None else mine.of(events.custom_types, frozenset((custom_type,)))
+                    if custom_type is not None:
+                        mine = mine.of(events.custom_types, frozenset((custom_type,)))
+                    if len(mine):
+                        yield mine
 
     def demoted(self, workspace: str, kind: str) -> frozenset[str | None]:
         """The event names of a kind whose tier is not personalize in a workspace."""

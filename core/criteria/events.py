@@ -329,7 +329,8 @@ class Event(Criterion):
         inputs = self.reads(scope)
         found = [None if self.when is None else outside(self.when, scope)]
         if self.name is not None:
-            every = scope.rows(self.kind, self.name, None, inputs, (-EVER, EVER), without_lookback=True)
+            spans = scope.spans((-EVER, EVER), without_lookback=True)
+            every = list(scope.rows(self.kind, self.name, None, inputs, spans))
             found.append(stopped(every, scope, f"“{self.name}”"))
         if self.aggregate is not None and self.aggregate.function in ADDED and self.aggregate.of.ref[1] in MONEY:
             found.append(currencies(qualifying(self, scope, inputs), scope))
@@ -481,7 +482,8 @@ def _in_spans(event: Event, scope: Scope, inputs: Inputs, spans: Spans) -> Itera
         if not event.where and not event.where_product:
             yield rows
         else:
-            yield from (_narrow(store, mine, event, scope) for store, mine in rows.by_store())
+            narrowed = (_narrow(store, mine, event, scope) for store, mine in rows.by_store())
+            yield from (mine for mine in narrowed if len(mine))
 
 
 def _narrow(store: EventStore, rows: Rows, event: Event, scope: Scope) -> Rows:
