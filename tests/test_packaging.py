@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
+BENCH = {line.split(">=")[0] for line in PYPROJECT["dependency-groups"]["bench"]}
+"""What only `make bench` installs, for `tests/benchmarks` alone."""
+
 OURS = {"core", "workbench", "pages", "notebooks", "sample_data", "tests"}
 BUILD_TIME = {Path("core/data/make_places.py")}
 
@@ -49,14 +53,21 @@ def test_the_product_imports_only_its_dependencies(package: str) -> None:
 @pytest.mark.parametrize("package", ["notebooks", "sample_data", "tests"])
 def test_what_is_around_it_imports_only_what_the_extras_bring(package: str) -> None:
     allowed = declared("dev", "notebooks") | {"playwright"}  # playwright: by pytest-playwright
-    undeclared = {str(path.relative_to(ROOT)): imported(path) - allowed for path in (ROOT / package).rglob("*.py")}
+    undeclared = {
+        str(path.relative_to(ROOT)): imported(path) - allowed - (BENCH if "benchmarks" in path.parts else set())
+        for path in (ROOT / package).rglob("*.py")
+    }
     assert {path: names for path, names in undeclared.items() if names} == {}
 
 
-def test_every_dependency_is_locked_with_hashes_and_no_address() -> None:
-    lock = (ROOT / "requirements.txt").read_text()
+@pytest.mark.parametrize(
+    ("file", "wanted"),
+    [("requirements.txt", declared("dev", "notebooks") - {"audience-workbench"}), ("requirements-bench.txt", BENCH)],
+)
+def test_every_dependency_is_locked_with_hashes_and_no_address(file: str, wanted: set[str]) -> None:
+    lock = (ROOT / file).read_text()
     locked = {normal(name) for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
-    assert declared("dev", "notebooks") - {"audience-workbench"} <= locked
+    assert wanted <= locked
     pins = re.split(r"\n(?=\w)", lock.strip())
     assert all("--hash=sha256:" in pin for pin in pins)
     assert "://" not in lock
