@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.audience import MAX_DEPTH
-from core.criteria import And, Criterion, Not, Or
+from core.criteria import And, Criterion, Not, Or, walk
 from core.errors import FormulaError
 
 MAX_CHARACTERS: Final = 100_000
@@ -52,6 +52,12 @@ def leaves_of(root: Criterion) -> tuple[Criterion, ...]:
     if isinstance(root, And | Or | Not):
         return tuple(leaf for _, child in root.children() for leaf in leaves_of(child))
     return (root,)
+
+
+def leaf_letters(root: Criterion) -> dict[str, str]:
+    """The letters of the leaves by their paths, pre-order."""
+    paths = (path for path, node in walk(root) if not isinstance(node, And | Or | Not))
+    return dict(zip(paths, letters(), strict=False))
 
 
 # --- printing ----------------------------------------------------------------------------------------------------

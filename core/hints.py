@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.criteria import And, Criterion, Not, Or
-from core.formula import letters
+from core.formula import leaf_letters
 
 if TYPE_CHECKING:
     from core.data.values import Mask
@@ -49,8 +49,7 @@ class _Looking:
         nodes = list(evaluation.audience.nodes())
         self.leaves = [(path, node) for path, node in nodes if not isinstance(node, And | Or | Not)]
         self.groups = [(path, node) for path, node in nodes if isinstance(node, And | Or)]
-        called = zip((path for path, _ in self.leaves), letters(), strict=False)
-        self.names = {path: names.get(path, letter) for path, letter in called}
+        self.names = {**leaf_letters(evaluation.audience.root), **names}
 
     def hints(self) -> Iterator[Hint]:
         told: set[str] = set()

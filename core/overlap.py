@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from core.audience import Audience
 from core.data.values import Mask
+from core.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from core.dataset import Dataset
 
 FRAME: Final = pl.Schema(
     {
@@ -84,3 +91,48 @@ def combinations(audiences: Mapping[str, Mask]) -> pl.DataFrame:
     ]
     rows.sort(key=lambda row: (-row[1], row[0]))
     return pl.DataFrame(rows, schema={"audiences": pl.List(pl.String), "size": pl.Int64()}, orient="row")
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """The members of other audiences at one moment, held in a bit each. `unknown`: names of those that are refused."""
+
+    names: Mapping[str, str]
+    members: Mapping[str, npt.NDArray[np.uint8]]
+    size: int
+    unknown: tuple[str, ...]
+
+    def mask(self, key: str) -> Mask:
+        """The members of one of them."""
+        return np.unpackbits(self.members[key], count=self.size).astype(np.bool_)
+
+    def nearest(self, members: Mask, most: int | None = None) -> pl.DataFrame:
+        """The nearest ones, as `nearest` tells them."""
+        return nearest(members, {key: (name, self.mask(key)) for key, name in self.names.items()}, most)
+
+
+def others(
+    dataset: Dataset,
+    audiences: Mapping[str, Audience],
+    *,
+    now: datetime,
+    named: Mapping[str, Audience] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Others:
+    """Evaluate other audiences (by id) at a moment; `named` answer memberships (`audiences` unless given).
+
+    `progress(done, total)` is called before each; what it raises stops the work. Those that this dataset refuses are
+    named in `unknown` instead.
+    """
+    aside, members, unknown = dataset.aside(), {}, []
+    for done, (key, audience) in enumerate(audiences.items()):
+        if progress is not None:
+            progress(done, len(audiences))
+        try:
+            result = aside.evaluate(audience, now=now, audiences=audiences if named is None else named)
+        except DefinitionError:
+            unknown.append(audience.name)
+        else:
+            members[key] = np.packbits(result.mask)
+    names = {key: audiences[key].name for key in members}
+    return Others(names, members, dataset.snapshot.size, tuple(unknown))

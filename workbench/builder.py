@@ -183,6 +183,7 @@ class Builder:
     def _open_card(self, path: str, node: Value, letter: str) -> None:
         key = f"{node['id']}-{self.held.revision}"
         edited = form(CRITERIA[node["type"]], node, key, self.ask)
+        self._curve(path, node)
         with st.container(horizontal=True, horizontal_alignment="right"):
             if st.button(f"Remove {letter}", icon=":material/delete:", type="tertiary", key=f"remove-{node['id']}"):
                 self.replace(node["id"], None)
@@ -250,13 +251,34 @@ class Builder:
                 st.caption(
                     f"{share} · {result.universe:,} profiles · exact · {session.as_of_words(self.data, self.now)}"
                 )
-                panel.changes(panel.Look(self.data, result, "panel", session.named_by(result.audience)))
+                panel.changes(self._look(result))
             with st.container(key="panel-more"):
                 self._more(result)
 
-    def _more(self, result: Evaluation) -> None:
+    def _look(self, result: Evaluation) -> panel.Look:
+        def others() -> dict[str, Audience]:
+            known = session.registry().audiences.definitions(session.me())
+            return {key: each for key, each in known.items() if key != self.held.audience_id}
+
         named = session.named_by(result.audience)
-        panel.more(panel.Look(self.data, result, f"panel-{self.held.audience_id}", named))
+        warnings = result.audience.check(self.data, named).warnings
+        return panel.Look(self.data, result, f"panel-{self.held.audience_id}", named, warnings=warnings, others=others)
+
+    def _curve(self, path: str, node: Value) -> None:
+        result = self.answer.evaluation
+        if result is None or not panel.has_curve(look := self._look(result), path):
+            return
+        with st.expander("Size against its numbers", key=f"curve-{node['id']}", on_change="rerun") as shown:
+            if shown.open:
+
+                def pick(document: Value) -> None:
+                    self.replace(node["id"], {"id": node["id"], **document})
+                    session.repaint()
+
+                panel.curve_block(look, path, pick)
+
+    def _more(self, result: Evaluation) -> None:
+        panel.more(self._look(result))
         name = f"{self.held.audience_id}.csv"
         st.download_button("Download members (CSV)", result.members.write_csv, name, "text/csv", on_click="ignore")
 

@@ -18,7 +18,7 @@ def draw(explanation: Explanation, masks: bool = True) -> None:
     marks = ":green-badge[member]" if explanation.member else ":gray-badge[not a member]"
     st.markdown(f"**{explanation.mpid}** {marks}")
     st.markdown(explanation.summary)
-    called = dict(zip((leaf.path for leaf in explanation.leaves()), letters(), strict=False))
+    called = {leaf.path: letter for leaf, letter in zip(explanation.leaves(), letters(), strict=False)}
     st.html(f'<ul class="why" aria-label="Why in, why not">{_node(explanation.root, called, masks)}</ul>')
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from core.charts.style import layered, palette
+from core.charts.style import layered, palette, signed
 
 
 def curve_chart(frame: pl.DataFrame, unit: str, theme: str = "light", height: int = 150) -> alt.LayerChart:
     """Members against the setting; the present one is filled. A click picks a setting: selection `pick`."""
     colours = palette(theme)
-    base = alt.Chart(frame).encode(
+    shown = frame.with_columns(change=pl.Series([signed(each) for each in frame["change"]], dtype=pl.String))
+    base = alt.Chart(shown).encode(
         x=alt.X(
             "setting:Q", title=unit, scale=alt.Scale(zero=False, nice=False, padding=8),
             axis=alt.Axis(tickCount=5, grid=False, ticks=False, domain=False),
@@ -31,6 +32,6 @@ def curve_chart(frame: pl.DataFrame, unit: str, theme: str = "light", height: in
     points = base.mark_point(size=64, filled=True, opacity=1, stroke=colours.members, strokeWidth=1.5).encode(
         fill=alt.condition("datum.current", alt.value(colours.members), alt.value(colours.track))
     )
-    rule = base.mark_rule(color=colours.quiet, strokeDash=[2, 2]).encode(y=alt.value(0), y2=alt.value(height))
-    rule = rule.transform_filter("datum.current")
+    present = alt.Chart(shown.filter("current")).encode(x=base.encoding.x)
+    rule = present.mark_rule(color=colours.quiet, strokeDash=[2, 2])
     return layered([rule, line, points.add_params(pick)], height, theme)

@@ -44,11 +44,17 @@ def bar_scale(most: float, columns: int) -> alt.Scale:
 
 
 def _bars(
-    frame: pl.DataFrame, share: str, columns: Sequence[tuple[str, str]], tooltip: list[Any], theme: str, most: float
+    frame: pl.DataFrame,
+    share: str,
+    columns: Sequence[tuple[str, str]],
+    tooltip: list[Any],
+    theme: str,
+    most: float,
+    names: int = NAMES,
 ) -> tuple[alt.Chart, list[alt.Chart]]:
     """The base of a frame with `row`, and its layers: track, bar, figures."""
     colours = palette(theme)
-    base = alt.Chart(frame).encode(y=row_axis(frame["row"].to_list()), tooltip=tooltip)
+    base = alt.Chart(frame).encode(y=row_axis(frame["row"].to_list(), width=names), tooltip=tooltip)
     scale = bar_scale(most, len(columns))
     track = base.mark_bar(height=BAR, cornerRadius=2, color=colours.track).encode(
         x=alt.X("none:Q", scale=scale, axis=None), x2="whole:Q"
@@ -87,7 +93,7 @@ def reach_chart(frame: pl.DataFrame, theme: str = "light") -> alt.LayerChart:
     ]
     columns = [("count", colours.ink), ("percent", colours.quiet)]
     _, layers = _bars(shown, "share", columns, tooltip, theme, 1.0)
-    return layered([*layers], _height(shown), theme)
+    return layered(layers, _height(shown), theme)
 
 
 def composition_chart(frame: pl.DataFrame, theme: str = "light", against: str = "universe") -> alt.LayerChart:
@@ -141,5 +147,5 @@ def overlap_chart(frame: pl.DataFrame, theme: str = "light") -> alt.LayerChart:
         alt.Tooltip("jaccard:Q", title="overlap (both / either)", format=".1%"),
     ]
     columns = [("count", colours.ink), ("percent", colours.quiet)]
-    _, layers = _bars(shown, "share", columns, tooltip, theme, 1.0)
-    return layered([*layers], _height(shown), theme)
+    _, layers = _bars(shown, "share", columns, tooltip, theme, 1.0, 160)
+    return layered(layers, _height(shown), theme)

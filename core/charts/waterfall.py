@@ -11,7 +11,7 @@ import polars as pl
 from core.charts.rows import BAR, ROW, bar_scale, ends, row_axis
 from core.charts.style import layered, palette, signed
 from core.criteria import And, Criterion, Not, Or
-from core.formula import letters
+from core.formula import leaf_letters
 
 if TYPE_CHECKING:
     from core.evaluate import Evaluation
@@ -39,13 +39,13 @@ def waterfall_frame(evaluation: Evaluation, names: Mapping[str, str] | None = No
     here = {node.path: node.here for node in evaluation.criteria}
     rows: list[dict[str, Any]] = []
     before = 0
-    steps = steps_of(evaluation.audience.root, "root", "", excluded=False)
-    for letter, (path, leaf, join, excluded) in zip(letters(), steps, strict=False):
-        called = names.get(path, letter) if names else letter
+    called = {**leaf_letters(evaluation.audience.root), **(names or {})}
+    for path, leaf, join, excluded in steps_of(evaluation.audience.root, "root", "", excluded=False):
+        letter = called[path]
         after = here[path]
         change = after - before
         what = "brought in" if change >= 0 else "excluded" if excluded else "kept out"
-        name = f"exclude {called}" if excluded else f"{join} {called}".strip()
+        name = f"exclude {letter}" if excluded else f"{join} {letter}".strip()
         first = not rows
         row = {"row": name, "path": path, "sentence": leaf.sentence, "from": before, "to": after, "change": change}
         rows.append({**row, "what": "start" if first else what, "figure": f"{after:,}" if first else signed(change)})

@@ -68,7 +68,7 @@ def test_every_chart_is_valid_and_coloured_by_meaning(data: Dataset, theme: str)
     result = answer(data, both(A, B))
     history = backtest(data, asked(both(A, B)), now=NOW, days=3).frame
     spread = composition(result.scope, result.mask, traits(data.snapshot, ("shop",))[0].criterion)
-    curve = pl.DataFrame({"setting": [1.0, 2.0], "size": [2, 1], "current": [True, False], "change": ["0", "−1"]})
+    curve = pl.DataFrame({"setting": [1.0, 2.0], "size": [2, 1], "current": [True, False], "change": [0, -1]})
     overlap = pl.DataFrame({"name": ["Other"], "size": [3], "both": [1], "share": [0.5], "jaccard": [0.25]})
     drawn = [
         charts.waterfall(charts.waterfall_frame(result), theme),

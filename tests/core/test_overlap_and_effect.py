@@ -11,8 +11,8 @@ from hypothesis import given
 
 from core import Audience, CoreError, Dataset
 from core.effect import effect
-from core.overlap import combinations, nearest, overlap, overlaps
-from tests.core.answers import NOW, answer, at_least, both, dataset, did, event, of, within, without
+from core.overlap import combinations, nearest, others, overlap, overlaps
+from tests.core.answers import NOW, answer, asked, at_least, both, dataset, did, event, of, within, without
 from tests.core.test_laws import dataset as made
 from tests.core.test_laws import law
 from tests.strategies import Dice, dices, situation
@@ -52,6 +52,19 @@ def test_several() -> None:
         (["B"], 1),
         (["C"], 1),
     ]
+
+
+def test_the_members_of_others(tmp_path: Path) -> None:
+    """Nine profiles, so that a byte does not hold them: the odd ones play, 9 pays. One audience is refused."""
+    data = dataset(tmp_path, *(of(n, *([did("play", 1)] if n % 2 else []), *([did("pay", 1)] if n == 9 else []), days=1)
+                               for n in range(1, 10)))  # fmt: skip
+    asks = {"play": asked(event("play"), name="Players"), "bad": asked(event("play"), workspaces=["nowhere"])}
+    told: list[int] = []
+    found = others(data, asks, now=NOW, progress=lambda done, total: told.append(done))
+    assert (found.unknown, told) == (("Asked",), [0, 1])
+    assert sorted(data.snapshot.mpid[found.mask("play")].tolist()) == [1, 3, 5, 7, 9]
+    result = answer(data, event("pay"))
+    assert found.nearest(result.mask).rows() == [("play", "Players", 5, 1, 1.0, 0.2, 0.2)]
 
 
 @pytest.fixture

@@ -1,0 +1,124 @@
+"""The blocks of the panel that are always drawn: changes, narrowing, days, reach, composition."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import charts
+from core.charts.style import signed
+from core.composition import Trait, composition, reach, traits
+from workbench.panel.look import Look, block, show, theme
+from workbench.panel.tabs import tabs
+
+
+def more(look: Look) -> None:
+    """Every block below the size, in their order. Call it inside of the container `panel-more`."""
+    blocks = st.container()
+    tables = st.toggle("Tables instead of charts", key=f"{look.key}-tables")
+    with blocks:
+        _narrowing(look, tables)
+        _days(look, tables)
+        _reach(look, tables)
+        _composition(look, tables)
+        tabs(look, tables)
+
+
+# --- under the size ----------------------------------------------------------------------------------------------
+
+
+@st.fragment
+def changes(look: Look) -> None:
+    """Badges: the change against the saved version and against yesterday. Call it below the size."""
+    with st.container(horizontal=True, key=f"{look.key}-changes", height=28, border=False, gap="small"):
+        size = look.evaluation.size
+        if look.saved is not None:
+            _badge(size - look.saved.size, "vs saved")
+        day = look.history().days[-1]
+        _badge(day.adds - day.drops, "vs yesterday")
+        volatility = f"{100 * (day.adds + day.drops) / size:.1f}\u00a0%" if size else "–"
+        st.badge(f"volatility {volatility}", color="gray", help="(Adds + drops of the last 24 hours) / size.")
+
+
+def _badge(change: int, against: str) -> None:
+    if not change:
+        st.badge(f"no change {against}", color="gray")
+        return
+    icon, colour = (":material/arrow_upward:", "green") if change > 0 else (":material/arrow_downward:", "orange")
+    st.badge(f"{abs(change):,} {against}", icon=icon, color=colour)  # type: ignore[arg-type]
+
+
+# --- charts ------------------------------------------------------------------------------------------------------
+
+
+@st.fragment
+def _narrowing(look: Look, tables: bool) -> None:
+    frame = charts.waterfall_frame(look.evaluation, look.names)
+    block("How each criterion narrows it", f"from {look.evaluation.universe:,}")
+    columns = {"row": "Criterion", "sentence": "People who", "figure": "Change", "to": "Profiles here"}
+    height = min(20 * len(frame) + 8, 328)
+    show(
+        charts.waterfall(frame, theme()), frame, tables, columns, "How each criterion narrows the audience",
+        f"{look.key}-narrowing", height,
+    )  # fmt: skip
+
+
+@st.fragment
+def _days(look: Look, tables: bool) -> None:
+    history = look.history()
+    last, frame = history.days[-1], history.frame
+    note = f"24 h: <b class='adds'>{signed(last.adds)}</b> <b class='drops'>{signed(-last.drops)}</b>"
+    block("Last 30 days, as this definition", note)
+    columns = {"at": "As of (UTC)", "size": "Members", "adds": "Adds", "drops": "Drops"}
+    if tables:
+        frame = frame.with_columns(at=frame["at"].dt.strftime("%-d %b %Y %H:%M")).reverse()
+    chart = None if tables else charts.days_chart(frame, theme())
+    alt = f"Members on each of the last 30 days, {last.size:,} now"
+    show(chart, frame, tables, columns, alt, f"{look.key}-days", 158)
+
+
+@st.fragment
+def _reach(look: Look, tables: bool) -> None:
+    found = look.evaluation
+    frame = look.remembered("reach", lambda: reach(found.scope, found.mask))
+    block("Reach by identity", "of members")
+    if frame.is_empty():
+        st.caption("No member has an identity." if found.size else "There are no members to reach.")
+        return
+    columns = {"identity_type": "Identity", "members": "Members", "share": "Share"}
+    shown = frame if tables else frame.head(6)
+    chart = None if tables else charts.reach_chart(shown, theme())
+    show(chart, shown, tables, columns, "Members that can be reached, by identity", f"{look.key}-reach", 128)
+
+
+@st.fragment
+def _composition(look: Look, tables: bool) -> None:
+    found = look.evaluation
+    every = look.remembered("traits", lambda: traits(found.scope.snapshot, found.scope.workspaces))
+    if not every:
+        block("Who they are")
+        st.caption("Nothing is known of these profiles yet.")
+        return
+    with st.container(horizontal=True, key=f"{look.key}-trait-row", vertical_alignment="center", gap="small"):
+        block("Who they are by")
+        trait = _chosen(every, look)
+        st.html('<div class="note">| universe</div>', width="content")
+    key = trait.criterion.canonical
+    frame = look.remembered("composition", lambda: composition(found.scope, found.mask, trait.criterion), key)
+    shown = frame.filter((frame["members"] > 0) | (frame["kind"] == "value"))
+    columns = {
+        "value": trait.name,
+        "members": "Members",
+        "share": "Share",
+        "against_share": "Share of universe",
+        "index": "Times universe",
+    }
+    chart = None if tables else charts.composition_chart(shown, theme())
+    alt = f"Members by {trait.name} against the universe"
+    show(chart, shown, tables, columns, alt, f"{look.key}-composition", 212)
+
+
+def _chosen(every: list[Trait], look: Look) -> Trait:
+    names = [trait.name for trait in every]
+    first = next((at for at, name in enumerate(names) if name.lstrip("$").lower().startswith("country")), 0)
+    name = st.selectbox("by", names, index=first, key=f"{look.key}-trait", label_visibility="collapsed")
+    return every[names.index(name)]

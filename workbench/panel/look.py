@@ -1,0 +1,103 @@
+"""What the panel looks at, and what every block of it is made of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+import streamlit as st
+
+from core import Audience, Dataset, Evaluation, Problem
+from core.formula import leaf_letters
+from core.hints import Hint, hints
+from core.history import History, backtest
+
+T = TypeVar("T")
+
+PATIENCE_S: Final = 0.4
+"""Work that takes longer shows how far it is."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the panel looks at. Keys of widgets start with `key`, which names the audience."""
+
+    data: Dataset
+    evaluation: Evaluation
+    key: str
+    named: Mapping[str, Audience] = field(default_factory=dict)
+    """Other audiences by id, which answer memberships."""
+    saved: Evaluation | None = None
+    """The saved version at the same moment, None where there is none or it cannot be evaluated."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What leaves are called, by their path in the evaluation's tree, where it is not their letter there."""
+    warnings: tuple[Problem, ...] = ()
+    """What the check says about the definition."""
+    others: Callable[[], Mapping[str, Audience]] = dict
+    """Gives the audiences to compare with, by id."""
+    masks: bool = True
+    """Whether identities are masked."""
+
+    @property
+    def letters(self) -> dict[str, str]:
+        """What leaves are called, by path."""
+        return {**leaf_letters(self.evaluation.audience.root), **self.names}
+
+    def hints(self) -> list[Hint]:
+        """What is probably not meant."""
+        return self.remembered("hints", lambda: hints(self.evaluation, self.warnings, self.names))
+
+    def remembered(self, what: str, make: Callable[[], T], *more: object) -> T:
+        """What `make` gives, kept with what the criteria remember of this moment and version."""
+        return self.evaluation.scope.once((what, self.evaluation.audience.canonical, *more), make)
+
+    def history(self) -> History:
+        """The last 30 days; shows progress where it takes long, and makes room for the next edit between days."""
+        found = self.evaluation
+
+        def make() -> History:
+            with Progress("Looking at the last 30 days") as step:
+                return backtest(self.data, found.audience, now=found.now, audiences=self.named, progress=step)
+
+        return self.remembered("backtest", make)
+
+
+class Progress:
+    """A progress bar that appears when work takes long. Every step lets Streamlit turn to the next edit."""
+
+    def __init__(self, words: str) -> None:
+        self.words, self.slot, self.begun = words, st.empty(), time.monotonic()
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        return self.step
+
+    def __exit__(self, *error: object) -> None:
+        self.slot.empty()
+
+    def step(self, done: int, total: int) -> None:
+        if time.monotonic() - self.begun > PATIENCE_S:
+            self.slot.progress(done / max(total, 1), self.words)
+        else:
+            self.slot.empty()
+
+
+def theme() -> str:
+    """ "light" or "dark", as the browser shows the app."""
+    return st.context.theme.type or "light"
+
+
+def block(name: str, note: str = "") -> None:
+    """The heading of a block, with a note at its right."""
+    aside = f"<span>{note}</span>" if note else ""
+    st.html(f'<div class="block"><h3>{name}</h3>{aside}</div>', width="stretch" if note else "content")
+
+
+def show(chart: Any, frame: Any, tables: bool, columns: Mapping[str, str], alt: str, key: str, height: int) -> None:
+    """A chart, or its frame as a table that everybody can read."""
+    with st.container(height=height, border=False, key=key):
+        if tables:
+            st.table(frame.select(list(columns)).rename(dict(columns)))
+        else:
+            st.altair_chart(chart, key=f"{key}-chart", theme=None, alt=alt)

@@ -1,0 +1,164 @@
+"""The blocks of the panel that are looked at one at a time: only the open one is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any, Final
+
+import streamlit as st
+
+from core import CoreError, charts
+from core.history import History, forecast
+from core.members import some_members
+from core.near_misses import NearMiss, near_misses, near_misses_frame
+from core.overlap import Others, others
+from workbench import why
+from workbench.panel.look import Look, Progress, show, theme
+
+OVERLAPS: Final = 9
+
+
+@st.fragment
+def tabs(look: Look, tables: bool) -> None:
+    """Blocks of which only the open one is computed."""
+    found = look.hints()
+    blocks: dict[str, Callable[[Look, bool], None]] = {
+        "Members": _members,
+        "Overlap": _overlap,
+        "Near misses": _near_misses,
+        "Ahead": _ahead,
+        f"Hints ({len(found)})": _hints,
+    }
+    tabs = st.tabs(list(blocks), key=f"{look.key}-tabs-{len(found)}", on_change="rerun")
+    for tab, draw in zip(tabs, blocks.values(), strict=True):
+        with tab:
+            if tab.open:
+                draw(look, tables)
+
+
+def _overlap(look: Look, tables: bool) -> None:
+    found, audiences = look.evaluation, look.others()
+    if not audiences:
+        st.caption("No other audience yet. Save one, and see here how much they share.")
+        return
+
+    def make() -> Others:
+        with Progress("Calculating the other audiences") as step:
+            return others(look.data, audiences, now=found.now, named={**audiences, **look.named}, progress=step)
+
+    key = tuple((each, audience.canonical) for each, audience in audiences.items())
+    every = found.scope.once(("others", key), make)
+    frame = every.nearest(found.mask, OVERLAPS)
+    if frame.is_empty():
+        st.caption("No other audience shares a member with this one.")
+    else:
+        columns = {"name": "Audience", "size": "Its members", "both": "In both", "share": "Share", "jaccard": "Overlap"}
+        chart = None if tables else charts.overlap_chart(frame, theme())
+        show(chart, frame, tables, columns, "Members shared with other audiences", f"{look.key}-overlap", 184)
+        st.caption("Members who are in the other audience too, and which share of these members they are.")
+    if every.unknown:
+        st.caption(f"Not calculated, because this data refuses them: {', '.join(every.unknown)}.")
+
+
+def _near_misses(look: Look, tables: bool) -> None:
+    found = look.remembered("near misses", lambda: near_misses(look.evaluation))
+    if not found:
+        st.caption("No criterion alone keeps anybody out.")
+    elif tables:
+        frame = near_misses_frame(found)
+        names = {"sentence": "Criterion", "size": "Kept out by it alone", "gap": "Half are nearer than", "unit": "Unit"}
+        st.table(frame.select(list(names)).rename(names))
+    else:
+        st.html(f'<ul class="rows">{"".join(_near_miss(each, look.letters) for each in found)}</ul>')
+
+
+def _near_miss(missed: NearMiss, letters: Mapping[str, str]) -> str:
+    """Whom one criterion keeps out, and how far they are."""
+    parts = []
+    if missed.steps and missed.unit:
+        short = "too many" if missed.excluded else "short"
+        unit = missed.unit.removesuffix("s")
+        near = (f"{step:g} {unit}{'' if step == 1 else 's'} {short}: {count:,}" for step, count in missed.steps[:3])
+        parts.append(" · ".join(near))
+    elif missed.gap is not None:
+        nearest = missed.closest[0]
+        parts.append(f"Half are within {missed.gap:,.3g} {missed.unit} of the other answer")
+        parts.append(f"Closest: {nearest.mpid}, {nearest.gap:,.2g} away")
+    what = "excluded by" if missed.excluded else "kept out by"
+    small = "".join(f"<small>{escape(part)}</small>" for part in parts)
+    head = f"<span><b>{missed.size:,}</b> {what} {letters[missed.path]} alone</span>"
+    return f'<li title="{escape(missed.sentence)}">{head}{small}</li>'
+
+
+def _ahead(look: Look, tables: bool) -> None:
+    found = look.evaluation
+
+    def make() -> History:
+        with Progress("Looking at the next 30 days") as step:
+            return forecast(look.data, found.audience, now=found.now, audiences=look.named, progress=step)
+
+    try:
+        history = look.remembered("forecast", make)
+    except CoreError as error:
+        st.caption(f"{error.message} {error.hint}")
+        return
+    week, month = history.days[6].size, history.days[-1].size
+    st.markdown(f"If nothing new arrives, **{week:,}** are members in 7 days and **{month:,}** in 30.")
+    frame = history.frame
+    columns = {"at": "As of (UTC)", "size": "Members", "adds": "Enter", "drops": "Leave"}
+    if tables:
+        frame = frame.with_columns(at=frame["at"].dt.strftime("%-d %b %Y %H:%M"))
+    chart = None if tables else charts.days_chart(frame, theme(), expected=True)
+    show(chart, frame, tables, columns, f"Members on each of the next 30 days, {month:,} at last",
+          f"{look.key}-ahead", 160)  # fmt: skip
+
+
+def _hints(look: Look, tables: bool) -> None:
+    found = look.hints()
+    if not found:
+        st.caption("Nothing looks odd.")
+        return
+    rows = "".join(
+        f"<li><span>{escape(each.message)}</span><small>{escape(each.way_out)}</small></li>" for each in found
+    )
+    st.html(f'<ul class="rows">{rows}</ul>')
+
+
+def _members(look: Look, tables: bool) -> None:
+    found = look.evaluation
+    if not found.size:
+        st.caption("Nobody. Widen a window, or remove a criterion that keeps everybody out.")
+    else:
+        frame = look.remembered("some members", lambda: some_members(found.scope, found.mask, masks=look.masks))
+        columns: dict[str, Any] = {
+            "identity": "Known by",
+            "last_seen": st.column_config.DatetimeColumn("Last seen", format="D MMM HH:mm", timezone="UTC"),
+            "mpid": st.column_config.NumberColumn("mpid", format="plain"),
+        }
+        picked = st.dataframe(
+            frame, hide_index=True, height=212, column_order=list(columns), column_config=columns,
+            key=f"{look.key}-members-{found.audience.canonical}", on_select="rerun", selection_mode="single-row",
+        )  # fmt: skip
+        rows = picked["selection"]["rows"]
+        if rows:
+            why.draw(found.explain(int(frame["mpid"][rows[0]])), masks=look.masks)
+            return
+    _ask_why(look)
+
+
+def _ask_why(look: Look) -> None:
+    asked = st.text_input(
+        "Why in, why not", key=f"{look.key}-why", placeholder="An mpid or identity; or choose a member above"
+    )
+    if not asked.strip():
+        return
+    found = look.evaluation
+    matches = look.data.find(asked, now=found.now)
+    if not matches:
+        st.caption("Nobody is known by that. An identity is found by its exact value.")
+        return
+    try:
+        why.draw(found.explain(matches[0].mpid), masks=look.masks)
+    except CoreError as error:
+        st.error(f"**{error.message}** {error.hint}")
