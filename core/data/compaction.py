@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from core.data.keys import merge_files
+from core.data.manifest import Manifest, Retired, Segment
 from core.data.schema import TABLES
 from core.data.segments import BATCH_KEYS, EVENT_KEYS, ordered
-from core.data.store import Manifest, Retired, Segment, Store, explained
+from core.data.store import Store, explained
 from core.errors import DatasetBusy
 
 LEAST: Final = 8
@@ -64,21 +65,36 @@ def compact(store: Store, *, full: bool = False) -> bool:
     Raises DatasetBusy while another process compacts, or where the lock is not to be had for the commit.
     """
     with _alone(store):
-        manifest, lease = store.held()
-        try:
-            chosen = list(manifest.segments) if full else due(manifest.segments)
-            if len(chosen) < 2:
-                return False
-            folder = store.path / _FOLDER
-            with explained(store.path, "compacted"):
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir()
-                merged = merge([(store.folder(segment), segment) for segment in chosen], folder)
-            _commit(store, chosen, merged, folder)
-        finally:
-            lease.release()
-    with store.writing():
-        pass  # what nobody reads any more goes at once
+        manifest = store.manifest()
+        done = [_compact(store, number, full) for number in range(len(manifest.shards) or 1)]
+        if manifest.shards:
+            done.append(_compact(store, None, full))
+    if any(done):
+        with store.writing():
+            pass  # what nobody reads any more goes at once
+    return any(done)
+
+
+def _compact(store: Store, number: int | None, full: bool) -> bool:
+    """One part of a dataset: a shard, the whole without shards or, with None, the keys beside the shards."""
+    manifest, lease = store.held()
+    try:
+        part = store if number is None else store.parts(manifest)[number]
+        segments = (manifest if number is None else manifest.part(number)).segments
+        chosen = list(segments) if full else due(segments)
+        if len(chosen) < 2:
+            return False
+        folder = part.path / _FOLDER
+        with explained(store.path, "compacted"):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            merged = merge([(part.folder(segment), segment) for segment in chosen], folder)
+        with store.writing(_COMMIT_SECONDS) as writer:
+            name = f"{writer.manifest.version + 1:08d}-merged"
+            writer.adopt(folder, name, part)
+            writer.commit(_swapped(writer.manifest, number, chosen, replace(merged, name=name)))
+    finally:
+        lease.release()
     return True
 
 
@@ -104,24 +120,17 @@ def due(segments: Sequence[Segment]) -> list[Segment]:
     return chosen if len(chosen) >= LEAST else []
 
 
-def _commit(store: Store, chosen: Sequence[Segment], merged: Segment, folder: Path) -> None:
-    """Swaps the run for its sum. Only compactions remove segments, so the run still stands in the newest manifest."""
-    with store.writing(_COMMIT_SECONDS) as writer:
-        manifest = writer.manifest
-        name = f"{manifest.version + 1:08d}-merged"
-        writer.adopt(folder, name)
-        writer.commit(_swapped(manifest, chosen, replace(merged, name=name)))
-
-
-def _swapped(manifest: Manifest, chosen: Sequence[Segment], merged: Segment) -> Manifest:
-    at = manifest.segments.index(chosen[0])
-    retired = tuple(Retired(segment.name, manifest.generation) for segment in chosen)
-    return replace(
-        manifest,
-        segments=(*manifest.segments[:at], merged, *manifest.segments[at + len(chosen) :]),
-        generation=manifest.generation + 1,
-        retired=(*manifest.retired, *retired),
+def _swapped(manifest: Manifest, number: int | None, chosen: Sequence[Segment], merged: Segment) -> Manifest:
+    """With the sum of a run for the run. Only compactions remove segments, so the run still stands there."""
+    part = manifest if number is None else manifest.part(number)
+    at = part.segments.index(chosen[0])
+    part = replace(
+        part,
+        segments=(*part.segments[:at], merged, *part.segments[at + len(chosen) :]),
+        retired=(*part.retired, *(Retired(segment.name, manifest.generation) for segment in chosen)),
     )
+    whole = part if number is None else manifest.with_part(number, part)
+    return replace(whole, generation=manifest.generation + 1)
 
 
 def merge(parts: Sequence[tuple[Path, Segment]], folder: Path) -> Segment:
@@ -132,8 +141,10 @@ def merge(parts: Sequence[tuple[Path, Segment]], folder: Path) -> Segment:
         if files:
             target = folder / f"{table}.parquet"
             rows[table] = _merge_events(files, target) if table == "events" else _merge_facts(table, files, target)
-    for keys in (BATCH_KEYS, EVENT_KEYS):
+    for name, keys in (("batch_keys", BATCH_KEYS), ("event_keys", EVENT_KEYS)):
         merge_files([source / keys for source, _ in parts if (source / keys).exists()], folder / keys)
+        if any(name in segment.tables for _, segment in parts):
+            rows[name] = sum(segment.tables.get(name, 0) for _, segment in parts)
     firsts = [segment.first_ms for _, segment in parts if segment.first_ms is not None]
     lasts = [segment.last_ms for _, segment in parts if segment.last_ms is not None]
     return Segment(folder.name, rows, min(firsts, default=None), max(lasts, default=None))

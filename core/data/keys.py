@@ -29,11 +29,11 @@ def keys_of(scope: str, texts: list[str], mpids: npt.NDArray[np.int64] | None = 
     keys ^= np.frombuffer(xxhash.xxh3_128_digest(scope.encode()), dtype=">u8").astype(np.uint64)[:, None]
     if mpids is not None:
         for half, salt in enumerate(_SALTS):
-            keys[half] ^= _scatter(mpids.view(np.uint64) + salt)
+            keys[half] ^= scatter(mpids.view(np.uint64) + salt)
     return keys
 
 
-def _scatter(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def scatter(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """A bijection of 64-bit numbers that spreads close ones (the finaliser of splitmix64)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -96,6 +96,11 @@ class KeySet:
             ordered = _merged([self._fresh.pop(), ordered])
         if ordered.shape[1]:
             self._fresh.append(ordered)
+
+    @property
+    def fresh(self) -> int:
+        """How many keys are not saved yet."""
+        return sum(part.shape[1] for part in self._fresh)
 
     def save(self, file: Path) -> bool:
         """Writes the fresh keys, which are then read from that file; False, and no file, when there are none."""

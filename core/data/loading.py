@@ -21,9 +21,10 @@ import numpy.typing as npt
 import polars as pl
 
 from core.data.keys import KeySet, keys_of
+from core.data.manifest import Manifest
 from core.data.resolution import Owners
 from core.data.segments import BATCH_KEYS, EVENT_KEYS, SegmentWriter
-from core.data.store import Manifest, Store
+from core.data.store import Store
 from core.errors import InputError
 
 _FROM_EVENTS: Final = ("locations", "attributions")

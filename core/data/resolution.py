@@ -10,8 +10,9 @@ import polars as pl
 import xxhash
 
 from core.data.keys import KeyMap, Keys, distinct, find, keys_of
+from core.data.manifest import Manifest
 from core.data.schema import DEVICE_IDENTITIES, USER_IDENTITIES
-from core.data.store import Manifest, Store
+from core.data.store import Store
 from core.errors import InputError
 
 _UNKNOWN: Final = len(USER_IDENTITIES)
@@ -94,7 +95,7 @@ class Owners:
     def _known(self, asked: Keys, names: pl.DataFrame) -> tuple[Mask, Mpids]:
         """Which asked identities have an owner before this part, and the owners."""
         owned, owners = self._owners.get(asked)
-        if owned.all() or not self._store.files("identities", self._manifest):
+        if owned.all() or not self._manifest.profiles:
             return owned, owners
         stored = self._stored(names.filter(pl.Series(~owned)))
         at = find(asked, _keys(stored))
@@ -104,14 +105,21 @@ class Owners:
 
     def _stored(self, wanted: pl.DataFrame) -> pl.DataFrame:
         """The owners (identity_type, value, mpid) of identities in the dataset."""
-        seen = self._store.read("identities", self._manifest)
+        parts = self._store.parts(self._manifest)
+        claims = pl.concat([self._claims_in(store, number, wanted) for number, store in enumerate(parts)])
+        return claims.sort("arrival").unique(_KEY, keep="last").select(*_KEY, "mpid")
+
+    def _claims_in(self, store: Store, number: int, wanted: pl.DataFrame) -> pl.DataFrame:
+        """The last claim on each identity in one shard: identity_type, value, arrival, mpid."""
+        manifest = self._manifest.part(number)
+        seen = store.read("identities", manifest)
         if len(wanted) < 1000:
             seen = seen.filter(pl.col("value").is_in(wanted["value"].implode()))
         claims = seen.join(wanted.lazy(), on=_KEY, how="semi").select(*_KEY, "arrival", "profile").collect()
         last = claims.sort("arrival").unique(_KEY, keep="last")
-        profiles = self._store.read("profiles", self._manifest).select("profile", "mpid")
+        profiles = store.read("profiles", manifest).select("profile", "mpid")
         mine = profiles.join(last.lazy().select("profile").unique(), on="profile", how="semi").collect()
-        return last.join(mine, on="profile").select(*_KEY, "mpid")
+        return last.join(mine, on="profile").select(*_KEY, "arrival", "mpid")
 
 
 def _keys(identities: pl.DataFrame) -> Keys:

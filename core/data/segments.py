@@ -14,15 +14,17 @@ import numpy.typing as npt
 import polars as pl
 import xxhash
 
-from core.data.keys import KeySet
+from core.data.keys import KeySet, scatter
+from core.data.manifest import Manifest, Segment
 from core.data.schema import TABLES
-from core.data.store import Manifest, Segment, Writer, explained
+from core.data.store import Store, Writer, explained
 
 BATCH_KEYS: Final = "batch_keys.npy"
 EVENT_KEYS: Final = "event_keys.npy"
 GROUP_EVENTS: Final = 2_000_000
 """A load above this many events is written as several segments, so that memory stays bounded."""
 
+_SHARD_SALT: Final = np.uint64(0x5851F42D4C957F2D)
 _DAY_MS: Final = 86_400_000
 _IDENTITY: Final = ["identity_type", "value", "mpid"]
 _DEVICE: Final = ["field", "value", "mpid"]
@@ -32,15 +34,20 @@ Tables = dict[str, pl.DataFrame]
 
 
 class SegmentWriter:
-    """Collects staged rows (schema.TABLES with mpid for profile) in groups; each group becomes a segment at commit."""
+    """Collects staged rows (schema.TABLES with mpid for profile) in groups; each group becomes a segment at commit.
+
+    In a sharded dataset every shard has groups of its own, and keys have segments beside them: copies are told before
+    rows are split.
+    """
 
     def __init__(self, writer: Writer, workspace: str, input: str) -> None:
         self._writer = writer
-        self._constants = {"workspace": workspace, "input": input}
         self._name = f"{writer.manifest.version + 1:08d}"
-        self._pending: dict[str, list[pl.DataFrame]] = {}
+        constants = {"workspace": workspace, "input": input}
+        self._sharded = bool(writer.manifest.shards)
+        self._parts = [_Part(writer, store, self._name, constants) for store in writer.store.parts(writer.manifest)]
+        self._keys: list[tuple[Path, dict[str, int]]] = []
         self._events = 0
-        self._folders: list[Path] = []
 
     def __enter__(self) -> SegmentWriter:
         return self
@@ -48,55 +55,102 @@ class SegmentWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for folder in self._folders:
+        for folder in (*(folder for part in self._parts for folder in part.folders), *(each for each, _ in self._keys)):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def add(self, tables: Mapping[str, pl.DataFrame], batch_keys: KeySet, event_keys: KeySet) -> None:
-        """Takes the rows of one part; puts a full group aside on disk."""
-        for name, frame in tables.items():
-            self._pending.setdefault(name, []).append(frame)
+    def add(self, tables: Tables, batch_keys: KeySet, event_keys: KeySet) -> None:
+        """Takes the rows of one part of a load; puts full groups aside on disk."""
+        for part, own in zip(self._parts, _split(tables, len(self._parts)), strict=True):
+            part.add(own)
         self._events += len(tables["events"]) if "events" in tables else 0
         if self._events >= GROUP_EVENTS:
-            self._put_aside(batch_keys, event_keys)
+            for part in self._parts:
+                part.put_aside()
+            self._save(batch_keys, event_keys)
+            self._events = 0
 
-    def _put_aside(self, batch_keys: KeySet, event_keys: KeySet) -> None:
-        folder = self._new_folder(batch_keys, event_keys)
-        for name, frame in self._joined().items():
-            with explained(self._writer.store.path, "written"):
-                frame.write_parquet(folder / f"staged-{name}", compression="lz4", statistics=False)
-
-    def _new_folder(self, batch_keys: KeySet, event_keys: KeySet) -> Path:
-        folder = self._writer.new_folder(f"{self._name}-{len(self._folders)}")
-        self._folders.append(folder)
+    def _save(self, batch_keys: KeySet, event_keys: KeySet) -> None:
+        """Puts new keys into the folder of the newest group or, in a sharded dataset, into one of their own."""
+        if not (batch_keys.fresh or event_keys.fresh):
+            return
+        if self._sharded:
+            folder = self._writer.new_folder(f"{self._name}-{len(self._keys)}")
+            self._keys.append((folder, {"batch_keys": batch_keys.fresh, "event_keys": event_keys.fresh}))
+        else:
+            folder = self._parts[0].folders[-1]
         with explained(self._writer.store.path, "written"):
             batch_keys.save(folder / BATCH_KEYS)
             event_keys.save(folder / EVENT_KEYS)
-        return folder
-
-    def _joined(self) -> Tables:
-        joined = {name: pl.concat(frames, how="diagonal") for name, frames in self._pending.items()}
-        self._pending, self._events = {}, 0
-        return joined
 
     def commit(self, manifest: Manifest, touched: Mpids, arrivals: int, batch_keys: KeySet, event_keys: KeySet) -> None:
         """Writes every group as a segment and commits them together; no commit when the manifest would not change.
 
         `touched`: the mpids that any staged row names, ascending.
         """
-        store = self._writer.store
-        indexes, new = number_profiles(store.read("profiles", manifest), manifest.profiles, touched)
-        aside = list(self._folders)
+        shares = shard_of(touched, len(self._parts))
+        for number, part in enumerate(self._parts):
+            finished = part.finish(manifest.part(number), touched[shares == number])
+            manifest = manifest.with_part(number, finished)
+        self._save(batch_keys, event_keys)
+        keys = [Segment(folder.name, counts, None, None) for folder, counts in self._keys]
+        manifest = replace(manifest, segments=(*manifest.segments, *keys))
+        if manifest != self._writer.manifest:
+            self._writer.commit(replace(manifest, next_arrival=arrivals))
+        for part in self._parts:
+            part.folders = []
+        self._keys = []
+
+
+class _Part:
+    """The groups of one shard, or of a dataset without shards."""
+
+    def __init__(self, writer: Writer, store: Store, name: str, constants: Mapping[str, str]) -> None:
+        self._writer, self._store, self._name, self._constants = writer, store, name, constants
+        self._pending: dict[str, list[pl.DataFrame]] = {}
+        self._aside = self._staged = 0
+        self.folders: list[Path] = []
+
+    def add(self, tables: Tables) -> None:
+        """Takes rows."""
+        for name, frame in tables.items():
+            self._pending.setdefault(name, []).append(frame)
+
+    def put_aside(self) -> None:
+        """Puts what is there into a folder, the last one until its group is full."""
+        if not self._pending:
+            return
+        if not self.folders or self._aside >= GROUP_EVENTS:
+            self._new_folder()
+        tables = self._joined()
+        self._staged += 1
+        self._aside += len(tables["events"]) if "events" in tables else 0
+        for name, frame in tables.items():
+            with explained(self._writer.store.path, "written"):
+                file = self.folders[-1] / f"staged-{name}-{self._staged:08d}"
+                frame.write_parquet(file, compression="lz4", statistics=False)
+
+    def _new_folder(self) -> None:
+        self.folders.append(self._writer.new_folder(f"{self._name}-{len(self.folders)}", self._store))
+        self._aside = 0
+
+    def _joined(self) -> Tables:
+        joined = {name: pl.concat(frames, how="diagonal") for name, frames in self._pending.items()}
+        self._pending = {}
+        return joined
+
+    def finish(self, manifest: Manifest, touched: Mpids) -> Manifest:
+        """Writes every group as a segment; the part's manifest with them. `touched`: its mpids, ascending."""
+        profiles = self._store.read("profiles", manifest)
+        indexes, new = number_profiles(profiles, manifest.profiles, touched)
+        aside = list(self.folders)
         last = self._joined()
         if last or (len(new) and not aside):
-            self._new_folder(batch_keys, event_keys)
+            self._new_folder()
         segments: list[Segment] = []
-        for folder in self._folders:
+        for folder in self.folders:
             tables = _taken(folder) if folder in aside else last
             segments.append(self._write(folder, tables, new if not segments else new.clear(), touched, indexes))
-        self._folders = []
-        changed = replace(manifest, segments=(*manifest.segments, *segments), profiles=manifest.profiles + len(new))
-        if changed != self._writer.manifest:
-            self._writer.commit(replace(changed, next_arrival=arrivals))
+        return replace(manifest, segments=(*manifest.segments, *segments), profiles=manifest.profiles + len(new))
 
     def _write(self, folder: Path, tables: Tables, new: pl.DataFrame, touched: Mpids, indexes: pl.Series) -> Segment:
         rows: dict[str, int] = {}
@@ -128,6 +182,27 @@ class SegmentWriter:
         return len(frame)
 
 
+def shard_of(mpids: Mpids, shards: int) -> npt.NDArray[np.int64]:
+    """The shard of each mpid: a salted hash of it, the same for ever."""
+    return (scatter(mpids.view(np.uint64) + _SHARD_SALT) >> np.uint64(1)).astype(np.int64) % shards
+
+
+def _split(tables: Tables, shards: int) -> list[Tables]:
+    """The rows of each shard, in their order."""
+    if shards == 1:
+        return [tables]
+    result: list[Tables] = [{} for _ in range(shards)]
+    for name, frame in tables.items():
+        own = shard_of(frame["mpid"].to_numpy(), shards)
+        ordered_by_shard = frame.rechunk()[pl.Series(np.argsort(own, kind="stable"))]
+        start = 0
+        for number, count in enumerate(np.bincount(own, minlength=shards).tolist()):
+            if count:
+                result[number][name] = ordered_by_shard.slice(start, count)
+            start += count
+    return result
+
+
 def number_profiles(known: pl.LazyFrame, count: int, touched: Mpids) -> tuple[pl.Series, pl.DataFrame]:
     """The profile index of each touched mpid, and the new rows of `profiles`: numbered on in order of their hash."""
     numbers = np.full(len(touched), -1, dtype=np.int64)
@@ -152,10 +227,11 @@ def _eights(mpids: Mpids) -> list[bytes]:
 def _taken(folder: Path) -> Tables:
     """The rows that were put aside in a folder, which then holds them no more."""
     files = sorted(folder.glob("staged-*"))
-    tables = {file.name.removeprefix("staged-"): pl.read_parquet(file, memory_map=False) for file in files}
+    read: dict[str, list[pl.DataFrame]] = {}
     for file in files:
+        read.setdefault(file.name.split("-")[1], []).append(pl.read_parquet(file, memory_map=False))
         file.unlink()
-    return tables
+    return {name: pl.concat(frames, how="diagonal") for name, frames in read.items()}
 
 
 def _shaped(name: str, frame: pl.DataFrame) -> pl.DataFrame:

@@ -18,7 +18,9 @@ from core.data.cache import Arrays
 from core.data.columns import EventStore, Source
 from core.data.events import Events
 from core.data.facts import Activity, Holdings, Log
-from core.data.store import Lease, Manifest, Segment, Store
+from core.data.leases import Lease
+from core.data.manifest import Manifest, Segment
+from core.data.store import Store
 from core.data.values import NO_MOMENT, Column
 
 T = TypeVar("T")

@@ -5,162 +5,40 @@ DIR/.lock                         held by the one writer; readers never take it
 DIR/.readers/<generation>         what readers hold, so that compaction removes nothing under their eyes
 DIR/segments/<name>/<table>.parquet
 DIR/segments/<name>/<keys>.npy    what de-duplication needs (core.data.keys)
+DIR/shards/<number>/segments/...  the profiles of one shard and all that is known of them, in a sharded dataset
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
-import orjson
 import polars as pl
 from filelock import FileLock, Timeout
 
-from core.data.schema import FORMAT, TABLES, TIERS
-from core.errors import CoreError, DatasetBusy, DatasetError, DatasetTooNew
+from core.data.leases import Lease, is_held
+from core.data.manifest import Manifest, Segment, Shard
+from core.data.schema import TABLES, TIERS
+from core.errors import CoreError, DatasetBusy, DatasetError
 
 LOCK_SECONDS: Final = 30.0
 """How long a second writer waits before it gives up."""
-
-INPUT_KINDS: Final = ("platform", "feed")
 
 _MANIFEST: Final = "MANIFEST.json"
 _NEW_MANIFEST: Final = "MANIFEST.json.new"
 _SEGMENTS: Final = "segments"
 _LOCK: Final = ".lock"
 _READERS: Final = ".readers"
-_OF_CREATE: Final = {_LOCK, _SEGMENTS, _READERS, _NEW_MANIFEST}
+_SHARDS: Final = "shards"
+_OF_CREATE: Final = {_LOCK, _SEGMENTS, _READERS, _SHARDS, _NEW_MANIFEST}
 
-
-@dataclass(frozen=True)
-class Segment:
-    """The files of one load (or of one part of a big load): rows by table; times in UTC ms, None without any."""
-
-    name: str
-    tables: Mapping[str, int]
-    first_ms: int | None
-    last_ms: int | None
-
-
-@dataclass(frozen=True)
-class Retired:
-    """A segment that was merged into another one; readers of this generation and earlier ones may still open it."""
-
-    name: str
-    generation: int
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """A workspace's settings: inputs with their kind, event tiers by (kind, name), calculated attributes by name."""
-
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    tiers: Mapping[tuple[str, str | None], str] = field(default_factory=dict)
-    calculated_attributes: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """One version of a dataset. `profiles` and `next_arrival` are the next free profile index and arrival number.
-
-    `generation` counts compactions; `retired` are the segments that they replaced and that are still on disk.
-    """
-
-    version: int = 1
-    segments: tuple[Segment, ...] = ()
-    profiles: int = 0
-    next_arrival: int = 0
-    workspaces: Mapping[str, Workspace] = field(default_factory=dict)
-    profile_retention_days: float | None = None
-    generation: int = 0
-    retired: tuple[Retired, ...] = ()
-
-    def with_workspace(self, name: str, workspace: Workspace) -> Manifest:
-        """The same with that workspace's settings."""
-        return replace(self, workspaces={**self.workspaces, name: workspace})
-
-    def settings(self, workspace: str) -> Workspace:
-        """A workspace's settings; DatasetError if the dataset has no such workspace."""
-        if workspace not in self.workspaces:
-            known = ", ".join(self.workspaces) or "none yet"
-            raise DatasetError(
-                f"The dataset has no workspace {workspace!r}.", f"Known: {known}. Load data into it first."
-            )
-        return self.workspaces[workspace]
-
-    def with_input(self, workspace: str, input: str, kind: str) -> Manifest:
-        """The same with that input; DatasetError for a name or kind that cannot be, or an input of the other kind."""
-        for label, name in (("workspace", workspace), ("input", input)):
-            if not isinstance(name, str) or not name.strip() or "/" in name or not name.isprintable():
-                raise DatasetError(f"{name!r} cannot name the {label}.", "Use a printable text without '/'.")
-        if kind not in INPUT_KINDS:
-            raise DatasetError(f"{kind!r} is no kind of input.", f"Use one of {', '.join(INPUT_KINDS)}.")
-        settings = self.workspaces.get(workspace, Workspace())
-        known = settings.inputs.get(input, kind)
-        if known != kind:
-            raise DatasetError(
-                f"Input {input!r} of {workspace!r} is a {known}, not a {kind}.", "Use another input name."
-            )
-        return self.with_workspace(workspace, replace(settings, inputs={**settings.inputs, input: kind}))
-
-    def to_json(self) -> bytes:
-        """As written to disk."""
-        document = {
-            "format": FORMAT,
-            "version": self.version,
-            "segments": [vars(segment) for segment in self.segments],
-            "profiles": self.profiles,
-            "next_arrival": self.next_arrival,
-            "workspaces": {name: _workspace_document(workspace) for name, workspace in self.workspaces.items()},
-            "profile_retention_days": self.profile_retention_days,
-            "generation": self.generation,
-            "retired": [vars(retired) for retired in self.retired],
-        }
-        return orjson.dumps(document, option=orjson.OPT_INDENT_2)
-
-    @staticmethod
-    def from_json(text: bytes) -> Manifest:
-        """Raises DatasetTooNew for a later format, DatasetError for anything that is no manifest."""
-        try:
-            document = orjson.loads(text)
-            if document["format"] > FORMAT:
-                raise DatasetTooNew(
-                    f"The dataset has format {document['format']}; this program reads up to {FORMAT}.",
-                    "Open it with a newer version of the program.",
-                )
-            return Manifest(
-                version=document["version"],
-                segments=tuple(Segment(**segment) for segment in document["segments"]),
-                profiles=document["profiles"],
-                next_arrival=document["next_arrival"],
-                workspaces={name: _workspace(entry) for name, entry in document["workspaces"].items()},
-                profile_retention_days=document["profile_retention_days"],
-                generation=document.get("generation", 0),
-                retired=tuple(Retired(**retired) for retired in document.get("retired", ())),
-            )
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise DatasetError(f"{_MANIFEST} is damaged: {error}.", "Restore it from a backup.") from error
-
-
-def _workspace_document(workspace: Workspace) -> dict[str, Any]:
-    tiers = [{"kind": kind, "name": name, "tier": tier} for (kind, name), tier in workspace.tiers.items()]
-    return {
-        "inputs": dict(workspace.inputs),
-        "tiers": tiers,
-        "calculated_attributes": dict(workspace.calculated_attributes),
-    }
-
-
-def _workspace(document: dict[str, Any]) -> Workspace:
-    tiers = {(entry["kind"], entry["name"]): entry["tier"] for entry in document["tiers"]}
-    return Workspace(document["inputs"], tiers, document["calculated_attributes"])
+MOST_SHARDS: Final = 1024
 
 
 class Store:
@@ -170,11 +48,13 @@ class Store:
         self.path = path
 
     @staticmethod
-    def create(path: str | os.PathLike[str]) -> Store:
+    def create(path: str | os.PathLike[str], shards: int | None = None) -> Store:
         """An empty dataset in a folder that is missing, empty or left by a `create` that was killed.
 
         Raises DatasetError if something is there.
         """
+        if shards is not None and not 1 <= shards <= MOST_SHARDS:
+            raise DatasetError(f"A dataset cannot have {shards} shards.", f"Use 1 to {MOST_SHARDS}.")
         folder = Path(path)
         store = Store(folder)
         with explained(folder, "created"):
@@ -184,7 +64,9 @@ class Store:
             with store._locked(LOCK_SECONDS):
                 if (folder / _MANIFEST).exists():
                     raise DatasetError(f"Something is there already: {folder}.", "Choose an empty folder, or open it.")
-                store._swap(Manifest())
+                for number in range(shards or 0):
+                    (store.shard(number).path / _SEGMENTS).mkdir(parents=True, exist_ok=True)
+                store._swap(Manifest(shards=(Shard(),) * (shards or 0)))
         return store
 
     @staticmethod
@@ -213,6 +95,14 @@ class Store:
             if self.manifest().generation == manifest.generation:
                 return manifest, lease
             lease.release()
+
+    def shard(self, number: int, version: Manifest | None = None) -> Store:
+        """The store of one shard, for reading: at the newest version, or at the given one of the whole dataset."""
+        return ShardStore(self, number, version)
+
+    def parts(self, manifest: Manifest) -> list[Store]:
+        """Where the profiles of a version are: one store a shard, or this one."""
+        return [self.shard(number, manifest) for number in range(len(manifest.shards))] or [self]
 
     def folder(self, segment: Segment) -> Path:
         """Where a segment's files are."""
@@ -299,17 +189,16 @@ class Store:
         without a reader of their time.
         """
         leases = [file for file in _entries(self.path / _READERS) if file.name.isdecimal()]
-        read = [int(file.name) for file in leases if _is_held(file)]
+        read = [int(file.name) for file in leases if is_held(file)]
         oldest = min(read, default=manifest.generation + 1)
-        kept = tuple(retired for retired in manifest.retired if retired.generation >= oldest)
-        known = {*(segment.name for segment in manifest.segments), *(retired.name for retired in kept)}
-        for folder in _entries(self.path / _SEGMENTS):
-            if folder.name not in known:
-                shutil.rmtree(folder)
+        for number, store in enumerate(self.parts(manifest)):
+            manifest = manifest.with_part(number, _swept(store.path, manifest.part(number), oldest))
+        if manifest.shards:
+            manifest = _swept(self.path, manifest, oldest)
         for file in leases:
             if int(file.name) < min(oldest, manifest.generation):
                 file.unlink(missing_ok=True)
-        return replace(manifest, retired=kept)
+        return manifest
 
     def _swap(self, manifest: Manifest, folders: Sequence[Path] = ()) -> None:
         """Makes a manifest the truth once it and the files of new folders are on disk (decision 30)."""
@@ -332,17 +221,17 @@ class Writer:
         self.store, self.manifest = store, manifest
         self._folders: list[Path] = []
 
-    def new_folder(self, name: str) -> Path:
-        """An empty folder beside the segments; until a commit names it, it is none and the next writer removes it."""
-        folder = self.store.path / _SEGMENTS / name
+    def new_folder(self, name: str, part: Store | None = None) -> Path:
+        """An empty folder beside the segments of a part; until a commit names it, it is none, and goes at the next."""
+        folder = (part or self.store).path / _SEGMENTS / name
         with explained(self.store.path, "written"):
             folder.mkdir()
         self._folders.append(folder)
         return folder
 
-    def adopt(self, folder: Path, name: str) -> None:
-        """Takes a folder that was filled elsewhere on the same disk as that of a new segment."""
-        target = self.store.path / _SEGMENTS / name
+    def adopt(self, folder: Path, name: str, part: Store) -> None:
+        """Takes a folder that was filled elsewhere on the same disk as that of a new segment of a part."""
+        target = part.path / _SEGMENTS / name
         with explained(self.store.path, "written"):
             folder.rename(target)
         self._folders.append(target)
@@ -355,36 +244,36 @@ class Writer:
         self._folders = []
 
 
-class Lease:
-    """What a reader holds of a generation while it lives; the system takes it back when the process ends."""
+class ShardStore(Store):
+    """One shard of a dataset as a store of its own, for reading. Its whole writes it."""
 
-    def __init__(self, file: Path) -> None:
-        """Without a file, as in a copy of a dataset that nobody writes, there is nothing to hold."""
-        self._descriptor: int | None = None
-        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            self._descriptor = os.open(file, os.O_RDONLY)
-            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+    def __init__(self, whole: Store, number: int, version: Manifest | None = None) -> None:
+        """`version`: the manifest of the whole to read, the newest unless given."""
+        super().__init__(whole.path / _SHARDS / f"{number:04d}")
+        self._whole, self._number, self._version = whole, number, version
 
-    def release(self) -> None:
-        """Gives it back."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+    def manifest(self) -> Manifest:
+        """The version, as the manifest of an ordinary dataset."""
+        return (self._version or self._whole.manifest()).part(self._number)
 
-    def __del__(self) -> None:
-        self.release()
+    def held(self) -> tuple[Manifest, Lease]:
+        """The version and a lease; where a version was given, whoever gave it holds one as well."""
+        manifest, lease = self._whole.held()
+        return (self._version or manifest).part(self._number), lease
+
+    def writing(self, wait_seconds: float | None = None) -> NoReturn:
+        """Not to be had: DatasetError."""
+        raise DatasetError(f"{self.path} is one shard of a dataset.", f"Write to {self._whole.path}.")
 
 
-def _is_held(file: Path) -> bool:
-    """Whether a reader holds a lease of that file."""
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+def _swept(path: Path, manifest: Manifest, oldest: int) -> Manifest:
+    """Removes folders of segments that readers of generation `oldest` and later ones cannot open."""
+    kept = tuple(retired for retired in manifest.retired if retired.generation >= oldest)
+    known = {*(segment.name for segment in manifest.segments), *(retired.name for retired in kept)}
+    for folder in _entries(path / _SEGMENTS):
+        if folder.name not in known:
+            shutil.rmtree(folder)
+    return replace(manifest, retired=kept)
 
 
 def _entries(folder: Path) -> list[Path]:

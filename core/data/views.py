@@ -10,8 +10,9 @@ from typing import Final
 
 import polars as pl
 
+from core.data.manifest import Manifest
 from core.data.schema import TABLES
-from core.data.store import Manifest, Store
+from core.data.store import Store
 from core.data.values import DATE_PATTERN, NUMBER_PATTERN
 
 _FITTING: Final = r"^[+-]?(?:[0-9]{0,20}\.?[0-9]{0,18}|[0-9]{0,10}\.?[0-9]{0,8}[eE][+-]?[0-9])$"

@@ -20,7 +20,8 @@ from core import Audience, Dataset, DatasetBusy
 from core.data import compaction
 from core.data.compaction import due
 from core.data.loading import LoadReport
-from core.data.store import Segment, Store
+from core.data.manifest import Segment
+from core.data.store import Store
 from tests.core.loads import T, batch, content, event, load, named, new
 
 NOW = datetime.fromtimestamp(T / 1000 + 86_400, UTC)

@@ -9,8 +9,9 @@ import pytest
 from filelock import FileLock
 
 from core.data import store as store_module
+from core.data.manifest import Manifest, Retired, Segment, Workspace
 from core.data.schema import FORMAT, TABLES
-from core.data.store import Manifest, Retired, Segment, Store, Workspace
+from core.data.store import Store
 from core.errors import DatasetBusy, DatasetError, DatasetTooNew
 from tests.core.loads import batch, load, named, new
 
