@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -63,6 +64,16 @@ def overview(snapshot: Snapshot) -> pl.DataFrame:
     )
 
 
+def summed(overviews: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """The overview of parts that have no profile in common."""
+    grouped = pl.concat(overviews).group_by("workspace", "kind", "name", "tier")
+    return (
+        grouped.agg(pl.col("records", "profiles").sum(), pl.col("first").min(), pl.col("last").max())
+        .select(OVERVIEW.names())
+        .sort("workspace", "kind", "records", descending=[False, False, True])
+    )
+
+
 def _events_overview(store: EventStore) -> pl.DataFrame:
     names = [(name, last - first) for name, (first, last) in store.names.items()]
     column = pl.concat([pl.Series([name], dtype=pl.String).new_from_index(0, size) for name, size in names])
@@ -102,10 +113,14 @@ def values(
             raise CoreError(
                 f"{kind!r} is no list of values.", "Ask for user_attribute, identity, device, event_field, ..."
             )
-    counted = [_counted(column) for column in columns]
+    return counted(_counted(column) for column in columns)
+
+
+def counted(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """The sum of frames of values and their counts, most frequent first."""
     empty = pl.DataFrame(schema={"value": pl.String, "count": pl.Int64})
     return (
-        pl.concat([empty, *counted])
+        pl.concat([empty, *frames])
         .group_by("value")
         .agg(pl.col("count").sum())
         .sort("count", "value", descending=[True, False])

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import polars as pl
 
 from core import catalog
@@ -19,6 +18,7 @@ from core.criteria.calculated import CalculatedAttribute, calculated_attribute
 from core.data.batches import load_batches
 from core.data.compaction import compact
 from core.data.loading import LoadReport
+from core.data.manifest import Manifest
 from core.data.mapping import Mapping as TableMapping
 from core.data.memory import DEFAULT_BYTES, Memory
 from core.data.segment import load_segment
@@ -28,8 +28,8 @@ from core.data.tables import load_table
 from core.data.values import Mask, millis
 from core.data.views import views
 from core.entries import Entry, entries
-from core.errors import CoreError, DatasetError, DefinitionError, Problem
-from core.estimate import Estimate, estimated, sampled
+from core.errors import CoreError, DefinitionError, Problem
+from core.estimate import Estimate, estimate
 from core.evaluate import Evaluation, attribute_frame
 from core.profile import Match, Profile, Timeline, find_profiles, profile_of, timeline_of
 from core.scope import OF_A_VERSION, Scope
@@ -51,9 +51,13 @@ class Dataset:
         self._memory = Memory(memory_bytes)
 
     @classmethod
-    def create(cls, path: str | Path, *, memory_bytes: int = DEFAULT_BYTES) -> Dataset:
-        """A new, empty dataset in a folder; DatasetError if something is there. `memory_bytes`: see `open`."""
-        return cls(Store.create(Path(path)), memory_bytes)
+    def create(cls, path: str | Path, *, shards: int | None = None, memory_bytes: int = DEFAULT_BYTES) -> Dataset:
+        """A new, empty dataset in a folder; DatasetError if something is there. `memory_bytes`: see `open`.
+
+        With `shards` it is split by user, and answers are put together from one shard after the other, so that memory
+        stays bounded however many profiles there are (`core.sharded`).
+        """
+        return cls._opened(Store.create(Path(path), shards), memory_bytes)
 
     @classmethod
     def open(cls, path: str | Path, *, memory_bytes: int = DEFAULT_BYTES) -> Dataset:
@@ -61,7 +65,13 @@ class Dataset:
 
         `memory_bytes` bounds the answers that are kept to be given again; columns are mapped from files.
         """
-        return cls(Store.open(Path(path)), memory_bytes)
+        return cls._opened(Store.open(Path(path)), memory_bytes)
+
+    @staticmethod
+    def _opened(store: Store, memory_bytes: int) -> Dataset:
+        from core.sharded import ShardedDataset
+
+        return ShardedDataset(store, memory_bytes) if store.manifest().shards else Dataset(store, memory_bytes)
 
     @property
     def path(self) -> Path:
@@ -71,7 +81,16 @@ class Dataset:
     @property
     def version(self) -> int:
         """Grows by one with every commit; this object reads one version."""
-        return self._snapshot.manifest.version
+        return self._manifest.version
+
+    @property
+    def _manifest(self) -> Manifest:
+        return self._snapshot.manifest
+
+    @property
+    def shard_count(self) -> int:
+        """How many shards it is split into; 0 for a dataset that is not split."""
+        return len(self._manifest.shards)
 
     def refresh(self) -> Dataset:
         """Move on to the newest version on disk; returns this dataset."""
@@ -177,6 +196,8 @@ class Dataset:
         """
         done = compact(self._store, full=full)
         self.refresh()
+        if done:
+            self._store.sweep()
         return done
 
     def _moved(self, report: LoadReport) -> LoadReport:
@@ -188,7 +209,7 @@ class Dataset:
     @property
     def workspaces(self) -> Mapping[str, Any]:
         """Workspaces by name, each with its inputs, tiers and calculated attributes."""
-        return self._snapshot.manifest.workspaces
+        return self._manifest.workspaces
 
     def add_calculated_attribute(self, definition: dict[str, Any], *, workspace: str) -> None:
         """Define a calculated attribute (DEFINITION 3.4), or replace the one of that name; raises DefinitionError."""
@@ -237,7 +258,7 @@ class Dataset:
     @property
     def profile_retention_days(self) -> float | None:
         """Profiles inactive for longer leave the universe; None keeps everybody."""
-        return self._snapshot.manifest.profile_retention_days
+        return self._manifest.profile_retention_days
 
     @profile_retention_days.setter
     def profile_retention_days(self, days: float | None) -> None:
@@ -252,15 +273,18 @@ class Dataset:
         self.refresh()
 
     def _known_workspace(self, workspace: str) -> None:
-        self._snapshot.manifest.settings(workspace)
+        self._manifest.settings(workspace)
 
     # -- what the data holds ---------------------------------------------------------------------------------------
 
     @property
     def end(self) -> datetime | None:
         """The latest moment in the data, None while there is none."""
-        end_ms = self._snapshot.end_ms
+        end_ms = self._end_ms()
         return None if end_ms is None else datetime.fromtimestamp(end_ms / 1000, UTC)
+
+    def _end_ms(self) -> int | None:
+        return self._snapshot.end_ms
 
     def as_of(self, clock: datetime) -> datetime:
         """The `now` to use where a user gives none: the clock, or the data's end where it lies more than 24 h back."""
@@ -337,14 +361,7 @@ class Dataset:
     ) -> Estimate:
         """The audience's size from the fair sample. Raises DefinitionError; a technical failure is `symbol` "error"."""
         scope = self._checked_scope(audience, now, audiences or {})
-        sample = sampled(self._snapshot.hash)
-        try:
-            members = scope.judge(audience.root)
-        except (DatasetError, pl.exceptions.PolarsError, OSError, MemoryError) as error:
-            return Estimate(None, None, None, 0, "error", str(error))
-        users = int(np.count_nonzero(sample & scope.universe))
-        universe = int(np.count_nonzero(scope.universe))
-        return estimated(int(np.count_nonzero(members & sample)), users, universe, bool(sample.all()))
+        return estimate([scope], audience.root, self._manifest.profiles)
 
     def evaluate_many(
         self,
@@ -361,10 +378,7 @@ class Dataset:
         problem of all of them, each path behind its audience's id ("id: root"), before anything is evaluated.
         """
         named = wanted if audiences is None else audiences
-        found = ((key, self._problems(audience, named)) for key, audience in wanted.items())
-        problems = [replace(each, path=f"{key}: {each.path}") for key, several in found for each in several]
-        if problems:
-            raise DefinitionError(problems)
+        self._check_many(wanted, named)
         results: dict[str, Evaluation] = {}
         for done, (key, audience) in enumerate(wanted.items()):
             if progress is not None:
@@ -373,6 +387,16 @@ class Dataset:
         if progress is not None:
             progress(len(wanted), len(wanted))
         return results
+
+    def _check_many(self, wanted: Mapping[str, Audience], audiences: Mapping[str, Audience]) -> None:
+        found = ((key, self._problems(audience, audiences)) for key, audience in wanted.items())
+        problems = [replace(each, path=f"{key}: {each.path}") for key, several in found for each in several]
+        if problems:
+            raise DefinitionError(problems)
+
+    def _check(self, audience: Audience, audiences: Mapping[str, Audience]) -> None:
+        if problems := self._problems(audience, audiences):
+            raise DefinitionError(problems)
 
     def _problems(self, audience: Audience, audiences: Mapping[str, Audience]) -> tuple[Problem, ...]:
         return audience.problems(self.context(audience, audiences))
@@ -384,8 +408,7 @@ class Dataset:
         return other
 
     def _checked_scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:
-        if problems := self._problems(audience, audiences):
-            raise DefinitionError(problems)
+        self._check(audience, audiences)
         return self.scope(audience, now, audiences)
 
     def scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:
@@ -437,6 +460,9 @@ class Dataset:
                 name: Workspace(frozenset(each.inputs), each.tiers, each.calculated_attributes)
                 for name, each in known.items()
             },
-            knows=lambda names, workspace, name: catalog.knows(self._snapshot, names, workspace, name),
+            knows=self._knows,
             nested=nested,
         )
+
+    def _knows(self, names: str, workspace: str, name: str) -> bool:
+        return catalog.knows(self._snapshot, names, workspace, name)

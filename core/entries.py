@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
@@ -58,10 +59,51 @@ def entries(snapshot: Snapshot, now_ms: int) -> list[Entry]:
     """Every name in every workspace, by workspace, kind and falling number of records. The volume ends with `now`."""
     found = _Entries(snapshot, now_ms // DAY_MS)
     every = [*found.events(), *found.event_attributes(), *(each for kind in _FACTS for each in found.facts(kind))]
+    return _ordered(every, snapshot)
+
+
+def _ordered(every: Iterable[Entry], snapshot: Snapshot) -> list[Entry]:
     spaces = list(snapshot.manifest.workspaces)
     return sorted(
         every,
         key=lambda each: (spaces.index(each.workspace), ENTRY_KINDS.index(each.kind), -each.records, each.name or ""),
+    )
+
+
+def together(parts: Sequence[tuple[list[Entry], Snapshot]]) -> list[Entry]:
+    """The entries of parts that have no profile in common; the samples of a name are those of its parts in turn."""
+    seen = {
+        workspace: sum(_Entries(snapshot, 0).seen(workspace) for _, snapshot in parts)
+        for workspace in parts[0][1].manifest.workspaces
+    }
+    groups: dict[tuple[Any, ...], list[Entry]] = {}
+    for each in (entry for found, _ in parts for entry in found):
+        groups.setdefault((each.workspace, each.kind, each.name, each.event), []).append(each)
+    events = {key[:3]: sum(each.records for each in same) for key, same in groups.items()}
+    summed = []
+    for same in groups.values():
+        first = same[0]
+        among = seen[first.workspace] if first.event is None else events[(first.workspace, *first.event)]
+        summed.append(_sum(same, among))
+    return _ordered(summed, parts[0][1])
+
+
+def _sum(same: list[Entry], among: int) -> Entry:
+    first = same[0]
+    records = sum(each.records for each in same)
+    profiles = None if first.profiles is None else sum(each.profiles or 0 for each in same)
+    types = {each.data_type for each in same if each.data_type is not None}
+    in_turn = (sample for several in zip_longest(*(each.samples for each in same)) for sample in several)
+    return replace(
+        first,
+        records=records,
+        profiles=profiles,
+        filled=(records if profiles is None else profiles) / max(among, 1),
+        first=min((each.first for each in same if each.first is not None), default=None),
+        last=max((each.last for each in same if each.last is not None), default=None),
+        days=tuple(map(sum, zip(*(each.days for each in same), strict=True))),
+        data_type=types.pop() if len(types) == 1 else "string" if types else None,
+        samples=tuple(dict.fromkeys(sample for sample in in_turn if sample is not None))[:SAMPLES],
     )
 
 
@@ -92,7 +134,7 @@ class _Entries:
                 event=None,
                 records=sum(rows.stop - rows.start for _, rows in found),
                 profiles=profiles,
-                filled=profiles / max(self._seen(workspace), 1),
+                filled=profiles / max(self.seen(workspace), 1),
                 first=_moment(min(int(each.min()) for each in times)),
                 last=_moment(max(int(each.max()) for each in times)),
                 days=tuple(days.tolist()),
@@ -101,7 +143,8 @@ class _Entries:
                 tier=self.snapshot.manifest.workspaces[workspace].tiers.get((kind, name), "personalize"),
             )
 
-    def _seen(self, workspace: str) -> int:
+    def seen(self, workspace: str) -> int:
+        """How many profiles were ever seen in a workspace."""
         return int(np.count_nonzero(self.snapshot.first_seen(workspace) != NO_MOMENT))
 
     def event_attributes(self) -> Iterator[Entry]:
@@ -167,7 +210,7 @@ class _Entries:
                 event=None,
                 records=records,
                 profiles=profiles,
-                filled=profiles / max(self._seen(workspace), 1),
+                filled=profiles / max(self.seen(workspace), 1),
                 first=_moment(first),
                 last=_moment(last),
                 days=volume,

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import polars as pl
 
 from core.data.values import Mask
+from core.errors import DatasetError
+
+if TYPE_CHECKING:
+    from core.criteria import Criterion
+    from core.scope import Scope
 
 SAMPLE: Final = 50_000
 """About how many profiles are sampled."""
@@ -32,11 +39,25 @@ class Estimate:
     reason: str | None = None
 
 
-def sampled(hashes: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> Mask:
-    """Which profiles are in the sample: bool, one a profile; all where there are fewer than the sample's size."""
-    if len(hashes) <= SAMPLE:
+def estimate(scopes: Iterable[Scope], root: Criterion, profiles: int) -> Estimate:
+    """The size of a tree in all of the scopes, one a shard, of so many profiles; a technical failure is an estimate."""
+    sampled_members = users = universe = 0
+    try:
+        for scope in scopes:
+            sample = sampled(scope.snapshot.hash, profiles)
+            sampled_members += int(np.count_nonzero(scope.judge(root) & sample))
+            users += int(np.count_nonzero(sample & scope.universe))
+            universe += int(np.count_nonzero(scope.universe))
+    except (DatasetError, pl.exceptions.PolarsError, OSError, MemoryError) as error:
+        return Estimate(None, None, None, 0, "error", str(error))
+    return estimated(sampled_members, users, universe, profiles <= SAMPLE)
+
+
+def sampled(hashes: np.ndarray[tuple[int], np.dtype[np.uint64]], profiles: int) -> Mask:
+    """Which of these profiles are in the sample: bool, one a profile; all where the account's `profiles` are few."""
+    if profiles <= SAMPLE:
         return np.ones(len(hashes), np.bool_)
-    threshold = np.uint64(SAMPLE / len(hashes) * 2**64)
+    threshold = np.uint64(SAMPLE / profiles * 2**64)
     return np.asarray(hashes < threshold)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -82,10 +82,7 @@ class Evaluation:
 
     def measure(self, path: str) -> pl.DataFrame:
         """The number behind a criterion: `mpid` and `value` of everybody in the universe, ascending by mpid."""
-        values = self._scope.measure(self.node(path)).values()
-        universe = pl.Series(self._scope.universe)
-        frame = pl.DataFrame({"mpid": self._scope.snapshot.mpid, "value": values})
-        return frame.filter(universe).sort("mpid")
+        return measure_frame(self._scope, self.node(path))
 
     def explain(self, mpid: int) -> Explanation:
         """Why a profile is a member or not, with the evidence; CoreError where there is no such profile."""
@@ -98,10 +95,23 @@ class Evaluation:
         return attribute_frame(self._scope, self.mask, attributes, workspace or self._scope.workspaces[0])
 
 
-def attribute_frame(scope: Scope, mask: Mask, attributes: Sequence[str], workspace: str) -> pl.DataFrame:
+def measure_frame(scope: Scope, node: Criterion, texts: Container[str] = ()) -> pl.DataFrame:
+    """`mpid` and `value` of everybody in the universe, ascending by mpid; as a text where `texts` holds "value"."""
+    from core.criteria.measures import Values
+
+    measure = scope.measure(node)
+    values = measure.texts() if "value" in texts and isinstance(measure, Values) else measure.values()
+    frame = pl.DataFrame({"mpid": scope.snapshot.mpid, "value": values})
+    return frame.filter(pl.Series(scope.universe)).sort("mpid")
+
+
+def attribute_frame(
+    scope: Scope, mask: Mask, attributes: Sequence[str], workspace: str, texts: Container[str] = ()
+) -> pl.DataFrame:
     """Profiles of a mask with their latest attributes as of the scope's now: `mpid` and one column an attribute.
 
-    Attributes that only hold numbers are Float64, all others String; null where the key is absent or null.
+    Attributes that only hold numbers are Float64 (unless `texts` holds them), all others String; null where the key is
+    absent or null.
     """
     from core.criteria.measures import Values
 
@@ -109,7 +119,8 @@ def attribute_frame(scope: Scope, mask: Mask, attributes: Sequence[str], workspa
     columns = {"mpid": pl.Series(scope.snapshot.mpid[chosen])}
     for name in attributes:
         state = scope.state(scope.snapshot.attribute(workspace, name), "value")
-        columns[name] = Values(state).values().gather(pl.Series(chosen))
+        values = Values(state).texts() if name in texts else Values(state).values()
+        columns[name] = values.gather(pl.Series(chosen))
     return pl.DataFrame(columns).sort("mpid")
 
 

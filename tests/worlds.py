@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core import Audience, Dataset
 
 
-SHAPES: Final = ("plain", "compacted")
+SHAPES: Final = ("plain", "compacted", "sharded")
 """How a dataset can lie on disk; its answers must not depend on it."""
 
 
@@ -74,7 +74,7 @@ def created(path: Path, shape: str) -> Dataset:
     """An empty dataset that shall have a shape."""
     from core import Dataset
 
-    return Dataset.create(path)
+    return Dataset.create(path, shards=3 if shape == "sharded" else None)
 
 
 def shaped(dataset: Dataset, shape: str) -> Dataset:

@@ -68,13 +68,17 @@ def _found(text: str, suffixes: tuple[str, ...]) -> list[Path]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Dataset]:
+def opened(path: Path, shards: int | None = None) -> Iterator[Dataset]:
     """The dataset of a folder, made where there is none; what was made goes again if the block fails."""
     missing = [each for each in (path, *path.parents) if not each.exists()]
     try:
-        dataset, made = Dataset.create(path), True
+        dataset, made = Dataset.create(path, shards=shards), True
     except DatasetError:
         dataset, made = Dataset.open(path), False
+        if shards is not None and shards != dataset.shard_count:
+            raise CoreError(
+                f"--shards: the dataset has {dataset.shard_count or 'none'}.", "Only a new one can be split."
+            ) from None
     version = dataset.version
     try:
         yield dataset

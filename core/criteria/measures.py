@@ -152,8 +152,14 @@ class Values(Measure):
         if all(isinstance(entry, int | float) and not isinstance(entry, bool) for entry in entries[2:]):
             table = pl.Series("value", entries, dtype=pl.Float64, strict=False)
         else:
-            texts = [entry if isinstance(entry, str | None) else str(entry) for entry in entries]
-            table = pl.Series("value", texts, dtype=pl.String)
+            return self.texts()
+        return table.gather(pl.Series(self.column.codes.astype(np.uint32)))
+
+    def texts(self) -> pl.Series:
+        """The values as texts, whatever they are."""
+        entries: list[object] = [None, None, *(plain(entry) for entry in self.column.dictionary.entries)]
+        texts = [entry if isinstance(entry, str | None) else str(entry) for entry in entries]
+        table = pl.Series("value", texts, dtype=pl.String)
         return table.gather(pl.Series(self.column.codes.astype(np.uint32)))
 
     def positive(self, matcher: Matcher, scope: Scope) -> Mask:

@@ -69,9 +69,6 @@ def compact(store: Store, *, full: bool = False) -> bool:
         done = [_compact(store, number, full) for number in range(len(manifest.shards) or 1)]
         if manifest.shards:
             done.append(_compact(store, None, full))
-    if any(done):
-        with store.writing():
-            pass  # what nobody reads any more goes at once
     return any(done)
 
 
@@ -142,8 +139,9 @@ def merge(parts: Sequence[tuple[Path, Segment]], folder: Path) -> Segment:
             target = folder / f"{table}.parquet"
             rows[table] = _merge_events(files, target) if table == "events" else _merge_facts(table, files, target)
     for name, keys in (("batch_keys", BATCH_KEYS), ("event_keys", EVENT_KEYS)):
-        merge_files([source / keys for source, _ in parts if (source / keys).exists()], folder / keys)
-        if any(name in segment.tables for _, segment in parts):
+        files = [source / keys for source, segment in parts if name in segment.tables]
+        if files:
+            merge_files(files, folder / keys)
             rows[name] = sum(segment.tables.get(name, 0) for _, segment in parts)
     firsts = [segment.first_ms for _, segment in parts if segment.first_ms is not None]
     lasts = [segment.last_ms for _, segment in parts if segment.last_ms is not None]

@@ -6,6 +6,7 @@ probability below n² / 2^129: never.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -124,6 +125,8 @@ def merge_files(files: Sequence[Path], target: Path) -> None:
     if not total:
         return
     merged = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint64, shape=(2, total))
+    with target.open("r+b") as file:  # a full disk is told now; later the system would kill the process
+        os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
     shares = max(1, total // _SHARE)
     bounds = np.array([at * (2**64 // shares) for at in range(1, shares)], dtype=np.uint64)
     cuts = [[0, *np.searchsorted(part[0], bounds).tolist(), part.shape[1]] for part in parts]

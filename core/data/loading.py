@@ -100,8 +100,13 @@ class Loader:
         self._exit.close()
 
     def _key_files(self, name: str) -> list[Path]:
-        folders = (self._store.folder(segment) for segment in self._manifest.segments)
-        return [folder / name for folder in folders if (folder / name).exists()]
+        counted = name.removesuffix(".npy")
+        return [
+            self._store.file(segment, name)
+            for segment in self._manifest.segments
+            # Format 1 did not say which segments have keys.
+            if counted in segment.tables or (self._store.folder(segment) / name).exists()
+        ]
 
     def stage(self, part: Part) -> None:
         """Takes a part, which arrives after all earlier ones; drops copies, resolves users."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -46,7 +46,7 @@ class SegmentWriter:
         constants = {"workspace": workspace, "input": input}
         self._sharded = bool(writer.manifest.shards)
         self._parts = [_Part(writer, store, self._name, constants) for store in writer.store.parts(writer.manifest)]
-        self._keys: list[tuple[Path, dict[str, int]]] = []
+        self._keys: dict[Path, dict[str, int]] = {}
         self._events = 0
 
     def __enter__(self) -> SegmentWriter:
@@ -55,7 +55,7 @@ class SegmentWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for folder in (*(folder for part in self._parts for folder in part.folders), *(each for each, _ in self._keys)):
+        for folder in (*(folder for part in self._parts for folder in part.folders), *self._keys):
             shutil.rmtree(folder, ignore_errors=True)
 
     def add(self, tables: Tables, batch_keys: KeySet, event_keys: KeySet) -> None:
@@ -73,11 +73,12 @@ class SegmentWriter:
         """Puts new keys into the folder of the newest group or, in a sharded dataset, into one of their own."""
         if not (batch_keys.fresh or event_keys.fresh):
             return
+        counts = {"batch_keys": batch_keys.fresh, "event_keys": event_keys.fresh}
         if self._sharded:
             folder = self._writer.new_folder(f"{self._name}-{len(self._keys)}")
-            self._keys.append((folder, {"batch_keys": batch_keys.fresh, "event_keys": event_keys.fresh}))
         else:
             folder = self._parts[0].folders[-1]
+        self._keys[folder] = {name: count for name, count in counts.items() if count}
         with explained(self._writer.store.path, "written"):
             batch_keys.save(folder / BATCH_KEYS)
             event_keys.save(folder / EVENT_KEYS)
@@ -92,13 +93,22 @@ class SegmentWriter:
             finished = part.finish(manifest.part(number), touched[shares == number])
             manifest = manifest.with_part(number, finished)
         self._save(batch_keys, event_keys)
-        keys = [Segment(folder.name, counts, None, None) for folder, counts in self._keys]
-        manifest = replace(manifest, segments=(*manifest.segments, *keys))
+        manifest = replace(manifest, segments=self._with_keys(manifest.segments))
         if manifest != self._writer.manifest:
             self._writer.commit(replace(manifest, next_arrival=arrivals))
         for part in self._parts:
             part.folders = []
-        self._keys = []
+        self._keys = {}
+
+    def _with_keys(self, segments: Sequence[Segment]) -> tuple[Segment, ...]:
+        """Segments with the number of keys in their folders; in a sharded dataset those of keys come after them."""
+        if self._sharded:
+            return (*segments, *(Segment(folder.name, counts, None, None) for folder, counts in self._keys.items()))
+        counts = {folder.name: each for folder, each in self._keys.items()}
+        return tuple(
+            replace(each, tables={**each.tables, **counts[each.name]}) if each.name in counts else each
+            for each in segments
+        )
 
 
 class _Part:

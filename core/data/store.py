@@ -111,9 +111,19 @@ class Store:
     def files(
         self, table: str, manifest: Manifest | None = None, segments: Sequence[Segment] | None = None
     ) -> list[Path]:
-        """The Parquet files that hold rows of the table, oldest segment first."""
+        """The Parquet files that hold rows of the table, oldest segment first; DatasetError where one is gone."""
         among = (manifest or self.manifest()).segments if segments is None else segments
-        return [self.folder(segment) / f"{table}.parquet" for segment in among if table in segment.tables]
+        return [self.file(segment, f"{table}.parquet") for segment in among if table in segment.tables]
+
+    def file(self, segment: Segment, name: str) -> Path:
+        """A file that a segment has; DatasetError where it is gone."""
+        file = self.folder(segment) / name
+        if not file.exists():
+            raise DatasetError(
+                f"A file of the dataset is gone: {file}.",
+                "Restore it from a backup; without one, load the data into a new dataset.",
+            )
+        return file
 
     def read(
         self, table: str, manifest: Manifest | None = None, segments: Sequence[Segment] | None = None
@@ -129,6 +139,11 @@ class Store:
             with explained(self.path, "written"):
                 manifest = self._cleaned(self.manifest())
             yield Writer(self, manifest)
+
+    def sweep(self) -> None:
+        """Removes retired segments that nobody reads any more, as every writer does before it begins."""
+        with self.writing():
+            pass
 
     def change(self, edit: Callable[[Manifest], Manifest]) -> None:
         """Commits changed settings; an edit that changes nothing makes no new version."""
@@ -299,13 +314,13 @@ def _sync_one(path: Path) -> None:
 
 @contextmanager
 def explained(folder: Path, done: str) -> Iterator[None]:
-    """Turns what the file system refuses into a DatasetError."""
+    """Turns what the file system refuses, or polars when the file system refused it, into a DatasetError."""
     try:
         yield
     except (CoreError, Timeout):
         raise
-    except OSError as error:
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
         raise DatasetError(
-            f"The dataset in {folder} cannot be {done}: {error.strerror or error}.",
-            "Check the disk and its permissions.",
+            f"The dataset in {folder} cannot be {done}: {reason}.", "Check the disk and its permissions."
         ) from error

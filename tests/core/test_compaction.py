@@ -28,6 +28,9 @@ NOW = datetime.fromtimestamp(T / 1000 + 86_400, UTC)
 ROOT = Path(__file__).parents[2]
 
 
+WHERE = [{"workspace": workspace, "input": input} for workspace in ("shop", "travel") for input in ("ios", "web")]
+
+
 def documents(seed: int, count: int) -> list[dict[str, Any]]:
     """Batches with everything that a segment can hold; some are copies of earlier ones."""
     chance = random.Random(seed)
@@ -57,7 +60,7 @@ def documents(seed: int, count: int) -> list[dict[str, Any]]:
                 user_identities={"email": f"{chance.randrange(9)}@x"},
                 device_info={"platform": chance.choice(["iOS", "Android"]), "is_tablet": bool(number % 2)},
                 consent_state={"gdpr": {"ads": {"consented": bool(number % 3)}}},
-                context={"location": {"city": "Paris", "latitude": 48.8, "longitude": 2.3}},
+                context={"location": {"city_name": "Paris", "latitude": 48.8, "longitude": 2.3}},
             )
         )
     return result

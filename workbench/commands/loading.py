@@ -37,6 +37,7 @@ def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
     parser.add_argument("--environment", choices=("production", "development", "all"), help="of mParticle batches")
     parser.add_argument("--received-at", type=options.moment_of, metavar="ISO", help="the arrival (default: the clock)")
     parser.add_argument("--processes", type=options.positive, default=1, metavar="N", help="for mParticle files")
+    parser.add_argument("--shards", type=options.positive, metavar="N", help="split a new dataset by user")
     options.add_json(parser)
     parser.set_defaults(run=run_import)
 
@@ -48,7 +49,7 @@ def run_import(given: argparse.Namespace) -> int:
     _check_use(given, form)
     mapping = _mapping(given.mapping, files) if form in ("csv", "parquet", "arrow") else None
     progress = output.ProgressLine("importing")
-    with opened(path) as dataset:
+    with opened(path, given.shards) as dataset:
         try:
             report = load_into(
                 dataset,

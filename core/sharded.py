@@ -1,0 +1,320 @@
+"""Sharded datasets: one dataset split by user, asked shard after shard, with the answers of one that is not split.
+
+Every criterion looks at one profile at a time, so members, sizes and counts of the whole are the sums of those of its
+shards. Settings, identities and the keys of copies are the whole's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import numpy as np
+import polars as pl
+
+from core import catalog
+from core.audience import Audience
+from core.data.manifest import Manifest
+from core.data.memory import DEFAULT_BYTES
+from core.data.segments import shard_of
+from core.data.snapshot import Snapshot
+from core.data.store import Store
+from core.data.values import Mask, millis
+from core.dataset import Dataset, Progress
+from core.entries import Entry, together
+from core.errors import CoreError
+from core.estimate import Estimate, estimate
+from core.evaluate import Evaluation, NodeSize, attribute_frame, measure_frame
+from core.profile import Match, Profile, Timeline
+from core.scope import Scope
+
+if TYPE_CHECKING:
+    from core.explain import Explanation
+
+KEPT_EVENTS: Final = 50_000_000
+"""Shards stay in memory between questions as long as they have no more events than this together."""
+
+
+class ShardedDataset(Dataset):
+    """One version of a dataset whose profiles are split into shards."""
+
+    def __init__(self, store: Store, memory_bytes: int = DEFAULT_BYTES) -> None:
+        self._store, self._memory_bytes = store, memory_bytes
+        self._version, self._lease = store.held()
+        self._kept: dict[int, Dataset] = {}
+
+    @property
+    def _manifest(self) -> Manifest:
+        return self._version
+
+    def refresh(self) -> Dataset:
+        """Move on to the newest version on disk; returns this dataset."""
+        manifest, lease = self._store.held()
+        if manifest.version != self.version:
+            self._version, self._lease = manifest, lease
+            for number, shard in self._kept.items():
+                shard._store = self._store.shard(number, manifest)
+                shard.refresh()
+        return self
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """There is none of the whole: CoreError."""
+        _refuse()
+
+    def scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:
+        """There is none of the whole: CoreError."""
+        _refuse()
+
+    def sql_views(self) -> str:
+        """Profiles are numbered in each shard anew, so views are a shard's: CoreError."""
+        _refuse()
+
+    # -- shards ----------------------------------------------------------------------------------------------------
+
+    def shards(self) -> Iterator[Dataset]:
+        """Each shard as a dataset, to be read. Those beyond `KEPT_EVENTS` live only as long as they are looked at."""
+        for number in range(len(self._version.shards)):
+            yield self._shard(number)
+
+    def _shard(self, number: int) -> Dataset:
+        if number in self._kept:
+            return self._kept[number]
+        shard = Dataset(self._store.shard(number, self._version), self._memory_bytes // self.shard_count)
+        events = sum(_events(self._version, each) for each in range(number + 1))
+        if events <= KEPT_EVENTS:
+            self._kept[number] = shard
+        return shard
+
+    def home(self, mpid: int) -> Dataset:
+        """The shard in which an mpid is, or would be."""
+        return self._shard(int(shard_of(np.array([mpid], np.int64), len(self._version.shards))[0]))
+
+    def aside(self) -> Dataset:
+        """This version with a memory of its own."""
+        other = ShardedDataset(self._store, self._memory_bytes)
+        other._version, other._lease = self._version, self._lease
+        return other
+
+    # -- what the data holds ---------------------------------------------------------------------------------------
+
+    def _end_ms(self) -> int | None:
+        ends = (segment.last_ms for shard in self._version.shards for segment in shard.segments)
+        return max((end for end in ends if end is not None), default=None)
+
+    def _knows(self, names: str, workspace: str, name: str) -> bool:
+        return any(shard._knows(names, workspace, name) for shard in self.shards())
+
+    def catalog(self) -> pl.DataFrame:
+        """Everything that the data holds by name, with counts and first and last time (`core.catalog.overview`)."""
+        return catalog.summed([shard.catalog() for shard in self.shards()])
+
+    def entries(self, *, now: datetime) -> list[Entry]:
+        """Every name of the catalog (`core.entries.entries`); samples are those of the shards in turn."""
+        return together([(shard.entries(now=now), shard.snapshot) for shard in self.shards()])
+
+    def values(
+        self, kind: str, name: str, *, workspace: str, event: tuple[str, str | None] | None = None
+    ) -> pl.DataFrame:
+        """The values of a name with how often they occur, most frequent first (`core.catalog.values`)."""
+        self._known_workspace(workspace)
+        return catalog.counted(shard.values(kind, name, workspace=workspace, event=event) for shard in self.shards())
+
+    def event_attributes(self, workspaces: Iterable[str]) -> list[str]:
+        """Every custom attribute key of the events of some workspaces, ascending."""
+        wanted = list(workspaces)
+        return sorted({key for shard in self.shards() for key in shard.event_attributes(wanted)})
+
+    def events(self, name: str | None = None, *, kind: str | None = None, workspace: str | None = None) -> pl.LazyFrame:
+        """Events as a lazy frame: `mpid`, `timestamp`, workspace, input, kind, name, fields, attributes, products."""
+        return pl.concat([shard.events(name, kind=kind, workspace=workspace) for shard in self.shards()])
+
+    def profiles(
+        self, attributes: Iterable[str], *, workspace: str | None = None, now: datetime | None = None
+    ) -> pl.DataFrame:
+        """Everybody seen in a workspace (the first one) with user attributes as of `now` (the data's end)."""
+        chosen = workspace if workspace is not None else next(iter(self.workspaces), "")
+        self._known_workspace(chosen)
+        at_ms = millis(now or self.end or datetime(1970, 1, 1, tzinfo=UTC))
+        names = list(attributes)
+
+        def frame(shard: Dataset, texts: Container[str]) -> pl.DataFrame:
+            scope = Scope(shard.snapshot, (chosen,), frozenset(), None, at_ms)
+            return attribute_frame(scope, scope.universe, names, chosen, texts)
+
+        return joined(frame, self.shards)
+
+    def find(self, text: str, *, now: datetime) -> list[Match]:
+        """Profiles with that mpid, then those with an identity of exactly that value (`core.profile.find_profiles`)."""
+        found = [match for shard in self.shards() for match in shard.find(text, now=now)]
+        return sorted(found, key=lambda match: match.identity_type is not None)
+
+    def profile(self, mpid: int, *, now: datetime) -> Profile:
+        """Everything known of an mpid as of `now`; CoreError where it was not seen by then."""
+        return self.home(mpid).profile(mpid, now=now)
+
+    def timeline(
+        self, mpid: int, *, now: datetime, kinds: Iterable[str] = (), offset: int = 0, limit: int = 25
+    ) -> Timeline:
+        """A page of the events of an mpid up to `now`, newest first (`core.profile.timeline_of`)."""
+        return self.home(mpid).timeline(mpid, now=now, kinds=kinds, offset=offset, limit=limit)
+
+    # -- answers ---------------------------------------------------------------------------------------------------
+
+    def evaluate(
+        self, audience: Audience, *, now: datetime, audiences: Mapping[str, Audience] | None = None
+    ) -> Evaluation:
+        """Who is in the audience at `now`, shard by shard; see `Dataset.evaluate`."""
+        self._check(audience, audiences or {})
+        return self._evaluated({"": audience}, now, audiences or {}, None)[""]
+
+    def evaluate_many(
+        self,
+        wanted: Mapping[str, Audience],
+        *,
+        now: datetime,
+        audiences: Mapping[str, Audience] | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Evaluation]:
+        """Who is in each of many audiences at `now`, all of them in one shard after the other."""
+        named = wanted if audiences is None else audiences
+        self._check_many(wanted, named)
+        return self._evaluated(wanted, now, named, progress)
+
+    def _evaluated(
+        self,
+        wanted: Mapping[str, Audience],
+        now: datetime,
+        named: Mapping[str, Audience],
+        progress: Progress | None,
+    ) -> dict[str, Evaluation]:
+        parts: dict[str, list[_Part]] = {key: [] for key in wanted}
+        done, total = 0, len(wanted) * len(self._version.shards)
+        for shard in self.shards():
+            for key, audience in wanted.items():
+                if progress is not None:
+                    progress(done, total)
+                parts[key].append(_Part.of(Evaluation(audience, shard.scope(audience, now, named))))
+                done += 1
+        if progress is not None:
+            progress(total, total)
+        return {key: ShardedEvaluation(audience, self, now, named, parts[key]) for key, audience in wanted.items()}
+
+    def estimate(
+        self, audience: Audience, *, now: datetime, audiences: Mapping[str, Audience] | None = None
+    ) -> Estimate:
+        """The audience's size from the fair sample, which is one of the whole; see `Dataset.estimate`."""
+        self._check(audience, audiences or {})
+        scopes = (shard.scope(audience, now, audiences or {}) for shard in self.shards())
+        return estimate(scopes, audience.root, self._version.profiles)
+
+
+def _events(manifest: Manifest, number: int) -> int:
+    return sum(segment.tables.get("events", 0) for segment in manifest.shards[number].segments)
+
+
+def _refuse() -> NoReturn:
+    raise CoreError("A sharded dataset is read shard by shard.", "Ask each of its `shards()`.")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one shard says of an audience."""
+
+    mask: Mask
+    members: np.ndarray[tuple[int], np.dtype[np.int64]]
+    universe: int
+    criteria: list[NodeSize]
+
+    @classmethod
+    def of(cls, found: Evaluation) -> _Part:
+        """Everything that is kept of an evaluation; its scope is not."""
+        return cls(found.mask, found.scope.snapshot.mpid[found.mask], found.universe, found.criteria)
+
+
+class ShardedEvaluation(Evaluation):
+    """The sum of the evaluations of shards. Measures and attributes are asked of each shard again."""
+
+    def __init__(
+        self,
+        audience: Audience,
+        dataset: ShardedDataset,
+        now: datetime,
+        audiences: Mapping[str, Audience],
+        parts: Sequence[_Part],
+    ) -> None:
+        self.audience, self._dataset, self._now, self._audiences = audience, dataset, now, audiences
+        self._parts = parts
+        self.mask = np.concatenate([part.mask for part in parts])
+
+    @property
+    def scope(self) -> Scope:
+        """There is none of the whole: CoreError."""
+        _refuse()
+
+    @property
+    def now(self) -> datetime:
+        """The moment for which this was calculated."""
+        return datetime.fromtimestamp(millis(self._now) / 1000, UTC)
+
+    @cached_property
+    def universe(self) -> int:
+        """The number of profiles that can be members."""
+        return sum(part.universe for part in self._parts)
+
+    @cached_property
+    def members(self) -> pl.DataFrame:
+        """One column `mpid` (Int64), ascending."""
+        return pl.DataFrame({"mpid": np.sort(np.concatenate([part.members for part in self._parts]))})
+
+    @cached_property
+    def criteria(self) -> list[NodeSize]:
+        """Sizes of every node, pre-order; and / or / not included, sequence steps not."""
+        return [
+            replace(
+                same[0],
+                size=sum(node.size for node in same),
+                here=sum(node.here for node in same),
+                unique=sum(node.unique for node in same),
+            )
+            for same in zip(*(part.criteria for part in self._parts), strict=True)
+        ]
+
+    def measure(self, path: str) -> pl.DataFrame:
+        """The number behind a criterion: `mpid` and `value` of everybody in the universe, ascending by mpid."""
+        node = self.node(path)
+        return joined(lambda shard, texts: measure_frame(self._scope_in(shard), node, texts), self._dataset.shards)
+
+    def profiles(self, attributes: Sequence[str], workspace: str | None = None) -> pl.DataFrame:
+        """The members with user attributes of a workspace (the audience's first), ascending by mpid."""
+        chosen = workspace or self.audience.workspaces[0]
+
+        def frame(shard: Dataset, texts: Container[str]) -> pl.DataFrame:
+            scope = self._scope_in(shard)
+            return attribute_frame(scope, scope.judge(self.audience.root), attributes, chosen, texts)
+
+        return joined(frame, self._dataset.shards)
+
+    def explain(self, mpid: int) -> Explanation:
+        """Why a profile is a member or not, with the evidence; CoreError where there is no such profile."""
+        return Evaluation(self.audience, self._scope_in(self._dataset.home(mpid))).explain(mpid)
+
+    def _scope_in(self, shard: Dataset) -> Scope:
+        return shard.scope(self.audience, self._now, self._audiences)
+
+
+def joined(
+    frame: Callable[[Dataset, Container[str]], pl.DataFrame], shards: Callable[[], Iterator[Dataset]]
+) -> pl.DataFrame:
+    """The frames of shards as one, ascending by mpid.
+
+    `frame(shard, texts)`: a column that is numbers in some shards and texts in others is asked for again, as texts.
+    """
+    frames = [frame(shard, ()) for shard in shards()]
+    mixed = {name for name in frames[0].columns if len({each.schema[name] for each in frames}) > 1}
+    if mixed:
+        frames = [frame(shard, mixed) for shard in shards()]
+    return pl.concat(frames).sort("mpid")

@@ -1,0 +1,146 @@
+"""What goes wrong under a dataset: a full disk, a file that is gone, a newer format. A clear error, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from core import Audience, Dataset, DatasetError, DatasetTooNew
+from core.data.schema import FORMAT
+from core.data.store import Store
+from tests.core.loads import T, batch, content, load, named
+from tests.core.test_compaction import ROOT, documents
+
+NOW = datetime.fromtimestamp(T / 1000 + 86_400, UTC)
+
+FULL = """
+import resource, sys
+from core import Dataset
+from core.errors import DatasetError
+from tests.core.test_compaction import documents
+dataset = Dataset.open(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+try:
+    if sys.argv[3] == "load":
+        dataset.load_batches(documents(50, 3000), workspace="shop", input="ios")
+    else:
+        dataset.compact(full=True)
+except DatasetError as error:
+    print(error.message, error.hint)
+    sys.exit(7)
+"""
+
+
+@pytest.fixture(params=[None, 3], ids=["plain", "sharded"])
+def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Dataset:
+    made = Dataset.create(tmp_path / "dataset", shards=request.param)
+    for number in range(3):
+        made.load_batches(documents(number, 400), workspace="shop", input="ios")
+    return made
+
+
+def state(dataset: Dataset) -> list[Any]:
+    """Settings, numbers and every row; what a compaction of some shards may have changed is left out."""
+    store = Store(dataset.path)
+    manifest = store.manifest()
+    told = (manifest.workspaces, manifest.profiles, manifest.next_arrival)
+    return [told, *(content_of(part) for part in store.parts(manifest))]
+
+
+def content_of(part: Store) -> dict[str, Any]:
+    return content(part) if part.manifest().profiles else {}
+
+
+@pytest.mark.parametrize("bytes_left", [100, 5_000, 20_000])
+@pytest.mark.parametrize("what", ["load", "compact"])
+def test_a_full_disk_leaves_the_dataset_as_it_was(dataset: Dataset, what: str, bytes_left: int) -> None:
+    """A limit of the size of files stands for the full disk: the system refuses to write on, in mid-file."""
+    before = state(dataset)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(dataset.path), str(bytes_left), what],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 7, done.stderr
+    assert str(dataset.path) in done.stdout
+    assert "Check the disk" in done.stdout
+    assert state(dataset) == before
+    dataset.load_batches([batch(1, named("after"))], workspace="shop", input="ios")
+    dataset.compact(full=True)
+    store = Store(dataset.path)
+    for part in [store, *store.parts(store.manifest())]:
+        known = {segment.name for segment in part.manifest().segments}
+        assert {folder.name for folder in (part.path / "segments").iterdir()} == known
+
+
+def asked(dataset: Dataset, root: dict[str, Any]) -> int:
+    document = {"name": "A", "workspaces": ["shop"], "definition": {"version": 1, "root": root}}
+    return dataset.evaluate(Audience.from_dict(document), now=NOW).size
+
+
+CRITERIA = {
+    "events": {"type": "event", "kind": "custom", "name": "a"},
+    "attributes": {"type": "user_attribute", "attribute": "x", "operator": "exists"},
+    "profiles": {"type": "and", "criteria": []},
+    "batches": {"type": "and", "criteria": []},
+    "identities": {"type": "identity", "identity_type": "email", "operator": "exists"},
+    "devices": {"type": "device", "field": "platform", "operator": "exists"},
+    "consents": {"type": "consent", "regulation": "gdpr", "purpose": "ads", "state": "given"},
+    "locations": {"type": "location", "operator": "equals", "city": "Paris"},
+}
+
+
+@pytest.mark.parametrize("table", CRITERIA)
+def test_a_file_that_is_gone_is_named(dataset: Dataset, table: str) -> None:
+    assert asked(Dataset.open(dataset.path), CRITERIA[table]) > 0
+    gone = sorted(dataset.path.rglob(f"{table}.parquet"))[-1]
+    gone.unlink()
+    with pytest.raises(DatasetError) as caught:
+        result = Dataset.open(dataset.path)
+        asked(result, CRITERIA[table])
+        document = {"name": "A", "workspaces": ["shop"], "definition": {"version": 1, "root": CRITERIA[table]}}
+        _ = result.evaluate(Audience.from_dict(document), now=NOW).members
+    assert str(gone) in caught.value.message
+    assert "backup" in caught.value.hint
+
+
+@pytest.mark.parametrize("keys", ["batch_keys.npy", "event_keys.npy"])
+def test_lost_keys_do_not_let_copies_in(dataset: Dataset, keys: str) -> None:
+    before = state(dataset)
+    gone = sorted(dataset.path.rglob(keys))[0]
+    gone.unlink()
+    with pytest.raises(DatasetError, match=gone.name):
+        dataset.load_batches(documents(1, 20), workspace="shop", input="ios")
+    assert state(dataset) == before
+
+
+def test_a_newer_dataset_is_not_read(dataset: Dataset) -> None:
+    file = dataset.path / "MANIFEST.json"
+    file.write_bytes(orjson.dumps({**orjson.loads(file.read_bytes()), "format": FORMAT + 1}))
+    for act in (lambda: Dataset.open(dataset.path), dataset.refresh, lambda: load(Store(dataset.path), [batch(1)])):
+        with pytest.raises(DatasetTooNew, match=str(FORMAT + 1)):
+            act()
+
+
+def test_a_dataset_of_the_first_format_is_read_and_written(tmp_path: Path) -> None:
+    dataset = Dataset.create(tmp_path / "dataset")
+    dataset.load_batches(documents(1, 20), workspace="shop", input="ios")
+    file = dataset.path / "MANIFEST.json"
+    document = orjson.loads(file.read_bytes())
+    for key in ("generation", "retired", "shards"):
+        del document[key]
+    for segment in document["segments"]:
+        segment["tables"] = {name: rows for name, rows in segment["tables"].items() if "keys" not in name}
+    file.write_bytes(orjson.dumps({**document, "format": 1}))
+    again = Dataset.open(dataset.path).load_batches(documents(1, 20), workspace="shop", input="ios")
+    assert again.batches == again.events == 0

@@ -1,0 +1,289 @@
+"""Sharded datasets: split by user on disk, and in no answer."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from core import Audience, CoreError, Dataset, DatasetError, sharded
+from core.data import segments as segments_module
+from core.data.segments import shard_of
+from core.data.store import Store
+from tests.core.loads import T, batch, load, named
+from tests.core.test_compaction import ROOT, WHERE, documents
+
+NOW = datetime.fromtimestamp(T / 1000 + 86_400, UTC)
+
+
+def audience(root: dict[str, Any]) -> Audience:
+    return Audience.from_dict({"name": "A", "workspaces": ["shop"], "definition": {"version": 1, "root": root}})
+
+
+SOME = audience(
+    {
+        "type": "or",
+        "criteria": [
+            {"type": "event", "kind": "custom", "name": "a"},
+            {"type": "not", "criterion": {"type": "user_attribute", "attribute": "x", "operator": "exists"}},
+        ],
+    }
+)
+
+
+def filled(dataset: Dataset) -> Dataset:
+    for number in range(6):
+        dataset.load_batches(documents(number, 15), **WHERE[number % 4])
+    tables = pl.DataFrame(
+        {"id": [f"{number}@x" for number in range(9)], "ts": ["2023-11-13T00:00:00Z"] * 9, "event": ["b"] * 9}
+    )
+    mapping = {
+        "rows": "events",
+        "user": {"column": "id", "identity_type": "email"},
+        "time": {"column": "ts", "unit": "iso"},
+        "event": {"column": "event"},
+    }
+    dataset.load_table(tables, mapping, workspace="shop", input="crm", kind="feed")
+    dataset.add_calculated_attribute(
+        {"name": "n", "calculation": "count", "event": {"type": "event", "kind": "custom", "name": "a"}},
+        workspace="shop",
+    )
+    return dataset
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Dataset]:
+    """The same data in one dataset and in three shards."""
+    folder = tmp_path_factory.mktemp("pair")
+    return filled(Dataset.create(folder / "one")), filled(Dataset.create(folder / "many", shards=3))
+
+
+def test_open_finds_out(pair: tuple[Dataset, Dataset]) -> None:
+    one, many = pair
+    assert isinstance(Dataset.open(many.path), sharded.ShardedDataset)
+    assert type(Dataset.open(one.path)) is Dataset
+    assert (one.shard_count, many.shard_count) == (0, 3)
+
+
+def test_every_profile_is_in_its_shard(pair: tuple[Dataset, Dataset]) -> None:
+    many = Dataset.open(pair[1].path)
+    assert isinstance(many, sharded.ShardedDataset)
+    mpids = [shard.snapshot.mpid for shard in many.shards()]
+    assert all(len(each) for each in mpids), "twenty profiles spread over three shards"
+    for number, each in enumerate(mpids):
+        assert (shard_of(each, 3) == number).all()
+    assert sorted(np.concatenate(mpids).tolist()) == sorted(pair[0].snapshot.mpid.tolist())
+
+
+def test_a_shard_is_for_ever() -> None:
+    # splitmix64's finaliser of mpid + 0x5851F42D4C957F2D, without its lowest bit, modulo the shards.
+    def by_hand(mpid: int) -> int:
+        mask = 2**64 - 1
+        value = (mpid + 0x5851F42D4C957F2D) & mask
+        value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & mask
+        return ((value ^ (value >> 31)) >> 1) % 7
+
+    mpids = [0, 1, -1, 2**63 - 1, -(2**63), 123456789]
+    assert shard_of(np.array(mpids, np.int64), 7).tolist() == [by_hand(mpid) for mpid in mpids]
+
+
+def test_the_same_answers(pair: tuple[Dataset, Dataset]) -> None:
+    one, many = pair
+    left, right = (each.evaluate(SOME, now=NOW) for each in pair)
+    assert 0 < left.size < left.universe
+    assert (left.size, left.universe, left.now) == (right.size, right.universe, right.now)
+    assert left.members.equals(right.members)
+    assert left.criteria == right.criteria
+    for path in ("root.criteria[0]", "root.criteria[1].criterion"):
+        assert left.measure(path).equals(right.measure(path))
+    assert left.profiles(["x", "y"]).equals(right.profiles(["x", "y"]))
+    assert one.estimate(SOME, now=NOW) == many.estimate(SOME, now=NOW)
+    assert one.end == many.end
+    every = {"a": SOME, "b": audience({"type": "and", "criteria": []})}
+    told: list[tuple[int, int | None]] = []
+    several = many.evaluate_many(every, now=NOW, progress=lambda done, total: told.append((done, total)))
+    assert [several[key].size for key in every] == [one.evaluate(each, now=NOW).size for each in every.values()]
+    assert told == [(done, 6) for done in range(7)]
+
+
+def test_the_same_catalog(pair: tuple[Dataset, Dataset]) -> None:
+    one, many = pair
+    by = ["workspace", "kind", "name"]
+    assert one.catalog().sort(by).equals(many.catalog().sort(by))
+    for kind, name in (
+        ("user_attribute", "x"),
+        ("identity", "email"),
+        ("event_attribute", "n"),
+        ("product_field", "name"),
+    ):
+        ours = many.values(kind, name, workspace="shop")
+        assert ours.equals(one.values(kind, name, workspace="shop"))
+    assert one.event_attributes(["shop"]) == many.event_attributes(["shop"])
+    mine, theirs = ({(e.workspace, e.kind, e.name, e.event): e for e in each.entries(now=NOW)} for each in pair)
+    assert mine.keys() == theirs.keys()
+    for key, entry in mine.items():
+        other = theirs[key]
+        for part in ("records", "profiles", "filled", "first", "last", "days", "tier"):
+            assert getattr(entry, part) == getattr(other, part), (key, part)
+    columns = ["mpid", "timestamp", "workspace", "input", "kind", "name"]
+    events = [each.events(kind="custom").select(columns).sort(columns).collect() for each in pair]
+    assert events[0].equals(events[1])
+
+
+def test_the_same_profiles(pair: tuple[Dataset, Dataset]) -> None:
+    one, many = pair
+    assert one.profiles(["x", "y"]).equals(many.profiles(["x", "y"]))
+    for mpid in one.profiles([])["mpid"].to_list()[:5]:
+        assert one.profile(mpid, now=NOW) == many.profile(mpid, now=NOW)
+        assert one.timeline(mpid, now=NOW).total == many.timeline(mpid, now=NOW).total
+        why = [each.evaluate(SOME, now=NOW).explain(mpid).member for each in pair]
+        assert why[0] == why[1]
+    for text in ("1", "3@x"):
+        assert {(m.mpid, m.identity_type) for m in one.find(text, now=NOW)} == {
+            (m.mpid, m.identity_type) for m in many.find(text, now=NOW)
+        }
+
+
+def test_numbers_in_some_shards_and_texts_in_others(tmp_path: Path) -> None:
+    """One attribute is a number of some people and a text of others: then it is a text of all."""
+    frames = []
+    for shards in (None, 3):
+        dataset = Dataset.create(tmp_path / f"{shards}", shards=shards)
+        batches = [batch(number, user_attributes={"a": 10 + number if number else "x"}) for number in range(12)]
+        dataset.load_batches(batches, workspace="shop", input="ios")
+        found = dataset.evaluate(audience({"type": "and", "criteria": []}), now=NOW)
+        frames.append((found.profiles(["a"]), dataset.profiles(["a"])))
+    assert frames[0][0]["a"].to_list() == ["x", *(str(10 + number) for number in range(1, 12))]
+    assert all(left.equals(right) for left, right in zip(*frames, strict=True))
+
+
+def test_the_sample_is_one_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.estimate.SAMPLE", 100)
+    estimates = []
+    for shards in (None, 4):
+        dataset = Dataset.create(tmp_path / f"{shards}", shards=shards)
+        batches = [batch(number, user_attributes={"a": number % 2}) for number in range(400)]
+        dataset.load_batches(batches, workspace="shop", input="ios")
+        odd = audience({"type": "user_attribute", "attribute": "a", "operator": "equals", "value": 1})
+        estimates.append(dataset.estimate(odd, now=NOW))
+    assert estimates[0] == estimates[1]
+    assert 60 < estimates[0].sample_users < 140
+
+
+def test_memory_between_questions_is_bounded(pair: tuple[Dataset, Dataset], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharded, "KEPT_EVENTS", 60)
+    many = Dataset.open(pair[1].path)
+    assert isinstance(many, sharded.ShardedDataset)
+    found = many.evaluate(SOME, now=NOW)
+    assert len(many._kept) < 3
+    one = pair[0].evaluate(SOME, now=NOW)
+    assert found.members.equals(one.members)
+    assert found.measure("root.criteria[0]").equals(one.measure("root.criteria[0]"))
+
+
+def test_an_open_one_reads_one_version(pair: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    dataset = Dataset.create(tmp_path / "many", shards=2)
+    dataset.load_batches([batch(number, named("a")) for number in range(5)], workspace="shop", input="ios")
+    reader = Dataset.open(dataset.path)
+    dataset.load_batches([batch(number, named("a")) for number in range(5, 9)], workspace="shop", input="ios")
+    dataset.compact(full=True)
+    dataset.load_batches([batch(9, named("a"))], workspace="shop", input="ios")
+    everybody = audience({"type": "event", "kind": "custom", "name": "a"})
+    assert reader.evaluate(everybody, now=NOW).members["mpid"].to_list() == list(range(5))
+    assert reader.refresh().evaluate(everybody, now=NOW).members["mpid"].to_list() == list(range(10))
+    assert reader.version == dataset.version
+
+
+def test_settings_are_of_the_whole(tmp_path: Path) -> None:
+    dataset = Dataset.create(tmp_path / "many", shards=2)
+    dataset.load_batches([batch(number, named("a")) for number in range(5)], workspace="shop", input="ios")
+    dataset.set_event_tier(kind="custom", name="a", tier="preserve", workspace="shop")
+    dataset.profile_retention_days = 30
+    again = Dataset.open(dataset.path)
+    assert again.profile_retention_days == 30
+    assert again.evaluate(audience({"type": "event", "kind": "any"}), now=NOW).size == 0
+    with pytest.raises(CoreError):
+        again.evaluate(audience({"type": "event", "kind": "custom", "name": "a"}), now=NOW)
+
+
+def test_groups_of_a_big_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments_module, "GROUP_EVENTS", 40)
+    monkeypatch.setattr("core.data.batches.PART_EVENTS", 10)
+    dataset = filled(Dataset.create(tmp_path / "many", shards=3))
+    assert not list(dataset.path.glob("shards/*/segments/*/staged-*"))
+    one = filled(Dataset.create(tmp_path / "one"))
+    assert one.evaluate(SOME, now=NOW).criteria == dataset.evaluate(SOME, now=NOW).criteria
+    again = dataset.load_batches([each for each in documents(1, 15) if each["events"]], **WHERE[1])
+    assert again.batches == again.events == 0
+
+
+def test_what_is_none_of_the_whole(pair: tuple[Dataset, Dataset]) -> None:
+    many = pair[1]
+    for ask in (lambda: many.snapshot, many.sql_views, lambda: many.evaluate(SOME, now=NOW).scope):
+        with pytest.raises(CoreError):
+            ask()
+
+
+@pytest.mark.parametrize("shards", [0, -1, 5000])
+def test_numbers_of_shards_that_cannot_be(tmp_path: Path, shards: int) -> None:
+    with pytest.raises(DatasetError):
+        Dataset.create(tmp_path / "many", shards=shards)
+    assert not (tmp_path / "many").exists()
+
+
+def test_a_shard_alone_is_not_written(pair: tuple[Dataset, Dataset]) -> None:
+    with pytest.raises(DatasetError):
+        load(Store(pair[1].path).shard(0), [batch(1)])
+
+
+WRITER = """
+import sys
+from core import Dataset
+from tests.core.test_compaction import WHERE, documents
+dataset = Dataset.open(sys.argv[1])
+print("ready", flush=True)
+dataset.load_batches(documents(int(sys.argv[2]), 1500), **WHERE[0])
+dataset.compact(full=True)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    """What one load puts into several shards is there altogether or not at all."""
+    dataset = filled(Dataset.create(tmp_path / "many", shards=3))
+    chance = random.Random(8)
+    unchanged = 0
+    for number in range(8):
+        before = Store(dataset.path).manifest()
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(dataset.path), str(500 + number)],
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        time.sleep(chance.uniform(0, 2.5))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        after = Store(dataset.path).manifest()
+        unchanged += after == before
+        for part, manifest in zip(Store(dataset.path).parts(after), after.shards, strict=True):
+            rows = part.read("events").collect().height
+            assert rows == sum(segment.tables.get("events", 0) for segment in manifest.segments)
+            assert part.read("profiles").collect().height == manifest.profiles
+    assert unchanged
+    dataset.refresh().load_batches([batch(1, named("after"))], workspace="shop", input="ios")
+    for part in Store(dataset.path).parts(Store(dataset.path).manifest()):
+        named_ones = {segment.name for segment in part.manifest().segments}
+        assert {folder.name for folder in (part.path / "segments").iterdir()} == named_ones
