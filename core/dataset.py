@@ -27,11 +27,17 @@ from core.data.store import Store
 from core.data.tables import load_table
 from core.data.values import Mask, millis
 from core.data.views import views
+<<<<<<< HEAD
 from core.entries import Entry, entries
 from core.errors import CoreError, DefinitionError, Problem
 from core.estimate import Estimate, estimate
+=======
+from core.entries import Entry, InputUse, entries, inputs
+from core.errors import CoreError, DatasetError, DefinitionError, Problem
+from core.estimate import Estimate, estimated, sampled
+>>>>>>> 4da3bbf (Pages Data, Catalog and Profiles; settings of the data as a service of the registry)
 from core.evaluate import Evaluation, attribute_frame
-from core.profile import Match, Profile, Timeline, find_profiles, profile_of, timeline_of
+from core.profile import Match, Profile, Timeline, find_profiles, profile_of, recently_seen, timeline_of
 from core.scope import OF_A_VERSION, Scope
 
 InputKind = Literal["platform", "feed"]
@@ -283,8 +289,22 @@ class Dataset:
         end_ms = self._end_ms()
         return None if end_ms is None else datetime.fromtimestamp(end_ms / 1000, UTC)
 
+<<<<<<< HEAD
     def _end_ms(self) -> int | None:
         return self._snapshot.end_ms
+=======
+    @property
+    def start(self) -> datetime | None:
+        """The first moment in the data, None while there is none."""
+        first = [segment.first_ms for segment in self._snapshot.manifest.segments if segment.first_ms is not None]
+        return datetime.fromtimestamp(min(first) / 1000, UTC) if first else None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many profiles and events it holds."""
+        manifest = self._snapshot.manifest
+        return manifest.profiles, sum(segment.tables.get("events", 0) for segment in manifest.segments)
+>>>>>>> 4da3bbf (Pages Data, Catalog and Profiles; settings of the data as a service of the registry)
 
     def as_of(self, clock: datetime) -> datetime:
         """The `now` to use where a user gives none: the clock, or the data's end where it lies more than 24 h back."""
@@ -298,6 +318,10 @@ class Dataset:
     def entries(self, *, now: datetime) -> list[Entry]:
         """Every name of the catalog with volume up to `now`, data type and samples (`core.entries.entries`)."""
         return entries(self._snapshot, millis(now))
+
+    def inputs(self, *, now: datetime) -> list[InputUse]:
+        """Every input with what came through it (`core.entries.inputs`)."""
+        return inputs(self._snapshot, millis(now))
 
     def values(
         self, kind: str, name: str, *, workspace: str, event: tuple[str, str | None] | None = None
@@ -337,6 +361,10 @@ class Dataset:
     def profile(self, mpid: int, *, now: datetime) -> Profile:
         """Everything known of an mpid as of `now`; CoreError where it was not seen by then."""
         return profile_of(self._snapshot, mpid, now)
+
+    def recently_seen(self, *, now: datetime, limit: int = 10) -> list[tuple[int, datetime]]:
+        """The mpids that were active last by `now`, with the moment, newest first."""
+        return recently_seen(self._snapshot, millis(now), limit)
 
     def timeline(
         self, mpid: int, *, now: datetime, kinds: Iterable[str] = (), offset: int = 0, limit: int = 25

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from core.data.columns import DAY_MS, EventStore
@@ -53,6 +54,66 @@ class Entry:
     """Its most frequent values."""
     tier: str | None
     """Of events: personalize, preserve or connect."""
+
+    @property
+    def group(self) -> str:
+        """`event` for every kind of event, else its kind."""
+        return "event" if self.tier is not None else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class InputUse:
+    """An input of a workspace and what came through it. Times are those of its events and batches."""
+
+    workspace: str
+    input: str
+    kind: str
+    events: int
+    batches: int
+    first: datetime | None
+    last: datetime | None
+    days: tuple[int, ...]
+    """Events on each of the last `DAYS` UTC days."""
+
+
+def inputs(snapshot: Snapshot, now_ms: int) -> list[InputUse]:
+    """Every input of every workspace, those without data too. The volume ends with the day of `now`."""
+    last_day = now_ms // DAY_MS
+    days: dict[tuple[str, str], npt.NDArray[np.int64]] = {}
+    events: dict[tuple[str, str], int] = {}
+    times: dict[tuple[str, str], list[int]] = {}
+    for store in snapshot.event_stores():
+        names, codes = store.events.inputs[0], store.events.inputs[1][store.start : store.stop]
+        moments = store.times(slice(0, store.size))
+        for code, name in enumerate(names):
+            mine, key = codes == code, (store.workspace, name)
+            if not mine.any():
+                continue
+            age = last_day - store.day[mine].astype(np.int64)
+            volume = np.bincount(DAYS - 1 - age[(age >= 0) & (age < DAYS)], minlength=DAYS)
+            days[key] = days.get(key, np.zeros(DAYS, np.int64)) + volume
+            events[key] = events.get(key, 0) + len(age)
+            times.setdefault(key, []).extend((int(moments[mine].min()), int(moments[mine].max())))
+    grouped = snapshot.table("batches").group_by("workspace", "input")
+    batches = grouped.agg(pl.len(), first=pl.col("time_ms").min(), last=pl.col("time_ms").max()).collect()
+    counted = {}
+    for workspace, name, count, first, last in batches.iter_rows():
+        counted[workspace, name] = count
+        times.setdefault((workspace, name), []).extend((first, last))
+    return [
+        InputUse(
+            workspace=workspace,
+            input=name,
+            kind=kind,
+            events=events.get((workspace, name), 0),
+            batches=counted.get((workspace, name), 0),
+            first=_moment(min(times[workspace, name])) if (workspace, name) in times else None,
+            last=_moment(max(times[workspace, name])) if (workspace, name) in times else None,
+            days=tuple(days.get((workspace, name), np.zeros(DAYS, np.int64)).tolist()),
+        )
+        for workspace, settings in snapshot.manifest.workspaces.items()
+        for name, kind in settings.inputs.items()
+    ]
 
 
 def entries(snapshot: Snapshot, now_ms: int) -> list[Entry]:

@@ -15,6 +15,7 @@ CoreError
     ├── NotAllowed       the role or the access of the person does not cover this
     ├── EditConflict     somebody else has changed it since; `.by`, `.at` and `.version` say who, when, to what
     ├── NestingError     audiences are in the way of each other; `.audiences` names them
+    ├── InUse            something of the data is used by audiences or calculated attributes, which are named
     └── LeaseLost        a job is no longer this worker's: cancelled, expired or deleted meanwhile
 """
 
@@ -135,6 +136,10 @@ class NestingError(RegistryError):
     def __init__(self, message: str, hint: str, audiences: dict[str, str]) -> None:
         super().__init__(message, hint)
         self.audiences = audiences
+
+
+class InUse(RegistryError):
+    """What should be taken away is used; the message names by what."""
 
 
 class LeaseLost(RegistryError):

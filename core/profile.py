@@ -101,14 +101,15 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One event of a profile. `details`: fields and attributes that have a value, by name; `products` alike."""
+    """One event of a profile: its custom attributes, the standard fields that have a value, and products alike."""
 
     at: datetime
     workspace: str
     input: str
     kind: str
     name: str | None
-    details: dict[str, object]
+    attributes: dict[str, object]
+    fields: dict[str, object]
     products: tuple[dict[str, object], ...]
 
 
@@ -150,6 +151,15 @@ def find_profiles(snapshot: Snapshot, text: str, now_ms: int) -> list[Match]:
         Match(int(snapshot.mpid[profile]), identity_type)
         for profile, identity_type in rows.select("profile", "identity_type").iter_rows()
     ]
+
+
+def recently_seen(snapshot: Snapshot, now_ms: int, limit: int) -> list[tuple[int, datetime]]:
+    """The mpids that were active last by `now` in any workspace, with the moment, newest first."""
+    last = np.full(snapshot.size, NO_MOMENT, np.int64)
+    for workspace in snapshot.manifest.workspaces:
+        np.maximum(last, snapshot.last_seen(workspace, now_ms), out=last)
+    newest = np.argsort(-last, kind="stable")[:limit]
+    return [(int(snapshot.mpid[at]), _moment(int(last[at]))) for at in newest if last[at] != NO_MOMENT]
 
 
 def index_of(snapshot: Snapshot, mpid: int) -> int | None:
@@ -302,7 +312,8 @@ def _happening(row: dict[str, Any]) -> Happening:
         input=row["input"],
         kind=row["kind"],
         name=row["name"],
-        details={**fields, **attributes},
+        attributes=attributes,
+        fields=fields,
         products=tuple(_product(each) for each in row["products"] or ()),
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import CoreError
+from workbench import parts
 
 HERE = Path(__file__).parent
 PAGES = HERE.parent / "pages"
@@ -18,12 +19,15 @@ st.logo(str(HERE / "logo.svg"), size="large")
 page = st.navigation(
     [
         st.Page(PAGES / "audiences.py", title="Audiences", default=True),
-        st.Page(PAGES / "build.py", title="Build", url_path="build"),
+        st.Page(PAGES / "build.py", title="Build", url_path="build", visibility="hidden"),
+        st.Page(PAGES / "profile.py", title="Profiles", url_path="profile"),
+        st.Page(PAGES / "data.py", title="Data", url_path="data"),
+        st.Page(PAGES / "catalog.py", title="Catalog", url_path="catalog"),
     ],
     position="top",
 )
 try:
     page.run()
 except CoreError as error:
-    st.error(f"**{error.message}** {error.hint}")
-st.caption("Times are UTC.")
+    parts.failed(error)
+parts.foot()

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import shutil
+import time
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from core import Audience, CoreError
+from core.files import whole_file
 from workbench.documents import read_audience
 
 if TYPE_CHECKING:
     from core.registry import Person, Registry
 
 _log = logging.getLogger(__name__)
+UPLOAD_SECONDS: Final = 86_400
 
 
 def folder() -> Path:
@@ -68,3 +73,17 @@ def import_files(registry: Registry, files: Path, by: Person, at: datetime) -> N
         except CoreError as error:
             _log.warning("%s.json is left out: %s", audience_id, error)
     files.rename(files.with_name(f"audiences-imported-{at:%Y%m%dT%H%M%S}"))
+
+
+def keep_upload(upload_id: str, name: str, file: BinaryIO) -> Path:
+    """Write an uploaded file into the home, in a folder of its own; uploads that nobody loaded go after a day."""
+    uploads = folder().absolute() / "uploads"
+    uploads.mkdir(parents=True, exist_ok=True)
+    for old in uploads.iterdir():
+        if time.time() - old.stat().st_mtime > UPLOAD_SECONDS:
+            shutil.rmtree(old)
+    path = uploads / upload_id / (re.sub(r"[^\w.-]+", "_", Path(name).name) or "upload")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as unfinished, unfinished.open("wb") as target:
+        shutil.copyfileobj(file, target)
+    return path

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import copy
 import json
+import tempfile
 import uuid
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core import Audience, CoreError, Dataset, DefinitionError, Evaluation, Problem
-from core.registry import Person, Registry
+from core.archive import Download, known_identity_types, write_archive
+from core.entries import Entry
+from core.explain import Explanation, explain
+from core.profile import Profile, Timeline
+from core.registry import AudienceSummary, Person, Registry
+from core.registry.memberships import holds, united
+from core.uses import UsedBy
 from workbench import home
 
 Node = dict[str, Any]
@@ -95,6 +105,23 @@ def values(
     """The most frequent values of a name with how often they occur, at most 1,000."""
     frame = _dataset(path).values(kind, name, workspace=workspace, event=event).head(1000)
     return [(str(value), int(count)) for value, count in frame.rows()]
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the catalog")
+def _catalog_entries(path: str, version: int, now: datetime) -> list[Entry]:
+    return _dataset(path).entries(now=now)
+
+
+def catalog_entries(data: Dataset, now: datetime) -> list[Entry]:
+    """Every name of the catalog, with volume up to the day of `now`."""
+    return _catalog_entries(str(data.path), data.version, now.replace(hour=23, minute=59))
+
+
+def entry_values(data: Dataset, entry: Entry) -> list[tuple[str, int]]:
+    """The most frequent values of a name of the catalog, at most 1,000."""
+    if entry.data_type is None or entry.kind == "consent" or entry.name is None:
+        return []
+    return values(str(data.path), data.version, entry.kind, entry.name, entry.workspace, entry.event)
 
 
 @dataclass
@@ -244,3 +271,178 @@ def repaint() -> None:
         st.rerun(scope="fragment")
     except StreamlitAPIException:  # a whole page is being drawn
         st.rerun()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _used_by(path: str, version: int, person: Person, saved: tuple[tuple[str, int, int | None], ...]) -> UsedBy:
+    return UsedBy(registry().data.users(_dataset(path), person))
+
+
+def used_by(data: Dataset) -> UsedBy:
+    """Which audiences and calculated attributes use a name of the catalog; remembered until one is saved."""
+    saved = tuple((each.id, each.version, each.active_version) for each in registry().audiences.list(me(), clock()))
+    return _used_by(str(data.path), data.version, me(), saved)
+
+
+def sees_identities() -> bool:
+    """Whether identities are shown to who uses the app; otherwise they are masked."""
+    return me().may("audiences")
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def _timeline(
+    path: str, version: int, mpid: int, now: datetime, kinds: tuple[str, ...], offset: int, limit: int
+) -> Timeline:
+    return _dataset(path).timeline(mpid, now=now, kinds=kinds, offset=offset, limit=limit)
+
+
+def timeline(data: Dataset, mpid: int, now: datetime, kinds: tuple[str, ...], offset: int, limit: int) -> Timeline:
+    """A page of a profile's events."""
+    return _timeline(str(data.path), data.version, mpid, now, kinds, offset, limit)
+
+
+def page_number(key: str, pages: int) -> int:
+    """The page that a pager drawn below with this key shows, from 1."""
+    return min(int(st.session_state.get(key, 1)), max(pages, 1))
+
+
+def uploaded(files: Sequence[UploadedFile]) -> list[Path]:
+    """Uploaded files under WORKBENCH_HOME/uploads, each written once a session."""
+    known: dict[str, Path] = st.session_state.setdefault("uploads", {})
+    for file in files:
+        if file.file_id not in known:
+            known[file.file_id] = home.keep_upload(file.file_id, file.name, file)
+    return [known[file.file_id] for file in files]
+
+
+@dataclass
+class HeldMapping:
+    """The mapping of a table as it is edited."""
+
+    key: str
+    samples: dict[str, str]
+    """The columns, with a value of each."""
+    document: Node
+    origin: str
+    revision: int = 0
+
+    def change(self, document: Node) -> None:
+        """Go on with another; the controls are drawn anew."""
+        self.document, self.revision = document, self.revision + 1
+
+
+def mapping_of(file: Path, begin: Callable[[], tuple[dict[str, str], Node, str]]) -> HeldMapping:
+    """The mapping of a file; for another file it begins anew, with the columns, document and origin of `begin`."""
+    key = f"{zlib.crc32(str(file.absolute()).encode()):08x}-{file.stat().st_mtime_ns}"
+    held: HeldMapping | None = st.session_state.get("mapping")
+    if held is None or held.key != key:
+        held = HeldMapping(key, *begin())
+        st.session_state["mapping"] = held
+    return held
+
+
+def mapping_columns() -> list[str]:
+    """The columns of the table whose mapping is being edited."""
+    held: HeldMapping | None = st.session_state.get("mapping")
+    return list(held.samples) if held else []
+
+
+def forget_upload() -> None:
+    """Begin the wizard anew: what was uploaded and mapped is on its way."""
+    for key in ("uploads", "mapping"):
+        st.session_state.pop(key, None)
+    st.session_state["upload-round"] = upload_round() + 1
+
+
+def upload_round() -> int:
+    """Grows with every load, so that the uploader begins empty."""
+    return int(st.session_state.get("upload-round", 0))
+
+
+def dataset_or_new() -> Dataset:
+    """The account's dataset, made where there is none."""
+    found = dataset()
+    if found is None:
+        Dataset.create(home.dataset_path())
+        found = dataset()
+    assert found is not None
+    return found
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _reached(person: Person, calculated: tuple[tuple[str, datetime], ...]) -> int:
+    return united(registry().calculations.members(audience_id, person) for audience_id, _ in calculated)
+
+
+def reached(found: Sequence[AudienceSummary]) -> tuple[int, int]:
+    """How many people are in at least one of some audiences, and how many profiles there are."""
+    calculated = tuple((each.id, each.calculated_at) for each in found if each.calculated_at is not None)
+    data = dataset()
+    return _reached(me(), calculated), 0 if data is None else data.size[0]
+
+
+def identity_types(data: Dataset) -> list[str]:
+    """Every identity type that a download can ask for, those that the data holds first."""
+    held = {entry.name: entry.records for entry in catalog_entries(data, moment(data)) if entry.kind == "identity"}
+    return sorted(known_identity_types(data.snapshot), key=lambda name: -held.get(name, 0))
+
+
+def prepare_download(data: Dataset, ids: Sequence[str], types: Sequence[str], neutral: bool) -> None:
+    """Write the archive of some audiences, ready for `prepared_download`."""
+    now, archive_id = moment(data), str(uuid.uuid4())
+    parts = []
+    for audience_id in ids:
+        audience = registry().audiences.get(audience_id, me()).definition_in_force
+        others = registry().audiences.named_by(audience, me())
+        parts.append(Download(audience_id, data.evaluate(audience, now=now, audiences=others)))
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "archive.zip"
+        manifest = write_archive(
+            path, parts, identity_types=types, archive_id=archive_id, generated=clock(), neutralise_formulas=neutral
+        )
+        users = sum(each.total_users for each in manifest.files)
+        told = f"{manifest.total_rows:,} rows of {users:,} members that have one of these identities."
+        st.session_state["download"] = (
+            (tuple(ids), tuple(types), neutral),
+            manifest.archive_name,
+            path.read_bytes(),
+            told,
+        )
+
+
+def prepared_download(ids: Sequence[str], types: Sequence[str], neutral: bool) -> tuple[str, bytes, str] | None:
+    """Name, content and words of the archive that was prepared for exactly this; None where none was."""
+    held = st.session_state.get("download")
+    return None if held is None or held[0] != (tuple(ids), tuple(types), neutral) else held[1:]
+
+
+def dialog_opens() -> None:
+    """A dialog is being drawn: what would close it waits."""
+    st.session_state["dialog"] = True
+
+
+def no_dialog() -> None:
+    """The page is drawn from its start; a dialog that is to stay says so again."""
+    st.session_state["dialog"] = False
+
+
+def dialog_is_open() -> bool:
+    """Whether a dialog is open."""
+    return bool(st.session_state.get("dialog"))
+
+
+def holding(mpid: int) -> list[tuple[AudienceSummary, bool | None]]:
+    """The audiences that the person can see, those that hold an mpid first; None before the first calculation."""
+    services, person = registry(), me()
+    found: list[tuple[AudienceSummary, bool | None]] = []
+    for each in services.audiences.list(person, clock()):
+        calculated = each.calculated_at is not None
+        found.append((each, holds(services.calculations.members(each.id, person), mpid) if calculated else None))
+    return sorted(found, key=lambda one: (one[1] is not True, one[1] is None, one[0].name.casefold()))
+
+
+def explanation(data: Dataset, audience_id: str, known: Profile) -> Explanation:
+    """Why a profile is in an audience or not, by its definition in force, at the moment of the profile."""
+    audience = registry().audiences.get(audience_id, me()).definition_in_force
+    others = registry().audiences.named_by(audience, me())
+    return explain(data.evaluate(audience, now=known.now, audiences=others), known.mpid)

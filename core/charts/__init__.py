@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.charts.curves import curve_chart
 from core.charts.days import days_chart
 from core.charts.rows import composition_chart, overlap_chart, reach_chart
+from core.charts.volume import volume_chart
 from core.charts.waterfall import waterfall, waterfall_frame
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "days_chart",
     "overlap_chart",
     "reach_chart",
+    "volume_chart",
     "waterfall",
     "waterfall_frame",
 ]

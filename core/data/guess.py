@@ -29,11 +29,12 @@ from core.data.names import (
     TIME_COLUMNS,
     USER_COLUMNS,
 )
-from core.data.rows import Rows, read_rows
+from core.data.rows import Cells, Rows, read_rows
 from core.data.tables import fitting_chunks
 from core.errors import InputError
 
 SAMPLE_ROWS: Final = 10_000
+EVENT_VALUES: Final = 50
 _DELIMITERS: Final = (",", "\t", ";", "|", " ")
 _READABLE: Final = 0.9
 _NOTHING: Final = Chunk(pl.DataFrame(), pl.Series(dtype=pl.Int64), pl.DataFrame())
@@ -48,8 +49,12 @@ class Preview:
     columns: dict[str, str]
     """The table's columns and the types they hold."""
     rows: pl.DataFrame
-    """line, user, time, kind, name and one text column for each of attributes, fields, product, ..."""
+    """line, user, time where one is mapped, kind, name and one text column for each of attributes, fields, ..."""
     refused: list[Refusal]
+    samples: dict[str, str]
+    """The first text of each column."""
+    events: dict[str, int]
+    """The values of the event column among the first 10,000 rows, most frequent first, and how many rows have each."""
 
 
 def guess_mapping(table: Table) -> Mapping:
@@ -67,11 +72,15 @@ def preview(table: Table, mapping: Mapping, limit: int = 20) -> Preview:
     """The first rows as they would be loaded, and the first refusals among the first 10,000 rows."""
     chunk = next(fitting_chunks(table, mapping, SAMPLE_ROWS), _NOTHING)
     if not chunk.frame.width:
-        return Preview({}, pl.DataFrame(), [])
+        return Preview({}, pl.DataFrame(), [], {}, {})
     rows = read_rows(chunk, mapping, received_ms=0)
     refused = [Refusal(name_of(table), line, reason) for line, reason in rows.refused.head(limit).rows()]
     columns = {name: str(dtype) for name, dtype in chunk.frame.schema.items()}
-    return Preview(columns, _shown(rows, mapping, limit), refused)
+    cells = Cells(chunk.frame, mapping.nulls)
+    samples = {name: str(given[0]) for name in columns if len(given := cells.text(name).drop_nulls().head(1))}
+    event = mapping.event.column if mapping.event else None
+    counted = cells.text(event).drop_nulls().value_counts(sort=True).head(EVENT_VALUES) if event else pl.DataFrame()
+    return Preview(columns, _shown(rows, mapping, limit), refused, samples, dict(counted.iter_rows()))
 
 
 def _shown(rows: Rows, mapping: Mapping, limit: int) -> pl.DataFrame:
@@ -88,7 +97,7 @@ def _shown(rows: Rows, mapping: Mapping, limit: int) -> pl.DataFrame:
         {
             "line": rows.lines,
             "user": rows.cells.text(mapping.user.column),
-            "time": rows.time_ms.cast(pl.Datetime("ms", "UTC")),
+            **({"time": rows.time_ms.cast(pl.Datetime("ms", "UTC"))} if mapping.time else {}),
             **events.to_dict(),
         }
     ).head(limit)

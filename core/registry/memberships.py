@@ -69,3 +69,15 @@ def compared(before: Mpids, after: Mpids) -> tuple[int, int]:
     places[places == len(before)] = 0
     common = int(np.count_nonzero(before[places] == after))
     return len(after) - common, len(before) - common
+
+
+def united(memberships: Iterable[Mpids]) -> int:
+    """How many different mpids some memberships hold."""
+    found = [each for each in memberships if len(each)]
+    return len(np.unique(np.concatenate(found))) if found else 0
+
+
+def holds(members: Mpids, mpid: int) -> bool:
+    """Whether an ascending membership holds an mpid."""
+    at = int(np.searchsorted(members, mpid))
+    return at < len(members) and int(members[at]) == mpid

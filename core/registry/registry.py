@@ -8,6 +8,7 @@ from pathlib import Path
 from core.registry.audiences import Audiences
 from core.registry.audit import AuditLog
 from core.registry.calculations import Calculations
+from core.registry.data import DataSettings
 from core.registry.database import Database
 from core.registry.desk import Drafts, Mappings
 from core.registry.loads import Loads
@@ -27,6 +28,7 @@ class Registry:
         self.calculations = Calculations(database, MembershipFiles(memberships))
         self.audiences = Audiences(database, self.calculations)
         self.versions = Versions(database, self.audiences)
+        self.data = DataSettings(database)
         self.loads = Loads(database)
         self.drafts = Drafts(database)
         self.mappings = Mappings(database)

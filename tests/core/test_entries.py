@@ -89,6 +89,17 @@ def test_facts_of_profiles(data: Dataset) -> None:
     assert entry(data, "device", "platform").samples == ("iOS",)
 
 
+def test_inputs_tell_what_came_through_them(data: Dataset) -> None:
+    data.add_input("shop", "crm", "feed")
+    assert data.end is not None
+    ios, crm = data.inputs(now=data.end)
+    assert (ios.input, ios.kind, ios.events, ios.batches) == ("ios", "platform", 5, 7)
+    assert ios.days[-3:] == (3, 1, 1)
+    assert ios.last == data.end and ios.first == data.start
+    assert (crm.input, crm.kind, crm.events, crm.batches, crm.last) == ("crm", "feed", 0, 0, None)
+    assert data.size == (3, 5)
+
+
 def test_an_empty_dataset_has_no_entries(tmp_path: Path) -> None:
     assert Dataset.create(tmp_path / "empty").entries(now=datetime(2023, 11, 16, tzinfo=UTC)) == []
 

@@ -226,6 +226,8 @@ def test_a_preview_shows_rows_and_refusals(tmp_path: Path) -> None:
     mapping = Mapping.from_dict({**EVENTS, "fields": {"platform": "os"}, "attributes": "rest", "nulls": [""]})
     shown = preview(path, mapping, limit=5)
     assert shown.columns == dict.fromkeys(("user", "ts", "event", "os", "plan"), "String")
+    assert shown.samples == {"user": "u1", "ts": "2024-05-01", "event": "open", "os": "ios", "plan": "gold"}
+    assert list(shown.events.items()) == [("open", 2), ("close", 1)]
     assert shown.rows.select("line", "user", "kind", "name", "attributes", "fields").rows() == [
         (2, "u1", "custom", "open", "plan=gold", "platform=ios"),
         (4, "u3", "custom", "close", "plan=free", ""),

@@ -89,13 +89,20 @@ def test_found_by_mpid_and_by_any_identity_the_latest_first(data: Dataset) -> No
     assert data.find("nobody", now=NOW) == data.find("", now=NOW) == data.find("9" * 30, now=NOW) == []
 
 
+def test_recently_seen_is_newest_first(data: Dataset) -> None:
+    assert [mpid for mpid, _ in data.recently_seen(now=NOW)] == [8, 7]
+    assert data.recently_seen(now=NOW, limit=1)[0][1] == datetime(2023, 11, 15, 0, 13, 20, tzinfo=UTC)
+    assert [mpid for mpid, _ in data.recently_seen(now=NOW - timedelta(days=1))] == [7]
+    assert data.recently_seen(now=NOW - timedelta(days=9)) == []
+
+
 def test_the_timeline_is_newest_first_and_paged(data: Dataset) -> None:
     whole = data.timeline(7, now=NOW)
     assert [(each.kind, each.name) for each in whole.events] == [("ecommerce", "purchase"), ("custom", "Play")]
     assert (whole.total, whole.kinds) == (2, {"ecommerce": 1, "custom": 1})
     assert whole.events[0].products == ({"id": "p1", "price": 12.5},)
-    assert whole.events[0].details["total_amount"] == 12.5
-    assert whole.events[1].details["genre"] == "jazz"
+    assert whole.events[0].fields["total_amount"] == 12.5
+    assert whole.events[1].attributes == {"genre": "jazz"}
     assert (whole.events[1].workspace, whole.events[1].input) == ("shop", "ios")
     assert [each.name for each in data.timeline(7, now=NOW, offset=1, limit=1).events] == ["Play"]
     assert [each.name for each in data.timeline(7, now=NOW, kinds=["custom"]).events] == ["Play"]

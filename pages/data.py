@@ -1,0 +1,127 @@
+"""Data in: load files through the wizard, see what was loaded and refused, and manage workspaces and inputs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import CoreError, Dataset
+from core.registry import Load
+from workbench import parts, reports, session, tables, wizard
+
+
+def reach(data: Dataset) -> None:
+    """How much there is, and how far it reaches."""
+    profiles, events = data.size
+    end, start = data.end, data.start
+    with st.container(horizontal=True, key="tiles"):
+        parts.tile("Profiles", f"{profiles:,}")
+        parts.tile("Events", f"{events:,}")
+        parts.tile("Data from", f"{start:%-d %b %Y}" if start else "–")
+        reaches = parts.ago(end, session.clock()) if end else "nothing was loaded yet"
+        parts.tile("Data reaches", f"{end:%-d %b %H:%M}" if end else "–", reaches)
+
+
+def load(data: Dataset | None) -> None:
+    """The wizard, and the button at its end."""
+    if not session.me().may("admin"):
+        st.info("Only an Admin loads data.")
+        return
+    chosen = wizard.choose(data)
+    if chosen is None:
+        return
+    name = chosen.files[0].stem
+    with st.container(horizontal=True, vertical_alignment="center", key="load-actions"):
+        go = st.button("Load", type="primary", icon=":material/upload:", key="load")
+        keep = chosen.mapping is not None and st.checkbox("Remember the mapping", value=True, key="load-remember")
+        st.caption(f"{len(chosen.files):,} files into {chosen.workspace}/{chosen.input}", width="content")
+    if go:
+        try:
+            reports.request(chosen, remember=name if keep else None)
+        except CoreError as error:
+            parts.failed(error)
+        else:
+            session.forget_upload()
+            st.toast("The load is on its way.", icon="📥")
+            st.rerun()
+
+
+def history() -> None:
+    """Every load with its report."""
+    known = session.registry().loads.list(session.me(), limit=500)
+    if not known:
+        parts.empty("Nothing was loaded from here yet", "Loads of the command line and of notebooks are not listed.")
+        return
+    rows = [reports.row(each, session.clock()) for each in known]
+    picked = tables.chosen_row(rows, reports.COLUMNS, key="loads-table", height=360)
+    if picked is not None:
+        report(known[picked])
+
+
+def report(each: Load) -> None:
+    """What one load did: counts, and everything that was refused with its reason."""
+    with st.container(key="panel-entry-load"):
+        st.markdown(
+            f"**{reports.files_words(each)}** :gray[into {each.workspace}/{each.input}, {reports.state_words(each)}]"
+        )
+        if each.error:
+            st.error(each.error)
+        counts = reports.counts(each)
+        if counts:
+            st.html(reports.counts_table(counts))
+        refused = reports.refusals(each)
+        if not refused:
+            st.caption("Nothing was refused." if each.report else "There is no report.")
+            return
+        st.markdown(f"**{len(refused):,} refused**")
+        st.dataframe(refused[:1000], hide_index=True, key="refusals", column_config=reports.REFUSALS, height=240)
+        name = f"refused-{each.id}.csv"
+        st.download_button(
+            "Download all refusals (CSV)", reports.csv_of(refused), name, "text/csv", on_click="ignore",
+            icon=":material/download:",
+        )  # fmt: skip
+
+
+def inputs(data: Dataset) -> None:
+    """Workspaces and their inputs, what came through them, and a new one."""
+    rows = [reports.input_row(each) for each in data.inputs(now=session.moment(data))]
+    if rows:
+        st.dataframe(rows, hide_index=True, key="inputs-table", column_config=reports.INPUTS, row_height=40)
+    if not session.me().may("admin"):
+        return
+    with st.form("new-input", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+        workspace = st.selectbox(
+            "Workspace", list(data.workspaces), index=None, key="new-input-workspace", accept_new_options=True,
+            placeholder="Choose, or type a new one",
+        )  # fmt: skip
+        name = st.text_input("Input", key="new-input-name", placeholder="ios, web, crm ...")
+        kind = st.segmented_control(
+            "Kind",
+            ["platform", "feed"],
+            default="platform",
+            required=True,
+            key="new-input-kind",
+            format_func=str.capitalize,
+        )
+        if st.form_submit_button("Add input", icon=":material/add:") and workspace and name:
+            reports.add_input(data, workspace, name.strip(), str(kind))
+            st.rerun()
+
+
+data = session.dataset()
+with parts.head("Data"):
+    pass
+if data is not None:
+    reach(data)
+reports.running()
+tab_load, tab_history, tab_inputs = st.tabs(
+    ["Load", "Past loads", "Workspaces and inputs"], key="data-tab", on_change="rerun"
+)
+if tab_load.open:
+    with tab_load:
+        load(data)
+if tab_history.open:
+    with tab_history:
+        history()
+if tab_inputs.open:
+    with tab_inputs:
+        inputs(session.dataset_or_new())

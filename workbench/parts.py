@@ -1,0 +1,104 @@
+"""What every page is made of: its head, empty states, errors in words, moments and numbers as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import streamlit as st
+
+from core import CoreError
+
+NARROW = "\u202f"
+
+
+@contextmanager
+def head(title: str, note: str = "", badges: Sequence[tuple[str, str]] = ()) -> Iterator[None]:
+    """The title row; what the block draws are the page's actions, at its right (on a phone: at the bottom)."""
+    with st.container(horizontal=True, key="page-head", vertical_alignment="center"):
+        st.title(title, anchor=False, width="content")
+        for words, colour in badges:
+            st.badge(words, color=colour)  # type: ignore[arg-type]
+        if note:
+            st.caption(note, width="content")
+        st.space("stretch")
+        with st.container(horizontal=True, key="page-actions", width="content"):
+            yield
+
+
+def failed(error: CoreError) -> None:
+    """An error of the core in words: what is wrong, and the way out."""
+    st.error(f"**{error.message}** {error.hint}", icon=":material/error:")
+
+
+def empty(title: str, words: str) -> None:
+    """Nothing is there yet: what this place is for, and what to do next."""
+    with st.container(key="empty", border=True, horizontal_alignment="center"):
+        st.subheader(title, anchor=False, width="content")
+        st.caption(words, width="content")
+
+
+def no_data() -> None:
+    """The account has no data yet."""
+    empty("No data yet", "Load batches or a table on the Data page, or make the sample data.")
+    st.page_link("../pages/data.py", label="Load data", icon=":material/upload:")
+    st.code("python -m sample_data.make", language="bash")
+
+
+def moment(at: datetime | None, now: datetime | None = None) -> str:
+    """A moment in UTC, short: the time alone on the day of `now`, the year where it is another one; – for none."""
+    if at is None:
+        return "–"
+    if now is not None and at.date() == now.date():
+        return f"{at:%H:%M}"
+    return f"{at:%-d %b %H:%M}" if now is not None and at.year == now.year else f"{at:%-d %b %Y %H:%M}"
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """How long before `now`, in the largest unit that fits."""
+    gone = max(now - at, timedelta(0))
+    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        count = int(gone.total_seconds() // size)
+        if count >= 2 or (count and unit == "minutes"):
+            return f"{count} {unit if count > 1 else unit[:-1]} ago"
+    return "just now"
+
+
+def share(part: float | None) -> str:
+    """A share as percent, – for none."""
+    return "–" if part is None else f"{100 * part:.1f}{NARROW}%"
+
+
+def tile(label: str, figure: str, note: str = "") -> None:
+    """One figure with what it is, and a note below it."""
+    with st.container(border=True, key=f"tile-{label}"):
+        st.metric(label, figure)
+        st.caption(note or "\u00a0")
+
+
+def bytes_words(size: int) -> str:
+    """A number of bytes in the unit that fits."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:,.0f} {unit}" if unit == "B" else f"{value:,.1f} {unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def scheme() -> str:
+    """The colours that the app is shown in: light or dark."""
+    return st.context.theme.type or "light"
+
+
+def foot() -> None:
+    """Times are UTC; the local time stands beside."""
+    offset = st.context.timezone_offset
+    if offset is None or offset == 0:
+        st.caption("Times are UTC.")
+        return
+    local = datetime.now(UTC) - timedelta(minutes=offset)
+    sign = "−" if offset > 0 else "+"
+    hours, minutes = divmod(abs(offset), 60)
+    st.caption(f"Times are UTC · local {sign}{hours:02}:{minutes:02}, now {local:%H:%M} ({st.context.timezone})")
