@@ -23,19 +23,13 @@ from core.data.mapping import Mapping as TableMapping
 from core.data.memory import DEFAULT_BYTES, Memory
 from core.data.segment import load_segment
 from core.data.snapshot import Snapshot
-from core.data.store import Store
+from core.data.store import Segment, Store
 from core.data.tables import load_table
 from core.data.values import Mask, millis
 from core.data.views import views
-<<<<<<< HEAD
-from core.entries import Entry, entries
+from core.entries import Entry, InputUse, entries, inputs
 from core.errors import CoreError, DefinitionError, Problem
 from core.estimate import Estimate, estimate
-=======
-from core.entries import Entry, InputUse, entries, inputs
-from core.errors import CoreError, DatasetError, DefinitionError, Problem
-from core.estimate import Estimate, estimated, sampled
->>>>>>> 4da3bbf (Pages Data, Catalog and Profiles; settings of the data as a service of the registry)
 from core.evaluate import Evaluation, attribute_frame
 from core.profile import Match, Profile, Timeline, find_profiles, profile_of, recently_seen, timeline_of
 from core.scope import OF_A_VERSION, Scope
@@ -289,22 +283,22 @@ class Dataset:
         end_ms = self._end_ms()
         return None if end_ms is None else datetime.fromtimestamp(end_ms / 1000, UTC)
 
-<<<<<<< HEAD
     def _end_ms(self) -> int | None:
         return self._snapshot.end_ms
-=======
+
     @property
     def start(self) -> datetime | None:
         """The first moment in the data, None while there is none."""
-        first = [segment.first_ms for segment in self._snapshot.manifest.segments if segment.first_ms is not None]
+        first = [segment.first_ms for segment in self._segments() if segment.first_ms is not None]
         return datetime.fromtimestamp(min(first) / 1000, UTC) if first else None
 
     @property
     def size(self) -> tuple[int, int]:
         """How many profiles and events it holds."""
-        manifest = self._snapshot.manifest
-        return manifest.profiles, sum(segment.tables.get("events", 0) for segment in manifest.segments)
->>>>>>> 4da3bbf (Pages Data, Catalog and Profiles; settings of the data as a service of the registry)
+        return self._manifest.profiles, sum(segment.tables.get("events", 0) for segment in self._segments())
+
+    def _segments(self) -> Iterable[Segment]:
+        return self._manifest.segments
 
     def as_of(self, clock: datetime) -> datetime:
         """The `now` to use where a user gives none: the clock, or the data's end where it lies more than 24 h back."""

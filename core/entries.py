@@ -149,6 +149,21 @@ def together(parts: Sequence[tuple[list[Entry], Snapshot]]) -> list[Entry]:
     return _ordered(summed, parts[0][1])
 
 
+def together_inputs(parts: Sequence[list[InputUse]]) -> list[InputUse]:
+    """The inputs of parts that have no profile in common."""
+    return [
+        replace(
+            same[0],
+            events=sum(each.events for each in same),
+            batches=sum(each.batches for each in same),
+            first=min((each.first for each in same if each.first is not None), default=None),
+            last=max((each.last for each in same if each.last is not None), default=None),
+            days=tuple(map(sum, zip(*(each.days for each in same), strict=True))),
+        )
+        for same in zip(*parts, strict=True)
+    ]
+
+
 def _sum(same: list[Entry], among: int) -> Entry:
     first = same[0]
     records = sum(each.records for each in same)

@@ -21,10 +21,10 @@ from core.data.manifest import Manifest
 from core.data.memory import DEFAULT_BYTES
 from core.data.segments import shard_of
 from core.data.snapshot import Snapshot
-from core.data.store import Store
+from core.data.store import Segment, Store
 from core.data.values import Mask, millis
 from core.dataset import Dataset, Progress
-from core.entries import Entry, together
+from core.entries import Entry, InputUse, together, together_inputs
 from core.errors import CoreError
 from core.estimate import Estimate, estimate
 from core.evaluate import Evaluation, NodeSize, attribute_frame, measure_frame
@@ -105,6 +105,9 @@ class ShardedDataset(Dataset):
         ends = (segment.last_ms for shard in self._version.shards for segment in shard.segments)
         return max((end for end in ends if end is not None), default=None)
 
+    def _segments(self) -> Iterable[Segment]:
+        return [segment for shard in self._version.shards for segment in shard.segments]
+
     def _knows(self, names: str, workspace: str, name: str) -> bool:
         return any(shard._knows(names, workspace, name) for shard in self.shards())
 
@@ -115,6 +118,15 @@ class ShardedDataset(Dataset):
     def entries(self, *, now: datetime) -> list[Entry]:
         """Every name of the catalog (`core.entries.entries`); samples are those of the shards in turn."""
         return together([(shard.entries(now=now), shard.snapshot) for shard in self.shards()])
+
+    def inputs(self, *, now: datetime) -> list[InputUse]:
+        """Every input with what came through it (`core.entries.inputs`)."""
+        return together_inputs([shard.inputs(now=now) for shard in self.shards()])
+
+    def recently_seen(self, *, now: datetime, limit: int = 10) -> list[tuple[int, datetime]]:
+        """The mpids that were active last by `now`, with the moment, newest first."""
+        found = [each for shard in self.shards() for each in shard.recently_seen(now=now, limit=limit)]
+        return sorted(found, key=lambda each: each[1], reverse=True)[:limit]
 
     def values(
         self, kind: str, name: str, *, workspace: str, event: tuple[str, str | None] | None = None
