@@ -18,12 +18,12 @@ from core.criteria.calculated import CalculatedAttribute, calculated_attribute
 from core.data.batches import load_batches
 from core.data.compaction import compact
 from core.data.loading import LoadReport
-from core.data.manifest import Manifest
+from core.data.manifest import Manifest, Segment
 from core.data.mapping import Mapping as TableMapping
 from core.data.memory import DEFAULT_BYTES, Memory
 from core.data.segment import load_segment
 from core.data.snapshot import Snapshot
-from core.data.store import Segment, Store
+from core.data.store import Store
 from core.data.tables import load_table
 from core.data.values import Mask, millis
 from core.data.views import views

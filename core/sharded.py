@@ -17,11 +17,11 @@ import polars as pl
 
 from core import catalog
 from core.audience import Audience
-from core.data.manifest import Manifest
+from core.data.manifest import Manifest, Segment
 from core.data.memory import DEFAULT_BYTES
 from core.data.segments import shard_of
 from core.data.snapshot import Snapshot
-from core.data.store import Segment, Store
+from core.data.store import Store
 from core.data.values import Mask, millis
 from core.dataset import Dataset, Progress
 from core.entries import Entry, InputUse, together, together_inputs

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core import CoreError, Dataset
+from core import Dataset
 from core.registry import STATUSES, AudienceSummary
-from workbench import dialogs, listing, parts, session
+from workbench import actions, dialogs, listing, parts, session
 
 TABS = {
     "Single Workspace": lambda each: each.own and len(each.workspaces) == 1,
@@ -28,54 +28,10 @@ def filtered(found: Sequence[AudienceSummary], key: str) -> list[AudienceSummary
             "Status", STATUSES, key=f"status-{key}", label_visibility="collapsed", format_func=str.capitalize
         )
         tags = st.multiselect(
-            "Tags", sorted({tag for each in found for tag in each.tags}, key=str.casefold), key=f"tags-{key}",
+            "Tags", listing.tags(found), key=f"tags-{key}",
             placeholder="Tags", label_visibility="collapsed", width=240, help="Audiences with all of these tags",
         )  # fmt: skip
     return [each for each in found if listing.fits(each, wanted or "", status, tags)]
-
-
-def actions(data: Dataset, chosen: list[AudienceSummary]) -> None:
-    """What can be done with the chosen rows."""
-    one = chosen[0] if len(chosen) == 1 else None
-    editor = session.me().may("audiences")
-    mine = editor and all(each.own for each in chosen)
-    with st.container(horizontal=True, key="row-actions", vertical_alignment="center"):
-        st.markdown(f"**{len(chosen)} selected**", width="content")
-        if one and st.button("Open", icon=":material/open_in_new:", key="act-open"):
-            dialogs.open_audience(one.id)
-        if one and editor and st.button("Clone", icon=":material/content_copy:", key="act-clone"):
-            dialogs.open_audience(session.registry().audiences.clone(one.id, by=session.me(), at=session.clock()).id)
-        if st.button("Download", icon=":material/download:", key="act-download"):
-            dialogs.download(data, chosen)
-        if not mine:
-            return
-        if one and st.button("Share", icon=":material/share:", key="act-share"):
-            dialogs.share(one)
-        if st.button("Tag", icon=":material/sell:", key="act-tag"):
-            dialogs.tag(chosen)
-        switch(data, chosen)
-        st.space("stretch")
-        if st.button(":red[Delete]", icon=":material/delete:", key="act-delete"):
-            dialogs.delete(chosen)
-
-
-def switch(data: Dataset, chosen: list[AudienceSummary]) -> None:
-    """Pause those that are calculated, activate those that are not, and calculate now."""
-    registry, me = session.registry(), session.me()
-    rest = [each for each in chosen if each.status in ("draft", "paused")]
-    if rest and st.button("Activate", icon=":material/play_arrow:", key="act-activate"):
-        for each in rest:
-            registry.audiences.activate(each.id, by=me, at=session.clock(), seen=each.version, dataset=data)
-        st.rerun()
-    live = [each for each in chosen if each not in rest]
-    if live and st.button("Pause", icon=":material/pause:", key="act-pause"):
-        for each in live:
-            registry.audiences.pause(each.id, by=me, at=session.clock())
-        st.rerun()
-    if live and st.button("Calculate", icon=":material/refresh:", key="act-calculate"):
-        for each in live:
-            registry.calculations.request(each.id, by=me, at=session.clock())
-        st.rerun()
 
 
 def table(data: Dataset, found: list[AudienceSummary], key: str) -> None:
@@ -100,13 +56,11 @@ def table(data: Dataset, found: list[AudienceSummary], key: str) -> None:
     opened = [at for at, column in selection["cells"] if column == "Name"]
     if opened:
         dialogs.open_audience(left[opened[0]].id)
-    chosen = [left[at] for at in selection["rows"] if at < len(left)]
+    alone = left if len(left) == 1 and len(found) > 1 else []
+    chosen = [left[at] for at in selection["rows"] if at < len(left)] or alone
     if chosen:
         with above:
-            try:
-                actions(data, chosen)
-            except CoreError as error:
-                parts.failed(error)
+            actions.draw(data, chosen)
     st.caption(" \u2003 ".join(listing.LEGEND))
 
 
@@ -123,7 +77,7 @@ def show(data: Dataset) -> None:
     with parts.head("Audiences", session.as_of_words(data, session.moment(data))):
         if session.me().may("audiences"):
             if st.button("Import", icon=":material/upload:", key="import"):
-                dialogs.bring()
+                dialogs.bring(data)
             if st.button("New audience", icon=":material/add:", type="primary", key="new"):
                 dialogs.new(data)
     found = session.registry().audiences.list(session.me(), session.clock())

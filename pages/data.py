@@ -6,7 +6,7 @@ import streamlit as st
 
 from core import CoreError, Dataset
 from core.registry import Load
-from workbench import parts, reports, session, tables, wizard
+from workbench import inputs, parts, reports, session, tables, wizard
 
 
 def reach(data: Dataset) -> None:
@@ -67,7 +67,7 @@ def report(each: Load) -> None:
             st.error(each.error)
         counts = reports.counts(each)
         if counts:
-            st.html(reports.counts_table(counts))
+            st.html(parts.facts([(label, f"{count:,}", "") for label, count in counts]))
         refused = reports.refusals(each)
         if not refused:
             st.caption("Nothing was refused." if each.report else "There is no report.")
@@ -79,32 +79,6 @@ def report(each: Load) -> None:
             "Download all refusals (CSV)", reports.csv_of(refused), name, "text/csv", on_click="ignore",
             icon=":material/download:",
         )  # fmt: skip
-
-
-def inputs(data: Dataset) -> None:
-    """Workspaces and their inputs, what came through them, and a new one."""
-    rows = [reports.input_row(each) for each in data.inputs(now=session.moment(data))]
-    if rows:
-        st.dataframe(rows, hide_index=True, key="inputs-table", column_config=reports.INPUTS, row_height=40)
-    if not session.me().may("admin"):
-        return
-    with st.form("new-input", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        workspace = st.selectbox(
-            "Workspace", list(data.workspaces), index=None, key="new-input-workspace", accept_new_options=True,
-            placeholder="Choose, or type a new one",
-        )  # fmt: skip
-        name = st.text_input("Input", key="new-input-name", placeholder="ios, web, crm ...")
-        kind = st.segmented_control(
-            "Kind",
-            ["platform", "feed"],
-            default="platform",
-            required=True,
-            key="new-input-kind",
-            format_func=str.capitalize,
-        )
-        if st.form_submit_button("Add input", icon=":material/add:") and workspace and name:
-            reports.add_input(data, workspace, name.strip(), str(kind))
-            st.rerun()
 
 
 data = session.dataset()
@@ -124,4 +98,4 @@ if tab_history.open:
         history()
 if tab_inputs.open:
     with tab_inputs:
-        inputs(session.dataset_or_new())
+        inputs.draw(session.dataset_or_new())

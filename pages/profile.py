@@ -8,7 +8,7 @@ import streamlit as st
 
 from core import Dataset
 from core.profile import InWorkspace, Profile
-from workbench import parts, people, session
+from workbench import parts, profiles, session
 
 
 def found(data: Dataset, wanted: str, now: datetime) -> int | None:
@@ -25,7 +25,7 @@ def found(data: Dataset, wanted: str, now: datetime) -> int | None:
         return mpids[0]
 
     def label(mpid: int) -> str:
-        return f"{mpid}, by {', '.join(people.found_by(each) for each in matches if each.mpid == mpid)}"
+        return f"{mpid}, by {', '.join(profiles.found_by(each) for each in matches if each.mpid == mpid)}"
 
     return st.radio(f"{len(mpids)} profiles have it, the latest first", mpids, format_func=label, key=f"of-{wanted}")
 
@@ -34,7 +34,7 @@ def nobody_yet(data: Dataset, now: datetime) -> None:
     """What to do before anybody was looked up."""
     st.caption("Look somebody up by mpid, e-mail, customer id, device id or any other identity. Seen last:")
     rows = [{"mpid": str(mpid), "Last seen": at} for mpid, at in data.recently_seen(now=now, limit=8)]
-    picked = people.chosen(rows, people.RECENT, key="recent")
+    picked = profiles.chosen(rows, profiles.RECENT, key="recent")
     if picked is not None:
         st.query_params["find"] = str(rows[picked]["mpid"])
         st.rerun()
@@ -56,10 +56,10 @@ def workspace(each: InWorkspace, now: datetime) -> None:
         f"First seen {parts.moment(each.first_seen, now)}, last {parts.moment(each.last_seen, now)} "
         f"({parts.ago(each.last_seen, now)})"
     )
-    for title, rows in people.groups(each, now):
+    for title, rows in profiles.groups(each, now):
         if rows:
             st.markdown(f"**{title}**")
-            st.html(people.table(rows))
+            st.html(parts.facts(rows))
 
 
 def show(data: Dataset) -> None:
@@ -83,14 +83,14 @@ def show(data: Dataset) -> None:
     with right:
         facts(known)
     with left:
-        people.heading(known)
+        profiles.heading(known)
         timeline, audiences = st.tabs(["Timeline", "Audiences"], key="profile-tab", on_change="rerun")
         if timeline.open:
             with timeline:
-                people.timeline(data, known)
+                profiles.timeline(data, known)
         if audiences.open:
             with audiences:
-                people.audiences(data, known)
+                profiles.audiences(data, known)
 
 
 data = session.dataset()

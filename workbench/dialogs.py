@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any, Final
 
 import streamlit as st
 
-from core import Audience, CoreError, Dataset
-from core.registry import ACCESSES, AudienceSummary
+from core import Audience, CoreError, Dataset, DefinitionError, InterchangeError
+from core.interchange import from_mparticle
+from core.registry import ACCESSES, AudienceSummary, SavedAudience
 from workbench import listing, parts, session
 
 BUILD: Final = "../pages/build.py"
@@ -22,19 +24,11 @@ def open_audience(audience_id: str) -> None:
     st.switch_page(BUILD, query_params={"audience": audience_id})
 
 
-def create(document: dict[str, Any], tags: Sequence[str] = ()) -> str:
-    """Keep a new audience; its id."""
-    made = session.registry().audiences.create(
-        Audience.from_dict(document), by=session.me(), at=session.clock(), tags=tags
-    )
-    return made.id
-
-
 @st.dialog("New audience", icon=":material/add:", on_dismiss="rerun")
 def new(data: Dataset) -> None:
     """Ask for what an audience is made of before its criteria."""
     session.dialog_opens()
-    name = st.text_input("Name", max_chars=100, key="new-name", placeholder="Potential Parisians")
+    name = st.text_input("Name", max_chars=100, key="new-name", placeholder="Potential Parisians", live="250ms")
     external = st.text_input(
         "External name", max_chars=100, key="new-external", placeholder=name or "the same as the name",
         help="Under this name connections and downloads know it. Left empty: the name.",
@@ -62,7 +56,8 @@ def new(data: Dataset) -> None:
             "definition": EMPTY,
         }
         try:
-            made = create(document)
+            audience = Audience.from_dict(document)
+            made = session.registry().audiences.create(audience, by=session.me(), at=session.clock()).id
         except CoreError as error:
             parts.failed(error)
         else:
@@ -70,26 +65,39 @@ def new(data: Dataset) -> None:
 
 
 @st.dialog("Import audience", icon=":material/upload:", on_dismiss="rerun")
-def bring() -> None:
+def bring(data: Dataset) -> None:
     """Audiences from JSON files: each is kept as a draft, or refused with every reason."""
     session.dialog_opens()
-    st.caption("JSON of this workbench, one audience a file or a list of them. Each becomes a draft.")
+    st.caption("JSON of this workbench or in mParticle's audience schema, one audience a file. Each becomes a draft.")
     files = st.file_uploader("Files", type="json", accept_multiple_files=True, key="import-files")
     if not files or not st.button("Import", type="primary", key="import-go"):
         return
-    made = []
-    for file in files:
-        try:
-            found = json.loads(file.getvalue())
-            made += [create(each) for each in (found if isinstance(found, list) else [found])]
-        except json.JSONDecodeError as error:
-            st.error(f"**{file.name}** is no JSON: {error.msg} in line {error.lineno}.")
-        except CoreError as error:
-            st.error(f"**{file.name}:** {error}")
-    if len(made) == 1 and len(files) == 1:
-        open_audience(made[0])
+    made = [one for file in files if (one := _brought(data, file.name, file.getvalue())) is not None]
     if made:
-        st.success(f"{len(made)} imported as drafts.")
+        st.success(f"{len(made)} of {len(files)} imported as drafts: {', '.join(each.name for each in made)}.")
+
+
+def _brought(data: Dataset, name: str, content: bytes) -> SavedAudience | None:
+    """The audience of one file, kept; None where it is none, which is said."""
+    try:
+        document = json.loads(content)
+        if isinstance(document, dict) and "schema_version" in document:
+            read = from_mparticle(document, name=PurePath(name).stem[:100], workspaces=list(data.workspaces)[:1])
+            audience, notes = read.audience, read.notes
+        else:
+            audience, notes = Audience.from_dict(document), ()
+        made = session.registry().audiences.create(audience, by=session.me(), at=session.clock())
+    except ValueError as error:  # no JSON, or no text at all
+        st.error(f"**{name}** is no JSON: {error}.")
+    except (DefinitionError, InterchangeError) as error:
+        st.error(f"**{name}:**\n" + "\n".join(f"- {problem}" for problem in error.problems))
+    except CoreError as error:
+        st.error(f"**{name}:** {error}")
+    else:
+        for note in notes:
+            st.warning(f"**{name}:** {note}")
+        return made
+    return None
 
 
 @st.dialog("Tags", icon=":material/sell:", on_dismiss="rerun")

@@ -75,6 +75,11 @@ def import_files(registry: Registry, files: Path, by: Person, at: datetime) -> N
     files.rename(files.with_name(f"audiences-imported-{at:%Y%m%dT%H%M%S}"))
 
 
+def bytes_of(path: Path) -> int:
+    """How much a folder holds on disk."""
+    return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+
+
 def keep_upload(upload_id: str, name: str, file: BinaryIO) -> Path:
     """Write an uploaded file into the home, in a folder of its own; uploads that nobody loaded go after a day."""
     uploads = folder().absolute() / "uploads"

@@ -112,11 +112,16 @@ def tiles(found: Sequence[AudienceSummary]) -> None:
         parts.tile("People reached", f"{reached:,}", share)
         parts.tile("Adds, 24 h", f"{adds:,}", f"{adds + drops:,} changes in all" if adds + drops else "no changes")
         most = max(found, key=lambda each: each.drops_24h, default=None)
-        parts.tile(
-            "Drops, 24 h", f"{drops:,}", f"{most.drops_24h:,} from {most.name}" if most and most.drops_24h else ""
-        )
+        told = f"{most.drops_24h:,} from {most.name}" if most and most.drops_24h else "no drops"
+        parts.tile("Drops, 24 h", f"{drops:,}", told)
 
 
 def state(found: Sequence[AudienceSummary]) -> int:
     """A number that changes with the status, progress and size of any audience."""
     return hash(tuple((each.id, each.status, each.progress, each.size.count) for each in found))
+
+
+def tags(found: Sequence[AudienceSummary]) -> list[str]:
+    """Every tag of some audiences once, whatever its case, in the order of the alphabet."""
+    known = {tag.casefold(): tag for each in found for tag in each.tags}
+    return [known[folded] for folded in sorted(known)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +12,8 @@ import streamlit as st
 
 from core import CoreError
 
+Fact = tuple[str, str, str]
+"""Name, value, and since when."""
 NARROW = "\u202f"
 
 
@@ -42,7 +46,8 @@ def empty(title: str, words: str) -> None:
 def no_data() -> None:
     """The account has no data yet."""
     empty("No data yet", "Load batches or a table on the Data page, or make the sample data.")
-    st.page_link("../pages/data.py", label="Load data", icon=":material/upload:")
+    if st.button("Load data", icon=":material/upload:", key="to-data"):
+        st.switch_page("../pages/data.py")
     st.code("python -m sample_data.make", language="bash")
 
 
@@ -75,6 +80,30 @@ def tile(label: str, figure: str, note: str = "") -> None:
     with st.container(border=True, key=f"tile-{label}"):
         st.metric(label, figure)
         st.caption(note or "\u00a0")
+
+
+def facts(rows: Sequence[Fact]) -> str:
+    """Facts as a table: name, value, since when."""
+    cells = "".join(
+        f"<tr><th scope='row'>{html.escape(name)}</th><td>{html.escape(value)}</td><td>{html.escape(at)}</td></tr>"
+        for name, value, at in rows
+    )
+    return f"<table class='facts'><tbody>{cells}</tbody></table>"
+
+
+def pager(key: str, at: int, size: int, total: int, what: str) -> None:
+    """Which of many rows are shown, and the way to the others. `at`: `session.page_number(key, ...)`."""
+    first, pages = (at - 1) * size, -(-total // size)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{first + 1:,}–{min(first + size, total):,} of {total:,} {what}", width="content")
+        st.space("stretch")
+        if pages > 1:
+            st.pagination(pages, key=key)
+
+
+def plain(text: str) -> str:
+    """A text of the data inside Markdown: nothing in it is a mark."""
+    return re.sub(r"([\\`*_{}\[\]()#+.!|~<>$:-])", r"\\\1", text)
 
 
 def bytes_words(size: int) -> str:

@@ -1,186 +1,71 @@
-"""What the page of one profile is made of: facts as small tables, the timeline, and the audiences it is in."""
+"""People and their roles, and the accounts with which audiences can be shared."""
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any, Final
 
 import streamlit as st
 
-from core import Dataset
-from core.profile import ConsentKnown, Happening, InWorkspace, Known, Match, Profile
-from workbench import parts, session, why
-from workbench.forms import words
+from core import CoreError
+from core.registry import ROLES, Person, Role
+from workbench import parts, session
 
-PAGE: Final = 25
-RECENT: Final = {
-    "mpid": st.column_config.TextColumn(width="medium"),
-    "Last seen": st.column_config.DatetimeColumn(format="D MMM YYYY HH:mm:ss", help="UTC"),
-}
-EVENTS: Final = {
-    "When": st.column_config.DatetimeColumn(format="D MMM YYYY HH:mm:ss", width=160, help="UTC"),
-    "Event": st.column_config.TextColumn(width=180),
-    "Kind": st.column_config.TextColumn(width=110),
-    "Through": st.column_config.TextColumn(width=140),
-    "Details": st.column_config.TextColumn(width="large"),
-}
-AUDIENCES: Final = {
-    "Audience": st.column_config.TextColumn(width="large"),
-    "Member": st.column_config.TextColumn(width="small", help="By the last calculation"),
-    "Calculated": st.column_config.DatetimeColumn(format="D MMM HH:mm", help="UTC"),
-}
-Fact = tuple[str, str, str]
-"""Name, value, and since when."""
+ROLE_WORDS: Final[dict[Role, str]] = {"viewer": "Viewer", "audiences": "Audiences", "admin": "Admin"}
+ROLE_HELP: Final = (
+    "Viewer: looks. Audiences: also makes and edits audiences, and sees identities. "
+    "Admin: also loads data, and changes settings and people."
+)
 
 
-def found_by(match: Match) -> str:
-    """By what a profile was found."""
-    return "mpid" if match.identity_type is None else words(match.identity_type)
-
-
-def said(value: object) -> str:
-    """A value as people read it."""
-    if value is None:
-        return "no value"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return f"{value:%-d %b %Y %H:%M:%S}"
-    if isinstance(value, float):
-        return f"{value:,.12g}"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def heading(known: Profile) -> None:
-    """Who it is, and where."""
-    with st.container(horizontal=True, vertical_alignment="center", key="profile-head"):
-        st.subheader(f"Profile {known.mpid}", anchor=False, width="content")
-        for each in known.workspaces:
-            st.badge(each.workspace, color="gray")
-
-
-def groups(each: InWorkspace, now: datetime) -> Iterator[tuple[str, list[Fact]]]:
-    """The facts of a workspace by group, as rows."""
-
-    def facts(known: Sequence[Known]) -> list[Fact]:
-        return [(words(one.name), said(one.value), parts.moment(one.at, now)) for one in known]
-
-    yield "Identities", facts(each.identities)
-    yield "Attributes", [(one.name, said(one.value), parts.moment(one.at, now)) for one in each.attributes]
-    yield "Calculated attributes", [(name, said(value), "") for name, value in each.calculated]
-    yield "Consent", [
-        (
-            f"{one.regulation.upper()} {words(one.purpose) if one.purpose else 'sale of data'}",
-            consent_words(one),
-            parts.moment(one.at, now),
-        )
-        for one in each.consents
-    ]  # fmt: skip
-    yield "Location", facts(each.location)
-    yield "Devices", facts(each.devices)
-    yield "Attribution", facts(each.attributions)
-
-
-def consent_words(one: ConsentKnown) -> str:
-    """The state of a consent; CCPA `consented` means opted out."""
-    if one.purpose:
-        return "given" if one.consented else "rejected"
-    return "opted out" if one.consented else "not opted out"
-
-
-def table(rows: list[Fact]) -> str:
-    """Facts as a table: name, value, since when."""
-    cells = "".join(
-        f"<tr><th scope='row'>{html.escape(name)}</th><td>{html.escape(value)}</td><td>{html.escape(at)}</td></tr>"
-        for name, value, at in rows
-    )
-    return f"<table class='facts'><tbody>{cells}</tbody></table>"
-
-
-def chosen(rows: list[dict[str, Any]], columns: dict[str, Any], *, key: str, height: int = 400) -> int | None:
-    """A table of rows of which one can be chosen; the number of the chosen one."""
-    state = st.dataframe(
-        rows, column_config=columns, column_order=list(columns), hide_index=True, key=key, on_select="rerun",
-        selection_mode="single-row", height=min(height, 38 + 35 * len(rows)),
-    )  # fmt: skip
-    picked = state["selection"]["rows"]
-    return picked[0] if picked and picked[0] < len(rows) else None
-
-
-def timeline(data: Dataset, known: Profile) -> None:
-    """The events, newest first, a page at a time, of the chosen kinds."""
-    counts = data.timeline(known.mpid, now=known.now, limit=0)
-    if not counts.kinds:
-        parts.empty("No events", "Only profile data is known, no event.")
+def draw() -> None:
+    """Everybody of the account, and who is new; then the accounts."""
+    registry, me = session.registry(), session.me()
+    for person in registry.people.list(me):
+        _person(person, me)
+    if not me.may("admin"):
         return
-    kinds = sorted(counts.kinds, key=lambda kind: -counts.kinds[kind])
-    picked = st.pills(
-        "Kinds", kinds, selection_mode="multi", key=f"kinds-{known.mpid}", label_visibility="collapsed",
-        format_func=lambda kind: f"{words(kind).capitalize()} {counts.kinds[kind]:,}",
-    )  # fmt: skip
-    total = data.timeline(known.mpid, now=known.now, kinds=picked, limit=0).total if picked else counts.total
-    pages = -(-total // PAGE)
-    key = f"page-{known.mpid}-{'-'.join(picked)}"
-    at = session.page_number(key, pages)
-    shown = session.timeline(data, known.mpid, known.now, tuple(picked), (at - 1) * PAGE, PAGE)
-    rows = [row(each) for each in shown.events]
-    number = chosen(rows, EVENTS, key=f"events-{key}-{at}", height=458)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{(at - 1) * PAGE + 1:,}–{(at - 1) * PAGE + len(rows):,} of {total:,} events", width="content")
-        st.space("stretch")
-        if pages > 1:
-            st.pagination(pages, key=key)
-    if number is not None:
-        event(shown.events[number])
+    with st.form("new-person", border=False, clear_on_submit=True), _line():
+        name = st.text_input("Name", key="person-name")
+        email = st.text_input("E-mail", key="person-email")
+        role = st.selectbox("Role", ROLES, key="person-role", format_func=ROLE_WORDS.__getitem__, help=ROLE_HELP)
+        if st.form_submit_button("Add person", icon=":material/person_add:"):
+            _do(lambda: registry.people.add(name, email=email, role=role, by=me, at=session.clock()))
+    st.subheader("Accounts", anchor=False)
+    names = ", ".join(parts.plain(each.name) for each in registry.people.accounts())
+    st.caption(f"Audiences are shared between accounts. There are: {names}")
+    with st.form("new-account", border=False, clear_on_submit=True), _line():
+        account = st.text_input("Name of a new account", key="account-name")
+        if st.form_submit_button("Add account", icon=":material/add:"):
+            _do(lambda: registry.people.add_account(account, by=me, at=session.clock()))
 
 
-def row(each: Happening) -> dict[str, Any]:
-    """One event as a row."""
-    told = [f"{name}: {said(value)}" for name, value in each.attributes.items()]
-    told += [f"{words(name)}: {said(value)}" for name, value in each.fields.items()]
-    names = [said(product.get("name", product.get("id"))) for product in each.products]
-    return {
-        "When": each.at,
-        "Event": each.name or words(each.kind).capitalize(),
-        "Kind": words(each.kind).capitalize(),
-        "Through": f"{each.workspace}/{each.input}",
-        "Details": " · ".join([*names, *told]),
-    }
+def _person(person: Person, me: Person) -> None:
+    registry = session.registry()
+    with st.container(horizontal=True, vertical_alignment="center", key=f"person-{person.id}"):
+        st.markdown(f"**{parts.plain(person.name)}**{' :gray[(you)]' if person.id == me.id else ''}", width=220)
+        st.caption(parts.plain(person.email or "no e-mail"), width=240)
+        role = st.segmented_control(
+            f"Role of {person.name}", ROLES, default=person.role, required=True, key=f"role-{person.id}-{person.role}",
+            format_func=ROLE_WORDS.__getitem__, disabled=not me.may("admin"), label_visibility="collapsed",
+        )  # fmt: skip
+        here = st.toggle(
+            f"{person.name} works here", value=person.active, key=f"active-{person.id}-{person.active}",
+            disabled=not me.may("admin"),
+        )  # fmt: skip
+    if role is not None and (role, here) != (person.role, person.active):
+        _do(lambda: registry.people.change(person.id, role=role, active=here, by=me, at=session.clock()))
 
 
-def event(each: Happening) -> None:
-    """Everything that one event carries."""
-    with st.container(key="panel-entry-event"):
-        name = _marks(each.name or words(each.kind).capitalize())
-        st.markdown(f"**{name}** :gray[{each.at:%-d %b %Y %H:%M:%S}.{each.at.microsecond // 1000:03} UTC]")
-        own = [(name, said(value), "") for name, value in each.attributes.items()]
-        st.html(table([*own, *((words(name), said(value), "") for name, value in each.fields.items())]))
-        for at, product in enumerate(each.products, start=1):
-            st.caption(f"Product {at}")
-            st.html(table([(words(name), said(value), "") for name, value in product.items()]))
+def _line() -> Any:
+    return st.container(horizontal=True, vertical_alignment="bottom")
 
 
-def audiences(data: Dataset, known: Profile) -> None:
-    """Which audiences it is in by their last calculation, and why one holds it or does not, as of now."""
-    found = session.holding(known.mpid)
-    if not found:
-        parts.empty("No audience yet", "Make one on the Audiences page.")
-        return
-    rows = [
-        {"Audience": each.name, "Member": {True: "yes", False: "no", None: ""}[inside], "Calculated": each.as_of}
-        for each, inside in found
-    ]
-    inside = sum(member is True for _, member in found)
-    st.caption(f"In {inside:,} of {len(found):,} audiences by their last calculation. Choose one to see why.")
-    picked = chosen(rows, AUDIENCES, key=f"audiences-{known.mpid}")
-    if picked is not None:
-        with st.container(key="panel-entry-why"):
-            st.markdown(f"**{_marks(found[picked][0].name)}** :gray[{session.as_of_words(data, known.now)}]")
-            why.draw(session.explanation(data, found[picked][0].id, known), masks=not session.sees_identities())
-
-
-def _marks(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>$~:])", r"\\\1", text)
+def _do(change: Callable[[], object]) -> None:
+    """Do a change and draw anew; an error in words."""
+    try:
+        change()
+    except CoreError as error:
+        parts.failed(error)
+    else:
+        st.rerun()

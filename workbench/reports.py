@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,12 +11,8 @@ from typing import Any, Final
 
 import streamlit as st
 
-from core import Dataset
-from core.dataset import InputKind
-from core.entries import InputUse
 from core.registry import Load
 from workbench import session
-from workbench.forms import words
 from workbench.wizard import Chosen
 
 COLUMNS: Final[Mapping[str, Any]] = {
@@ -36,16 +31,6 @@ REFUSALS: Final[Mapping[str, Any]] = {
     "Source": st.column_config.TextColumn(width="medium"),
     "Line": st.column_config.NumberColumn(width="small"),
     "Reason": st.column_config.TextColumn(width="large"),
-}
-INPUTS: Final[Mapping[str, Any]] = {
-    "Workspace": st.column_config.TextColumn(),
-    "Input": st.column_config.TextColumn(),
-    "Kind": st.column_config.TextColumn(width="small"),
-    "Events": st.column_config.NumberColumn(format="localized"),
-    "30 days": st.column_config.LineChartColumn(y_min=0, help="Events a UTC day"),
-    "Batches": st.column_config.NumberColumn(format="localized"),
-    "First": st.column_config.DatetimeColumn(format="D MMM YYYY HH:mm", help="UTC"),
-    "Last": st.column_config.DatetimeColumn(format="D MMM YYYY HH:mm", help="UTC"),
 }
 COUNTS: Final = {
     "batches": "batches",
@@ -139,12 +124,6 @@ def counts(each: Load) -> list[tuple[str, int]]:
     return [(label, each.report[key]) for key, label in COUNTS.items()] if each.report else []
 
 
-def counts_table(counted: list[tuple[str, int]]) -> str:
-    """Counts as a small table."""
-    cells = "".join(f"<tr><th scope='row'>{html.escape(label)}</th><td>{count:,}</td></tr>" for label, count in counted)
-    return f"<table class='facts counts'><tbody>{cells}</tbody></table>"
-
-
 def refusals(each: Load) -> list[dict[str, Any]]:
     """Everything that a load refused."""
     found = each.report["refusals"] if each.report else []
@@ -158,25 +137,3 @@ def csv_of(rows: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def input_row(each: InputUse) -> dict[str, Any]:
-    """An input as a row."""
-    return {
-        "Workspace": each.workspace,
-        "Input": each.input,
-        "Kind": words(each.kind).capitalize(),
-        "Events": each.events,
-        "30 days": list(each.days),
-        "Batches": each.batches,
-        "First": each.first,
-        "Last": each.last,
-    }
-
-
-def add_input(data: Dataset, workspace: str, name: str, kind: str) -> None:
-    """Register an input."""
-    kinds: dict[str, InputKind] = {"platform": "platform", "feed": "feed"}
-    session.registry().data.add_input(
-        data, workspace=workspace, input=name, kind=kinds[kind], by=session.me(), at=session.clock()
-    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import resource
+import sys
 import tempfile
 import uuid
 import zlib
@@ -446,3 +448,9 @@ def explanation(data: Dataset, audience_id: str, known: Profile) -> Explanation:
     audience = registry().audiences.get(audience_id, me()).definition_in_force
     others = registry().audiences.named_by(audience, me())
     return explain(data.evaluate(audience, now=known.now, audiences=others), known.mpid)
+
+
+def memory_bytes() -> int:
+    """How much memory this process has taken at most."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -214,7 +214,7 @@ class _Form:
         options = options if was in options else [*options, was]
         name, choice = st.columns([4, 5], vertical_alignment="center")
         sample = self.samples[column]
-        name.markdown(f"{_plain(column)}  \n:gray[:small[{_plain(sample[:40]) or 'empty'}]]")
+        name.markdown(f"{parts.plain(column)}  \n:gray[:small[{parts.plain(sample[:40]) or 'empty'}]]")
         target = choice.selectbox(
             column, options, index=options.index(was), key=f"{self.key}-column-{column}", format_func=mappings.words,
             label_visibility="collapsed", filter_mode="contains",
@@ -280,7 +280,7 @@ class _Form:
         was = meaning["kind"] if meaning else ""
         label, kind_at, name_at = st.columns([3, 3, 3], vertical_alignment="center")
         count = self.shown.events.get(name, 0)
-        label.markdown(f"{_plain(name)}  \n:gray[:small[{count:,} of the first rows]]")
+        label.markdown(f"{parts.plain(name)}  \n:gray[:small[{count:,} of the first rows]]")
         kind = kind_at.selectbox(
             f"Kind of {name}", options, index=options.index(was), key=f"{self.key}-kind-{name}",
             format_func=lambda each: _kind_words(each) if each else "as above", label_visibility="collapsed",
@@ -344,8 +344,3 @@ class _Form:
 
 def _kind_words(kind: str) -> str:
     return kind.replace("_", " ").capitalize()
-
-
-def _plain(text: str) -> str:
-    """A text of the data inside Markdown: nothing in it is a mark."""
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]()#+-.!|~<>$:" else sign for sign in text)

@@ -52,7 +52,7 @@ def members(audience_id: str) -> int:
 def test_without_data_the_page_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "nothing"))
     app = page("audiences.py")
-    assert app.title[0].value == "No data yet"
+    assert app.subheader[0].value == "No data yet"
     assert "sample_data.make" in app.code[0].value
 
 

@@ -81,8 +81,7 @@ def test_journey(chromium: Browser, url: str, folder: Path, tmp_path: Path) -> N
     page = chromium.new_page(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
     outside: list[str] = []
     page.on("request", lambda request: None if "127.0.0.1" in request.url else outside.append(request.url))
-    page.goto(url)
-    page.get_by_role("link", name="Potential Parisians").click(timeout=WAIT_MS)
+    page.goto(f"{url}/build?audience=potential-parisians")
     before = size_of(page)
     line = page.get_by_role("textbox", name="Logic")
     line.fill("C and not D")
