@@ -11,8 +11,7 @@ from core.criteria.comparison import Comparison
 from core.criteria.evidence import Condition, Evidence, moment_words, value_words
 from core.criteria.measures import Measure, Values
 from core.criteria.users import ProfileCriterion
-from core.data.facts import NO_RECORD
-from core.data.values import NULL, Column, Mask
+from core.data.values import Mask
 
 if TYPE_CHECKING:
     from core.scope import Scope
@@ -39,7 +38,7 @@ class Attribution(ProfileCriterion):
         parts = [(name, part) for name, part in (("publisher", self.publisher), ("campaign", self.campaign)) if part]
         for name, part in parts:
             mask &= part.holds(self._part(name, scope), scope)
-        return mask if parts else self._latest(scope)[0]
+        return mask if parts else self._part("kept", scope).present()
 
     def sql(self, to: SqlScope) -> Sql:
         known = self.sql_known("attributions", to, event=self.event)
@@ -57,11 +56,11 @@ class Attribution(ProfileCriterion):
 
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """Publisher and campaign of the latest attribution, each with what is asked of it."""
-        has, latest = self._latest(scope)
         log = scope.snapshot.attributions(self.reads(scope), self.event)
         parts = {name: self._part(name, scope).at(profile) for name in ("publisher", "campaign")}
         found = f"no {self.event} attribution"
-        if has[profile]:
+        if self._part("kept", scope).present()[profile]:
+            latest = log.latest(scope.now_ms, scope.size)
             named = ", ".join(f"{name} {value_words(value)}" for name, value in parts.items() if value is not None)
             found = (
                 f"{named or 'an attribution without names'}, since {moment_words(int(log.time_ms[latest[profile]]))}"
@@ -74,17 +73,6 @@ class Attribution(ProfileCriterion):
         asked = " and ".join(each.text for each in conditions) or f"any {self.event} attribution"
         return Evidence(f"{found}; asked: {asked}", scope.measure(self).at(profile), (), tuple(conditions))
 
-    def _latest(self, scope: Scope) -> tuple[Mask, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-        """Who has an attribution, and the number of its record in the log."""
-        log = scope.snapshot.attributions(self.reads(scope), self.event)
-        latest = log.latest(scope.now_ms, scope.size)
-        deleted = np.append(log.frame["deleted"].to_numpy(), True)  # the last entry answers for NO_RECORD = -1
-        return ~deleted[latest], latest
-
     def _part(self, name: str, scope: Scope) -> Values:
-        has, latest = self._latest(scope)
-        column = scope.snapshot.attributions(self.reads(scope), self.event).column(name)
-        codes = np.append(column.codes, np.uint32(0))[latest]
-        codes[~has] = 0
-        assert NO_RECORD == -1 and NULL == 1
-        return Values(Column(codes.astype(np.uint32), column.dictionary))
+        """The publisher or the campaign; `kept` is there where an attribution is."""
+        return Values(scope.state(scope.snapshot.attributions(self.reads(scope), self.event), name))

@@ -163,8 +163,7 @@ class Values(Measure):
         return table.gather(pl.Series(self.column.codes.astype(np.uint32)))
 
     def positive(self, matcher: Matcher, scope: Scope) -> Mask:
-        mask: Mask = scope.positive(matcher, self.column.dictionary)[self.column.codes]
-        return mask
+        return self.column.where(scope.positive(matcher, self.column.dictionary))
 
     def present(self) -> Mask:
         return np.asarray(self.column.codes != ABSENT)
@@ -201,7 +200,7 @@ class Several(Measure):
         return every.join(joined, on="profile", how="left", maintain_order="left")["value"]
 
     def positive(self, matcher: Matcher, scope: Scope) -> Mask:
-        return self._holders(scope.positive(matcher, self.column.dictionary)[self.column.codes])
+        return self._holders(self.column.where(scope.positive(matcher, self.column.dictionary)))
 
     def present(self) -> Mask:
         return self._holders(self.column.codes != ABSENT)

@@ -105,7 +105,7 @@ class Location(ProfileCriterion):
             if (wanted := getattr(self, part)) is not None:
                 column = self._latest(part, scope).column
                 same = (column.dictionary.lower == wanted.lower()).fill_null(value=False).to_numpy()
-                mask &= column.dictionary.spread(np.asarray(same))[column.codes]
+                mask &= column.where(column.dictionary.spread(np.asarray(same)))
         return mask
 
     def sql(self, to: SqlScope) -> Sql:
@@ -134,8 +134,8 @@ class Location(ProfileCriterion):
         def points() -> Points:
             latest = log.latest(scope.now_ms, scope.size)
             profile = np.flatnonzero(latest != NO_RECORD)
-            records = log.frame[latest[profile]]
-            return Points.of(profile, records["latitude"].to_numpy(), records["longitude"].to_numpy())
+            records = latest[profile]
+            return Points.of(profile, log.numbers["latitude"][records], log.numbers["longitude"][records])
 
         return Distances(scope.size, scope.derived(log, "points", points), *self._center())
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import polars as pl
 from pydantic import Field, model_validator
 
 from core.criteria.base import Criterion, Pick
@@ -19,7 +18,7 @@ from core.criteria.template import plain_words
 from core.criteria.windows import Before, PastWindow, Window
 from core.data.facts import NO_RECORD
 from core.data.schema import IDENTITY_TYPES, VERSION_FIELDS
-from core.data.values import ABSENT, NO_MOMENT, NULL, Column, Dictionary, Mask
+from core.data.values import ABSENT, NO_MOMENT, NULL, Mask
 from core.errors import Problem
 
 if TYPE_CHECKING:
@@ -135,9 +134,6 @@ class UserAttribute(ComparedProfileCriterion):
             yield Problem(path, message, "It is missing for everyone.")
 
 
-CONSENT_STATES = pl.Series(["bfalse", "btrue"])
-
-
 class Consent(ProfileCriterion):
     """People by the latest state of a consent purpose. CCPA `consented: true` means opted out of data sale."""
 
@@ -193,11 +189,9 @@ class Consent(ProfileCriterion):
 
     def measure(self, scope: Scope) -> Values:
         """The latest `consented`, absent where there is no record."""
-        log = scope.snapshot.consent(self.reads(scope), self.regulation, self.purpose)
-        known = log.known(scope.now_ms)
-        codes = np.zeros(scope.size, np.uint32)
-        codes[log.profile[:known]] = log.frame["consented"][:known].cast(pl.UInt32).to_numpy() + 2
-        return Values(Column(codes, Dictionary(CONSENT_STATES)))
+        return Values(
+            scope.state(scope.snapshot.consent(self.reads(scope), self.regulation, self.purpose), "consented")
+        )
 
     @property
     def measured(self) -> str:
@@ -205,8 +199,10 @@ class Consent(ProfileCriterion):
 
     def match(self, measure: Measure, scope: Scope) -> Mask:
         assert isinstance(measure, Values)
-        code = {"no_record": 0, "rejected": 2, "not_opted_out": 2, "given": 3, "opted_out": 3}[self.state]
-        return np.asarray(measure.column.codes == code)
+        if self.state == "no_record":
+            return ~measure.present()
+        dictionary = measure.column.dictionary
+        return measure.column.where(dictionary.spread(dictionary.boolean == (self.state in ("given", "opted_out"))))
 
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The latest state and its moment."""
@@ -215,7 +211,7 @@ class Consent(ProfileCriterion):
         asked = f"asked: {self.state.replace('_', ' ')}"
         if record == NO_RECORD:
             return Evidence(f"no record; {asked}")
-        consented = bool(log.frame["consented"][record])
+        consented = log.columns["consented"].tagged()[record] == "btrue"
         gdpr = self.regulation == "gdpr"
         state = ("given" if consented else "rejected") if gdpr else ("opted out" if consented else "not opted out")
         return Evidence(f"{state}, since {moment_words(int(log.time_ms[record]))}; {asked}", state)

@@ -1,38 +1,78 @@
 """Profile facts: logs in (time, arrival) order, never folded away; the state at any `now` is a scatter of a prefix.
 
 Assigning a log's records in order leaves the latest one of each profile standing, so a log sorted by time answers
-every earlier `now` by the same one line.
+every earlier `now` by the same one line. A log is made segment by segment: what a later segment adds is merged in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.data.values import NO_MOMENT, Codes, Column, Mask, Millis
+from core.data.cache import Arrays, text_arrays, texts
+from core.data.values import NO_MOMENT, Codes, Column, Dictionary, Mask, Millis, merge
 
 NO_RECORD = -1
+Profiles = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
 class Log:
-    """Records of profiles in (time, arrival) order. `frame` has `profile`, `time_ms` and the record's own columns."""
+    """Records of profiles, ascending by time and, at one moment, by `order`: each with texts and numbers by name."""
 
-    frame: pl.DataFrame
+    profile: Profiles
+    time_ms: Millis
+    order: npt.NDArray[np.int64]
+    columns: Mapping[str, Column]
+    numbers: Mapping[str, npt.NDArray[np.float64]]
 
-    @cached_property
-    def profile(self) -> npt.NDArray[np.uint32]:
-        """Profile index, one a record."""
-        return self.frame["profile"].to_numpy()
+    @classmethod
+    def arrays(cls, frame: pl.DataFrame) -> Arrays:
+        """The records of a frame as arrays for the cache: profile, time_ms, order, tagged texts and Float64 numbers."""
+        frame = frame.sort("time_ms", "order", maintain_order=True)
+        arrays: Arrays = {}
+        for name in frame.columns:
+            if frame.schema[name] == pl.String:
+                column = Column.of(frame[name])
+                arrays |= {f"{name}.codes": column.codes, **text_arrays(column.dictionary.entries, name)}
+            else:
+                arrays[name] = frame[name].to_numpy()
+        return arrays
 
-    @cached_property
-    def time_ms(self) -> Millis:
-        """UTC milliseconds, one a record, ascending."""
-        return self.frame["time_ms"].to_numpy()
+    @classmethod
+    def of(cls, arrays: Arrays, names: Sequence[str], numbers: Sequence[str]) -> Log:
+        """The log of `arrays`, with texts and numbers of these names."""
+        columns = {name: Column(arrays[f"{name}.codes"], Dictionary(texts(arrays, name))) for name in names}
+        counted = {name: arrays[name] for name in numbers}
+        return cls(arrays["profile"], arrays["time_ms"], arrays["order"], columns, counted)
+
+    def __len__(self) -> int:
+        return len(self.profile)
+
+    def followed_by(self, later: Log) -> Log:
+        """Both logs as one. Where the later one only adds to the end, nothing is sorted."""
+        if not len(self) or not len(later):
+            return self if len(self) else later
+        time = np.concatenate([self.time_ms, later.time_ms])
+        order = np.concatenate([self.order, later.order])
+        last, first = (self.time_ms[-1], self.order[-1]), (later.time_ms[0], later.order[0])
+        place = slice(None) if last <= first else np.lexsort((order, time))
+
+        def joined(mine: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            both: npt.NDArray[Any] = np.concatenate([mine, theirs])
+            return both[place]
+
+        columns = {}
+        for name, column in self.columns.items():
+            mine, theirs = merge([column, later.columns[name]])
+            columns[name] = Column(joined(mine.codes, theirs.codes), mine.dictionary)
+        numbers = {name: joined(values, later.numbers[name]) for name, values in self.numbers.items()}
+        return Log(joined(self.profile, later.profile), time[place], order[place], columns, numbers)
 
     def known(self, now_ms: int) -> int:
         """How many records exist at `now`."""
@@ -45,54 +85,49 @@ class Log:
         latest[self.profile[:known]] = np.arange(known)
         return latest
 
-    @cached_property
-    def _columns(self) -> dict[str, Column]:
-        return {}
-
-    def column(self, name: str) -> Column:
-        """A tagged column of the records as codes."""
-        if name not in self._columns:
-            self._columns[name] = Column.of(self.frame[name])
-        return self._columns[name]
-
     def state(self, name: str, now_ms: int, size: int) -> Column:
-        """The latest value of a tagged column, one a profile; null in the log stands for deleted."""
-        column, known = self.column(name), self.known(now_ms)
+        """The latest text of a name, one a profile; null in the log stands for deleted."""
+        column, known = self.columns[name], self.known(now_ms)
         codes: Codes = np.zeros(size, column.codes.dtype)
         codes[self.profile[:known]] = column.codes[:known]
         return Column(codes, column.dictionary)
 
 
 @dataclass(frozen=True)
+class Seen:
+    """When profiles were first and last seen in a segment: `profile` ascending, each once."""
+
+    profile: Profiles
+    first_ms: Millis
+    last_ms: Millis
+
+
+@dataclass(frozen=True)
 class Activity:
-    """When profiles were seen: every event and batch time, in time order."""
+    """When profiles were first and last seen in all segments: one a profile, `NO_MOMENT` where never."""
 
-    profile: npt.NDArray[np.uint32]
-    time_ms: Millis
+    first_ms: Millis
+    last_ms: Millis
 
-    def first(self, size: int) -> Millis:
-        """Each profile's first activity ever, `NO_MOMENT` where there is none."""
-        moments = np.full(size, NO_MOMENT, np.int64)
-        moments[self.profile[::-1]] = self.time_ms[::-1]
-        return moments
-
-    def last(self, now_ms: int, size: int) -> Millis:
-        """Each profile's last activity at or before `now`, `NO_MOMENT` where there is none."""
-        known = int(np.searchsorted(self.time_ms, now_ms, "right"))
-        moments = np.full(size, NO_MOMENT, np.int64)
-        moments[self.profile[:known]] = self.time_ms[:known]
-        return moments
+    def followed_by(self, seen: Seen, size: int) -> Activity:
+        """With what another segment says, of `size` profiles."""
+        more = np.full(size - len(self.first_ms), NO_MOMENT)
+        first, last = np.append(self.first_ms, more), np.append(self.last_ms, more)
+        known = first[seen.profile]
+        first[seen.profile] = np.where(known == NO_MOMENT, seen.first_ms, np.minimum(known, seen.first_ms))
+        last[seen.profile] = np.maximum(last[seen.profile], seen.last_ms)
+        return Activity(first, last)
 
 
 @dataclass(frozen=True)
 class Holdings:
     """Values that profiles hold, every one ever seen: identities of a type, a device field's values."""
 
-    profile: npt.NDArray[np.uint32]
+    profile: Profiles
     time_ms: Millis
     column: Column
 
-    def at(self, now_ms: int) -> tuple[npt.NDArray[np.uint32], Column]:
+    def at(self, now_ms: int) -> tuple[Profiles, Column]:
         """Profiles and values seen at or before `now`."""
         seen: Mask = self.time_ms <= now_ms
         if seen.all():

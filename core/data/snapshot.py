@@ -5,7 +5,7 @@ Segments are immutable, so their event stores are shared by every later version 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -14,17 +14,22 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.data import kernels
 from core.data.cache import Arrays
-from core.data.columns import EventStore, Source
+from core.data.columns import EventStore, Source, column_arrays, column_of
 from core.data.events import Events
-from core.data.facts import Activity, Holdings, Log
+from core.data.facts import Activity, Holdings, Log, Seen
 from core.data.leases import Lease
 from core.data.manifest import Manifest, Segment
+from core.data.schema import TABLES
 from core.data.store import Store
-from core.data.values import NO_MOMENT, Column
+from core.data.values import NO_MOMENT, Column, Millis, merge
 
 T = TypeVar("T")
 NEVER = 1 << 62
+
+_EVENT_LATER: Final = 1 << 61
+"""Added to an arrival, it puts a record behind every arrival."""
 
 MOMENTS: Final = 4
 """For how many moments a derived state is kept."""
@@ -40,7 +45,7 @@ class Snapshot:
         self.store, self.manifest, self._lease = store, manifest, lease
         self._memo: dict[tuple[Any, ...], Any] = {}
         self._opened: dict[Path, Events] = dict(earlier._opened) if earlier else {}
-        self._activity: dict[tuple[str, str], Activity] = dict(earlier._activity) if earlier else {}
+        self._carry: dict[tuple[Any, ...], tuple[tuple[str, ...], Any]] = dict(earlier._carry) if earlier else {}
 
     @cached_property
     def _segments(self) -> dict[Path, Events]:
@@ -113,113 +118,166 @@ class Snapshot:
         """The events of every segment that has some."""
         return list(self._segments.values())
 
-    def activity(self, workspace: str) -> list[Activity]:
-        """When profiles were seen in a workspace, segment by segment."""
-        return [self._seen(segment, workspace) for segment in self.manifest.segments]
-
-    def _seen(self, segment: Segment, workspace: str) -> Activity:
-        key = (segment.name, workspace)
-        if key not in self._activity:
-            files = [file for table in ("events", "batches") for file in self.store.files(table, segments=[segment])]
-            if not files:
-                return Activity(np.zeros(0, np.uint32), np.zeros(0, np.int64))
-            rows = segment.tables.get("events", 0)
-            arrays = Source(files[0]).bundle(f"activity/{workspace}", rows, lambda: self._read_seen(segment, workspace))
-            self._activity[key] = Activity(arrays["profile"], arrays["time_ms"])
-        return self._activity[key]
-
-    def _read_seen(self, segment: Segment, workspace: str) -> Arrays:
-        mine = pl.col("workspace") == workspace
-        batches, events = (self.store.read(table, segments=[segment]).filter(mine) for table in ("batches", "events"))
-        seen = pl.concat(
-            [
-                batches.select("profile", "time_ms").collect(),
-                events.select("profile", time_ms="timestamp_ms").collect(),
-            ]
+    def _seen(self, segment: Segment, workspace: str) -> Seen:
+        """When profiles were first and last seen by a segment."""
+        if not segment.tables:
+            return Seen(np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0, np.int64))
+        rows = sum(segment.tables.get(table, 0) for table in ("events", "batches"))
+        arrays = self._source(segment).bundle(
+            f"seen/{workspace}", rows, lambda: self._read_seen(segment, workspace, NEVER)
         )
-        order = np.argsort(seen["time_ms"].to_numpy(), kind="stable")
-        return {"profile": seen["profile"].to_numpy()[order], "time_ms": seen["time_ms"].to_numpy()[order]}
+        return Seen(arrays["profile"], arrays["first_ms"], arrays["last_ms"])
 
-    def first_seen(self, workspace: str) -> npt.NDArray[np.int64]:
+    def _read_seen(self, segment: Segment, workspace: str, until_ms: int) -> Arrays:
+        first, last = np.full(self.size, NO_MOMENT), np.full(self.size, NO_MOMENT)
+        parts = []
+        mine = (pl.col("workspace") == workspace) & (pl.col("time_ms") <= until_ms)
+        batches = self.store.read("batches", segments=[segment]).filter(mine).select("profile", "time_ms").collect()
+        parts.append((batches["profile"].to_numpy(), batches["time_ms"].to_numpy()))
+        for file in self.store.files("events", segments=[segment]):
+            found = self._segments[file].of_workspace(workspace, until_ms)
+            parts += [(rows.take(rows.events.profile), rows.times()) for rows in found]
+        for profile, times in parts:
+            kernels.highest(profile, times, last)
+            kernels.highest(profile, -times, first)
+        seen = np.flatnonzero(last != NO_MOMENT)
+        return {"profile": seen.astype(np.uint32), "first_ms": -first[seen], "last_ms": last[seen]}
+
+    def _activity(self, workspace: str) -> Activity:
+        none = np.zeros(0, np.int64)
+
+        def followed(known: Activity, segment: Segment) -> Activity:
+            return known.followed_by(self._seen(segment, workspace), self.size)
+
+        return self._carried(("activity", workspace), self.manifest.segments, Activity(none, none), followed)
+
+    def first_seen(self, workspace: str) -> Millis:
         """Each profile's first activity ever in a workspace, `NO_MOMENT` where there is none."""
+        first = self._activity(workspace).first_ms
+        return first if len(first) == self.size else np.append(first, np.full(self.size - len(first), NO_MOMENT))
 
-        def first() -> npt.NDArray[np.int64]:
-            moments = np.full(self.size, NO_MOMENT, np.int64)
-            for activity in self.activity(workspace):
-                each = activity.first(self.size)
-                earlier = (each != NO_MOMENT) & ((moments == NO_MOMENT) | (each < moments))
-                moments[earlier] = each[earlier]
-            return moments
-
-        return self.remember(("first", workspace), first)
-
-    def last_seen(self, workspace: str, now_ms: int) -> npt.NDArray[np.int64]:
+    def last_seen(self, workspace: str, now_ms: int) -> Millis:
         """Each profile's last activity in a workspace at `now`, `NO_MOMENT` where there is none."""
         end = self.end_ms
         at = now_ms if end is None else min(now_ms, end)
 
-        def last() -> npt.NDArray[np.int64]:
-            moments = np.full(self.size, NO_MOMENT, np.int64)
-            for activity in self.activity(workspace):
-                np.maximum(moments, activity.last(at, self.size), out=moments)
+        def last() -> Millis:
+            moments = np.full(self.size, NO_MOMENT)
+            if at == end:
+                known = self._activity(workspace).last_ms
+                moments[: len(known)] = known
+                return moments
+            for segment in self.manifest.segments:
+                whole = segment.last_ms is not None and segment.last_ms <= at
+                seen = self._seen(segment, workspace) if whole else None
+                part = vars(seen) if seen else self._read_seen(segment, workspace, at)
+                moments[part["profile"]] = np.maximum(moments[part["profile"]], part["last_ms"])
             return moments
 
         return self.remember_at(("last", workspace), at, last)
 
-    def _log(self, table: str, order: list[str], columns: list[str], **match: str | None) -> Log:
-        def read() -> Log:
-            mine = [pl.col(name).eq_missing(pl.lit(value, pl.String)) for name, value in match.items()]
-            frame = self.table(table).filter(*mine).select("profile", *order, *columns).collect()
-            return Log(frame.sort(order, maintain_order=True))
+    def _source(self, segment: Segment) -> Source:
+        """Where the column cache keeps what derives from a segment: beside the first of its files."""
+        return Source(self.store.folder(segment) / f"{next(iter(segment.tables))}.parquet")
 
-        return self.remember((table, *match.values()), read)
+    def _carried(
+        self, key: tuple[Any, ...], segments: Sequence[Segment], nothing: T, followed: Callable[[T, Segment], T]
+    ) -> T:
+        """What segments give one after the other; what an earlier version made of the first of them is carried on."""
+        names = tuple(segment.name for segment in segments)
+        known: tuple[str, ...]
+        value: T
+        known, value = self._carry.get(key, ((), nothing))
+        if names[: len(known)] != known:
+            known, value = (), nothing
+        for segment in segments[len(known) :]:
+            value = followed(value, segment)
+        self._carry[key] = names, value
+        return value
+
+    def _log(self, table: str, texts: Sequence[pl.Expr], numbers: Sequence[str] = (), **match: str | None) -> Log:
+        """The log of the records of a table that match, with tagged texts and (all or none of them) numbers."""
+        names = [each.meta.output_name() for each in texts]
+        mine = [pl.col(name).eq_missing(pl.lit(value, pl.String)) for name, value in match.items()]
+        mine += [pl.col(name).is_not_null() for name in numbers]
+        order = pl.col("arrival")
+        if "source" in TABLES[table].names():
+            order += (pl.col("source") == "event").cast(pl.Int64) * _EVENT_LATER
+        key = (table, *match.values(), *names, *numbers)
+        segments = [segment for segment in self.manifest.segments if table in segment.tables]
+
+        def followed(known: Log | None, segment: Segment) -> Log:
+            def read() -> Arrays:
+                found = self.store.read(table, segments=[segment]).filter(*mine)
+                return Log.arrays(found.select("profile", "time_ms", order.alias("order"), *texts, *numbers).collect())
+
+            arrays = self._source(segment).bundle(repr(key), segment.tables[table], read)
+            log = Log.of(arrays, names, numbers)
+            return log if known is None else known.followed_by(log)
+
+        log: Log | None = self._carried(key, segments, None, followed)
+        if log is None:
+            empty = pl.LazyFrame(schema=TABLES[table]).select(
+                "profile", "time_ms", order.alias("order"), *texts, *numbers
+            )
+            log = Log.of(Log.arrays(empty.collect()), names, numbers)
+            self._carry[key] = (), log
+        return log
 
     def attribute(self, workspace: str, key: str) -> Log:
         """The log of a user attribute: tagged `value`, null where it was deleted."""
-        return self._log("attributes", ["time_ms", "arrival"], ["value"], workspace=workspace, key=key)
+        return self._log("attributes", [pl.col("value")], workspace=workspace, key=key)
 
     def consent(self, workspace: str, regulation: str, purpose: str | None) -> Log:
-        """The log of a consent: `consented`."""
-        match = {"workspace": workspace, "regulation": regulation, "purpose": purpose}
-        return self._log("consents", ["time_ms", "arrival"], ["consented"], **match)
+        """The log of a consent: tagged `consented`."""
+        consented = pl.when("consented").then(pl.lit("btrue")).otherwise(pl.lit("bfalse")).alias("consented")
+        return self._log("consents", [consented], workspace=workspace, regulation=regulation, purpose=purpose)
 
     def locations(self, workspace: str) -> Log:
         """The log of locations, parts as tagged texts; at one moment an event's record beats its batch's."""
-
-        def read() -> Log:
-            names = ["country", "state", "city", "zip", "dma"]
-            texts = [pl.concat_str(pl.lit("s"), name).alias(name) for name in names]
-            frame = self._located(workspace).select("profile", "time_ms", "latitude", "longitude", *texts)
-            return Log(frame)
-
-        return self.remember(("locations", workspace), read)
+        names = ("country", "state", "city", "zip", "dma")
+        texts = [pl.concat_str(pl.lit("s"), name).alias(name) for name in names]
+        return self._log("locations", texts, workspace=workspace)
 
     def coordinates(self, workspace: str) -> Log:
         """The log of locations that have a latitude and a longitude."""
-
-        def read() -> Log:
-            known = pl.col("latitude").is_not_null() & pl.col("longitude").is_not_null()
-            return Log(self._located(workspace).filter(known).select("profile", "time_ms", "latitude", "longitude"))
-
-        return self.remember(("coordinates", workspace), read)
-
-    def _located(self, workspace: str) -> pl.DataFrame:
-        frame = self.table("locations").filter(pl.col("workspace") == workspace).collect()
-        return frame.sort("time_ms", "source", "arrival", maintain_order=True)
+        return self._log("locations", [], ["latitude", "longitude"], workspace=workspace)
 
     def attributions(self, workspace: str, event: str) -> Log:
-        """The log of install or uninstall attributions; at one moment an event beats `attribution_info`."""
-        columns = ["publisher", "campaign", "deleted"]
-        return self._log("attributions", ["time_ms", "source", "arrival"], columns, workspace=workspace, event=event)
+        """The log of install or uninstall attributions: `publisher`, `campaign`, and `kept`; null where it was deleted.
+
+        At one moment an event beats `attribution_info`.
+        """
+        there = {"publisher": pl.col("publisher"), "campaign": pl.col("campaign"), "kept": pl.lit("btrue")}
+        texts = [pl.when(~pl.col("deleted")).then(value).alias(name) for name, value in there.items()]
+        return self._log("attributions", texts, workspace=workspace, event=event)
 
     def _holdings(self, table: str, kind: str, workspace: str, name: str, tag: str) -> Holdings:
-        def read() -> Holdings:
-            mine = (pl.col("workspace") == workspace) & (pl.col(kind) == name)
-            value = pl.concat_str(pl.lit(tag), pl.col("value"))
-            frame = self.table(table).filter(mine).select("profile", "time_ms", value=value).collect()
-            return Holdings(frame["profile"].to_numpy(), frame["time_ms"].to_numpy(), Column.of(frame["value"]))
+        key = (table, workspace, name)
+        mine = (pl.col("workspace") == workspace) & (pl.col(kind) == name)
+        value = pl.concat_str(pl.lit(tag), pl.col("value"))
+        segments = [segment for segment in self.manifest.segments if table in segment.tables]
 
-        return self.remember((table, workspace, name), read)
+        def followed(known: Holdings, segment: Segment) -> Holdings:
+            def read() -> Arrays:
+                found = self.store.read(table, segments=[segment]).filter(mine)
+                frame = found.select("profile", "time_ms", value=value).collect()
+                columns = column_arrays(Column.of(frame["value"]))
+                return {"profile": frame["profile"].to_numpy(), "time_ms": frame["time_ms"].to_numpy(), **columns}
+
+            arrays = self._source(segment).bundle(repr(key), segment.tables[table], read)
+            column = column_of(arrays)
+            if not len(known.profile):
+                return Holdings(arrays["profile"], arrays["time_ms"], column)
+            before, after = merge([known.column, column])
+            return Holdings(
+                np.concatenate([known.profile, arrays["profile"]]),
+                np.concatenate([known.time_ms, arrays["time_ms"]]),
+                Column(np.concatenate([before.codes, after.codes]), before.dictionary),
+            )
+
+        none = Holdings(np.zeros(0, np.uint32), np.zeros(0, np.int64), Column.missing(0))
+        return self._carried(key, segments, none, followed)
 
     def identities(self, workspace: str, identity_type: str) -> Holdings:
         """Every identity of a type seen in a workspace."""

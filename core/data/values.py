@@ -21,6 +21,7 @@ import numpy.typing as npt
 import orjson
 import polars as pl
 
+from core.data import kernels
 from core.errors import CoreError
 
 Codes: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
@@ -135,6 +136,8 @@ def version_parts(text: str) -> tuple[int, ...] | None:
 
 
 _SERIALS: Final = count()
+_MERGES: Final = 4
+"""So many common dictionaries are remembered with the first of theirs."""
 
 
 class Dictionary:
@@ -160,7 +163,7 @@ class Dictionary:
         self._limbs: dict[int, tuple[Integers, ...]] = {}
         self.serial = next(_SERIALS)
         """What of this program's dictionaries it is; verdicts on it are remembered under this number."""
-        self.merges: dict[tuple[Dictionary, ...], tuple[Dictionary, list[Codes]]] = {}
+        self.merges: dict[tuple[Dictionary, ...], tuple[Dictionary, list[Codes | None]]] = {}
         """What `merge` made of this dictionary and others after it."""
 
     def __len__(self) -> int:
@@ -306,6 +309,10 @@ class Column:
         """A column in which every row is absent."""
         return cls(np.zeros(size, np.uint8), Dictionary(pl.Series([], dtype=pl.String)))
 
+    def where(self, table: Mask) -> Mask:
+        """Which rows have a code that a table with an entry a code accepts."""
+        return kernels.pick(self.codes, np.zeros(1, np.int64), np.array([len(self.codes)]), table)
+
     def take(self, rows: npt.NDArray[np.int64]) -> Column:
         """Some rows of the column."""
         return Column(self.codes[rows], self.dictionary)
@@ -356,17 +363,37 @@ def merge(columns: list[Column]) -> list[Column]:
     dictionaries = tuple(column.dictionary for column in columns)
     known = dictionaries[0].merges
     if dictionaries not in known:
+        if len(known) >= _MERGES:
+            known.clear()
         known[dictionaries] = _common(dictionaries)
     common, mappings = known[dictionaries]
-    return [Column(mapping[column.codes], common) for column, mapping in zip(columns, mappings, strict=True)]
+    return [
+        Column(column.codes if mapping is None else mapping[column.codes], common)
+        for column, mapping in zip(columns, mappings, strict=True)
+    ]
 
 
-def _common(dictionaries: tuple[Dictionary, ...]) -> tuple[Dictionary, list[Codes]]:
-    """One dictionary of all entries, and for each dictionary the new code of every old one."""
-    entries = pl.concat([each.entries for each in dictionaries]).unique().sort()
-    common = pl.Enum(entries)
-    mappings: list[Codes] = []
-    for each in dictionaries:
-        places = each.entries.cast(common).to_physical().cast(pl.UInt32).to_numpy() + np.uint32(FIRST)
-        mappings.append(np.concatenate([np.array([ABSENT, NULL], np.uint32), places]))
-    return Dictionary(entries), mappings
+def _common(dictionaries: tuple[Dictionary, ...]) -> tuple[Dictionary, list[Codes | None]]:
+    """One dictionary of all entries, and for each dictionary the new code of every old one (None: they stay).
+
+    A first one that is much bigger than the others is extended, not made anew.
+    """
+    first = dictionaries[0].entries
+    others = pl.concat([each.entries for each in dictionaries[1:]]).unique()
+    if len(first) < 4 * len(others):
+        entries = pl.concat([first, others]).unique().sort()
+        return Dictionary(entries), [_places(each, pl.DataFrame({"entry": entries})) for each in dictionaries]
+    known = pl.DataFrame({"entry": first}).with_row_index("place").join(pl.DataFrame({"entry": others}), on="entry")
+    fresh = others.filter(~others.is_in(known["entry"].implode())).sort()
+    added = pl.DataFrame({"entry": fresh, "place": np.arange(len(first), len(first) + len(fresh), dtype=np.uint32)})
+    places = pl.concat([known, added.select("place", "entry")])
+    common = Dictionary(pl.concat([first, fresh]))
+    return common, [None, *(_places(each, places) for each in dictionaries[1:])]
+
+
+def _places(dictionary: Dictionary, places: pl.DataFrame) -> Codes:
+    """The code in a common dictionary (`entry` and its `place`, else its row) of every code of another."""
+    placed = places if "place" in places.columns else places.with_row_index("place")
+    asked = pl.DataFrame({"entry": dictionary.entries})
+    found = asked.join(placed, on="entry", how="left", maintain_order="left")["place"].to_numpy() + np.uint32(FIRST)
+    return np.concatenate([np.array([ABSENT, NULL], np.uint32), found])
