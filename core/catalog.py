@@ -93,8 +93,8 @@ def values(
 ) -> pl.DataFrame:
     """The values of a name, most frequent first: columns `value` (text) and `count` (profiles, or events).
 
-    `kind`: user_attribute, identity, device, event_attribute, event_field, product_attribute, product_field. `event`:
-    (kind, name) of the events to look at. Raises CoreError for another kind.
+    `kind`: user_attribute, identity, device, location, event_attribute, event_field, product_attribute, product_field.
+    `event`: (kind, name) of the events to look at. Raises CoreError for another kind.
     """
     match kind:
         case "user_attribute":
@@ -102,6 +102,9 @@ def values(
             columns = [snapshot.attribute(workspace, name).state("value", end, snapshot.size)]
         case "identity":
             columns = [snapshot.identities(workspace, name).column]
+        case "location":
+            end = snapshot.end_ms or 0
+            columns = [snapshot.locations(workspace).state(name, end, snapshot.size)]
         case "device":
             columns = [snapshot.devices(workspace, name).column]
         case "event_attribute" | "event_field" | "product_attribute" | "product_field":

@@ -33,6 +33,7 @@ from core.estimate import Estimate, estimate
 from core.evaluate import Evaluation, attribute_frame
 from core.profile import Match, Profile, Timeline, find_profiles, profile_of, recently_seen, timeline_of
 from core.scope import OF_A_VERSION, Scope
+from core.suggest import Values
 
 InputKind = Literal["platform", "feed"]
 Progress = Callable[[int, int | None], None]
@@ -333,6 +334,12 @@ class Dataset:
         wanted = set(workspaces)
         stores = (store for store in self._snapshot.event_stores() if store.workspace in wanted)
         return sorted({key for store in stores for key in store.attribute_keys})
+
+    def suggested(
+        self, kind: str, name: str, workspaces: Iterable[str], event: tuple[str, str | None] | None = None
+    ) -> Values:
+        """The values of a name in some workspaces, to choose from (`core.suggest.Values`)."""
+        return Values.of(self._snapshot, kind, name, [each for each in workspaces if each in self.workspaces], event)
 
     def events(self, name: str | None = None, *, kind: str | None = None, workspace: str | None = None) -> pl.LazyFrame:
         """Events as a lazy frame: `mpid`, `timestamp`, workspace, input, kind, name, fields, attributes, products."""

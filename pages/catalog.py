@@ -6,12 +6,12 @@ import streamlit as st
 
 from core import CoreError, Dataset
 from core.charts import volume_chart
+from core.criteria.template import plain_words as words
 from core.entries import Entry
 from core.profile import masked
 from core.registry.data import TIERS, Tier
 from core.uses import User
 from workbench import parts, session, tables
-from workbench.forms import words
 
 
 def filters(entries: list[Entry], data: Dataset) -> list[Entry]:

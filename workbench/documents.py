@@ -16,13 +16,20 @@ class TooDeep(InputError):
 def read_json(path: Path) -> Any:
     """The document in a file. InputError: no such file, no UTF-8, no JSON, a key given twice, NaN, too deep."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}.", "Check the path.") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is no UTF-8 text (byte {error.start + 1}).", "Save it as UTF-8.") from None
     except ValueError as error:
         raise InputError(f"{path!s}: is no path: {error}.") from None
+    return parse_json(content, str(path))
+
+
+def parse_json(content: bytes, path: str) -> Any:
+    """The document in a file's content; `path` is what errors call it. InputError as for `read_json`."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no UTF-8 text (byte {error.start + 1}).", "Save it as UTF-8.") from None
     try:
         document = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
         # A lone surrogate (\ud800) is JSON, but no text that could be compared, written or shown.

@@ -1,253 +1,544 @@
-"""One control for each way of asking. Criteria say by their annotations what they ask; no criterion is named here."""
+"""Forms drawn from models: a row for each line of a model's template, a control for each field by its annotation.
+
+No criterion is named here. A control shows what the document holds; a change goes through `Asking.edit`, which puts
+another dictionary in its place.
+"""
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 import streamlit as st
-from pydantic.fields import FieldInfo
 
-from core.criteria.base import Model, Pick
-from core.criteria.comparison import COMPARISON_KEYS, Comparison
-from core.criteria.matchers import LIST, NUMBER, PRESENCE, TEXT
-from core.criteria.operators import OPERATORS
-from core.criteria.windows import WINDOW_TYPES
+from core import Problem
+from core.criteria import Model
+from core.criteria.asked import SCOPE_PICKS, bare, literals, picked
+from core.criteria.comparison import Comparison
+from core.criteria.operators import operators_for
+from core.criteria.template import Row, Slot, plain_words, rows_of
+from core.criteria.windows import Window, window
+from core.suggest import Event, Suggestion
+from workbench import controls
+from workbench.builder.moments import interval_words
+from workbench.builder.tree import Change, Node, Place, new_id, with_ids
 
-Value = dict[str, Any]
-WORDS = {name: each.words for table in (PRESENCE, TEXT, LIST, NUMBER) for name, each in table.items()}
-NO_VALUE = {*PRESENCE, "is_empty"}
+ANY: Event = ("any", None)
+UNCHOSEN = "is not chosen yet."
+"""How the problem of an empty field ends."""
 
 
 @dataclass(frozen=True)
 class Asking:
-    """Where suggestions come from: `names(source, data)` for a name, `values(data)` for what is compared."""
+    """What a form asks of its surroundings."""
 
-    names: Callable[[str, Value], list[str]]
-    values: Callable[[Value], list[str]]
-
-
-def words(name: str) -> str:
-    """A name of the definition format as words."""
-    return WORDS.get(name, name.replace("_", " "))
-
-
-def form(model: type[Model], data: Value, key: str, ask: Asking) -> Value:
-    """Controls for every field of a model; the edited data. What is left empty is left out."""
-    edited: Value = {"type": data["type"]} if "type" in data else {}
-    compared = issubclass(model, Comparison)
-    skipped = {"type", "id"} | (COMPARISON_KEYS if compared else set())
-    fields = {info.alias or name: info for name, info in model.model_fields.items()}
-    asked = {name: info for name, info in fields.items() if name not in skipped}
-
-    def draw(name: str, info: FieldInfo) -> None:
-        value = _field(info.annotation, info.metadata, name, data.get(name), f"{key}-{name}", data, ask)
-        if value not in (None, [], ""):
-            edited[name] = value
-
-    with st.container(horizontal=True, vertical_alignment="bottom", key=f"{key}-line"):
-        for name, info in asked.items():
-            if _is_simple(info.annotation):
-                draw(name, info)
-        if compared:
-            edited |= _comparison(data, key, ask)
-    for name, info in asked.items():
-        if not _is_simple(info.annotation):
-            draw(name, info)
-    return edited
+    names: Callable[[str, Event], list[Suggestion]]
+    """The names of a list, for the events that are looked at."""
+    values: Callable[[str, str, Event, str | None], controls.Lookup]
+    """The values of a name: catalog kind, name, event, workspace of the criterion."""
+    data_type: Callable[[str, str, Event, str | None], str | None]
+    """What the values of a name are."""
+    edit: Callable[[Place, Change], None]
+    """Puts another dictionary in place of one of the document."""
+    problems: tuple[Problem, ...]
+    now: datetime
+    event: Event = ANY
+    workspace: str | None = None
 
 
-def _is_simple(kind: Any) -> bool:
-    """Whether one control asks for it."""
-    kind = _plain(kind)[0]
-    if get_origin(kind) is tuple:
-        return _plain(get_args(kind)[0])[0] is str
-    return not _is_model(kind) and not _variants(kind)
-
-
-def _field(kind: Any, metadata: list[Any], name: str, value: Any, key: str, data: Value, ask: Asking) -> Any:
-    kind, extra, optional = _plain(kind)
-    pick = next((each.source for each in (*metadata, *extra) if isinstance(each, Pick)), None)
-    label = words(name)
-    if get_origin(kind) is Literal:
-        options = list(get_args(kind))
-        return _choice(label, options, value, key, optional)
-    if get_origin(kind) is tuple:
-        inner, inner_extra, _ = _plain(get_args(kind)[0])
-        if inner is str:
-            suggested = ask.names(pick or name, data)
-            options = list(dict.fromkeys([*suggested, *(value or [])]))
-            return st.multiselect(label, options, default=value or [], key=key, accept_new_options=True) or None
-        return _several(label, inner, inner_extra, value or [], key, ask)
-    if _is_model(kind):
-        return _group(label, kind, value, key, optional, ask)
-    if _variants(kind):
-        return _union(label, kind, extra, value, key, optional, ask)
-    if kind is str:
-        if pick is not None:
-            return _suggested(label, ask.names(pick, data), value, key)
-        return st.text_input(label, value or "", key=key) or None
-    return _number(label, value, key)
-
-
-def _plain(kind: Any) -> tuple[Any, list[Any], bool]:
-    """The type behind Annotated and `| None`, its metadata, and whether it may be left out."""
-    extra: list[Any] = []
-    optional = False
-    while True:
-        if get_origin(kind) is Annotated:
-            extra += get_args(kind)[1:]
-            kind = get_args(kind)[0]
-        elif get_origin(kind) in (Union, types.UnionType) and type(None) in get_args(kind):
-            rest = tuple(each for each in get_args(kind) if each is not type(None))
-            kind, optional = (rest[0] if len(rest) == 1 else Union[rest]), True  # noqa: UP007 - made at run time
-        else:
-            return kind, extra, optional
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Model)
-
-
-def _variants(kind: Any) -> list[type[Model]]:
-    if get_origin(kind) not in (Union, types.UnionType):
-        return []
-    kinds = [_plain(each)[0] for each in get_args(kind)]
-    return [each for each in kinds if _is_model(each)]
-
-
-def _choice(label: str, options: list[Any], value: Any, key: str, optional: bool) -> Any:
-    at = options.index(value) if value in options else (None if optional else 0)
-    return st.selectbox(label, options, index=at, key=key, format_func=lambda each: words(str(each)), placeholder="any")
-
-
-def _suggested(label: str, options: list[str], value: Any, key: str) -> str | None:
-    options = options if value is None or value in options else [value, *options]
-    at = options.index(value) if value in options else None
-    return st.selectbox(
-        label, options, index=at, key=key, accept_new_options=True, filter_mode="contains", placeholder="any"
-    )
-
-
-def _number(label: str, value: Any, key: str) -> int | float | None:
-    text = st.text_input(label, "" if value is None else str(value), key=key)
-    number = _read_number(text)
-    if text and number is None:
-        st.error(f"{text!r} is no number.")
-        return value if isinstance(value, int | float) else None
-    return number
-
-
-def _read_number(text: str) -> int | float | None:
-    try:
-        return int(text)
-    except ValueError:
-        try:
-            return float(text)
-        except ValueError:
-            return None
-
-
-def _group(label: str, kind: type[Model], value: Any, key: str, optional: bool, ask: Asking) -> Any:
-    if optional and not st.checkbox(label.capitalize(), value is not None, key=f"{key}-on"):
-        return None
-    with st.container(horizontal=True, vertical_alignment="bottom", key=f"{key}-row"):
-        return form(kind, value or {}, key, ask)
-
-
-def _union(label: str, kind: Any, extra: list[Any], value: Any, key: str, optional: bool, ask: Asking) -> Any:
-    variants = _variants(kind)
-    if not all("type" in each.model_fields for each in variants):
-        fits = [at for at, each in enumerate(variants) if set(value or {}) - {"id"} <= set(each.model_fields)]
-        at = st.selectbox(
-            label,
-            range(len(variants)),
-            fits[0] if fits else 0,
-            key=f"{key}-shape",
-            format_func=lambda n: _said(variants[n]),
-        )
-        kept = value if value and at in fits else {}
-        return form(variants[at], kept, f"{key}-{at}", ask)
-    by_type = {get_args(each.model_fields["type"].annotation)[0]: each for each in variants}
-    with st.container(horizontal=True, vertical_alignment="bottom", key=f"{key}-row"):
-        chosen = _choice(label, list(by_type), (value or {}).get("type"), f"{key}-type", optional)
-        if chosen is None:
-            return None
-        kept = value if value and value.get("type") == chosen else {"type": chosen}
-        return form(by_type[chosen], kept, f"{key}-{chosen}", ask)
-
-
-def _said(model: type[Model]) -> str:
-    """What a model is, in its docstring's words."""
-    return (model.__doc__ or model.__name__).splitlines()[0].rstrip(".").removeprefix("The name of ")
-
-
-def _several(label: str, kind: Any, extra: list[Any], items: list[Value], key: str, ask: Asking) -> list[Value]:
-    """A list of models, one row each, with an empty row's button at the end."""
-    model = kind if _is_model(kind) else _variants(kind)[0]
-    edited = []
-    for at, item in enumerate(items):
-        if not set(item) <= {info.alias or name for name, info in model.model_fields.items()} | {"id"}:
-            st.caption(f"{label} {at + 1}: alternatives, edited as JSON in the definition")
-            edited.append(item)
+def form(model: type[Model], data: Node, place: Place, path: str, ask: Asking) -> None:
+    """The rows of a model, each with the problems of its fields."""
+    ask = _looking(model, data, ask)
+    told: set[Problem] = set()
+    for number, row in enumerate(rows_of(model.template(data))):
+        if _is_scope(model, row, data):
             continue
-        with st.container(horizontal=True, vertical_alignment="bottom", key=f"{key}-{at}-row"):
-            row = form(model, item, f"{key}-{at}", ask)
-            if not st.button("Remove", icon=":material/close:", key=f"{key}-{at}-rm", type="tertiary"):
-                edited.append(row)
-    if st.button(f"Add {label}", icon=":material/add:", key=f"{key}-add-{len(items)}", type="tertiary"):
-        edited.append(_fresh(model))
-    return edited
+        first = replace(row, label=row.label[:1].upper() + row.label[1:]) if number == 0 else row
+        _row(model, data, first, place, path, ask, f"{place.key}-{number}")
+        mine = [each for each in ask.problems if each.path == path and _names(each, model, row, data)]
+        told.update(mine)
+        _tell(mine)
+    _tell([each for each in ask.problems if each.path == path and each not in told])
 
 
-def _fresh(model: type[Model]) -> Value:
-    """The least that a new row needs."""
-    if "field" in model.model_fields:
-        return {"attribute": "", "operator": "exists"}
-    return {"type": "event", "kind": "custom"} if "kind" in model.model_fields else {}
+def _looking(model: type[Model], data: Node, ask: Asking) -> Asking:
+    """The surroundings inside a model: the events and the workspace that it looks at."""
+    event_of = getattr(model, "event_of", None)
+    if event_of is not None:
+        ask = replace(ask, event=event_of(data))
+    return replace(ask, workspace=data["workspace"]) if data.get("workspace") else ask
 
 
-def _comparison(data: Value, key: str, ask: Asking) -> Value:
-    operator = _choice("operator", list(OPERATORS), data.get("operator", "exists"), f"{key}-operator", False)
-    edited: Value = {"operator": operator}
-    kept = data.get("value")
-    if operator in WINDOW_TYPES:
-        return edited | _window(operator, data, key)
-    if operator in NO_VALUE:
-        return edited
-    if operator in ("is_in", "is_not_in"):
-        chosen = [str(each) for each in kept] if isinstance(kept, list) else [str(kept)] if kept else []
-        options = list(dict.fromkeys([*ask.values(data), *chosen]))
-        edited["value"] = st.multiselect("value", options, chosen, key=f"{key}-in", accept_new_options=True)
-    elif operator == "between":
-        low, high = kept if isinstance(kept, list) and len(kept) == 2 else (None, None)
-        edited["value"] = [_number("from", low, f"{key}-low"), _number("to", high, f"{key}-high")]
-    elif operator in NUMBER:
-        edited["value"] = _typed(kept, f"{key}-number")
+def _is_scope(model: type[Model], row: Row, data: Node) -> bool:
+    fields = [field for slot in row.slots for field in slot.fields]
+    return bool(fields) and all(picked(model.asked(field, data)) in SCOPE_PICKS for field in fields)
+
+
+def _names(problem: Problem, model: type[Model], row: Row, data: Node) -> bool:
+    """Whether a problem is about a field of a row."""
+    return any(re.match(rf"'?{field}\b", problem.message) for field in _deep(model, row, data))
+
+
+def _deep(model: type[Model], row: Row, data: Node) -> list[str]:
+    fields = [field for slot in row.slots for field in slot.fields]
+    for field in list(fields):
+        inner, value = _variant(model.asked(field, data).annotation, data.get(field)), data.get(field)
+        if inner is not None and isinstance(value, dict):
+            fields += [each for below in rows_of(inner.template(value)) for each in _deep(inner, below, value)]
+    return fields
+
+
+def _tell(problems: list[Problem]) -> None:
+    """Problems at their field; what is only not there yet is no mistake."""
+    for problem in problems:
+        colour = "gray" if problem.message.endswith(("nothing.", UNCHOSEN)) else "red"
+        words = f"{_escaped(problem.message)} {_escaped(problem.hint)}".strip()
+        st.markdown(f":{colour}[:small[:material/error: {words}]]")
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>$~:])", r"\\\1", text)
+
+
+# -- rows --------------------------------------------------------------------------------------------------------------
+
+
+def _row(model: type[Model], data: Node, row: Row, place: Place, path: str, ask: Asking, key: str) -> None:
+    many = next((slot for slot in row.slots if _items(model, slot.fields[0], data) is not None), None)
+    if many is not None:
+        _list(model, data, row, many.fields[0], place, path, ask)
+        return
+    if row.slots and not any(_is_open(model, slot, data) for slot in row.slots):
+        return
+    with _line(key, row.label):
+        _parts(model, data, row.parts, place, path, ask)
+        for slot in row.slots:
+            if given := _removable(model, slot, data):
+                _remove(given, place, ask)
+
+
+def _line(key: str, label: str) -> Any:
+    """A row: its label in a column of its own, then controls."""
+    line = st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"row-{key}")
+    with line:
+        st.markdown(f":gray[{label}]" if label else "", width="content")
+    return line
+
+
+def _parts(model: type[Model], data: Node, parts: tuple[str | Slot, ...], place: Place, path: str, ask: Asking) -> None:
+    for part in parts:
+        if isinstance(part, str):
+            st.markdown(part, width="content")
+        elif part.join == "either":
+            _either(model, data, part, place, path, ask)
+        else:
+            for field in part.fields:
+                if _is_open(model, Slot((field,), "one"), data):
+                    _field(model, data, field, place, path, ask)
+
+
+def _inline(model: type[Model], data: Node, place: Place, path: str, ask: Asking, chosen: bool = False) -> None:
+    """A model inside a row of another: all of its parts one after the other; a choice before it says its label."""
+    for row in rows_of(model.template(data)):
+        if row.label and not chosen:
+            st.markdown(row.label, width="content")
+        _parts(model, data, row.parts, place, path, _looking(model, data, ask))
+
+
+def _either(model: type[Model], data: Node, slot: Slot, place: Place, path: str, ask: Asking) -> None:
+    if all(picked(model.asked(field, data)) for field in slot.fields):
+        _named(model, data, slot, place, ask)
+        return
+    given = next((field for field in slot.fields if data.get(field) is not None), slot.fields[0])
+    _field(model, data, given, place, path, ask)
+
+
+def _named(model: type[Model], data: Node, slot: Slot, place: Place, ask: Asking) -> None:
+    """One box over the names of several lists: whichever holds the name gets it."""
+    found: dict[str, tuple[str, Suggestion]] = {}
+    for field in slot.fields:
+        for each in ask.names(picked(model.asked(field, data)) or "", ask.event):
+            found.setdefault(each.value, (field, each))
+    first = slot.fields[0]
+    held = next((data[field] for field in slot.fields if data.get(field)), None)
+
+    def edit(chosen: str | None) -> None:
+        field = found[chosen][0] if chosen in found else first
+        kept = {key: each for key, each in data.items() if key not in slot.fields}
+        ask.edit(place, lambda _: _named_anew(model, {**kept, field: chosen or ""}, ask))
+
+    suggested = [each for _, each in found.values()]
+    controls.name(plain_words(first), suggested, held, f"{place.key}-name", edit, True, 184)
+
+
+# -- fields ------------------------------------------------------------------------------------------------------------
+
+
+def _field(model: type[Model], data: Node, field: str, place: Place, path: str, ask: Asking) -> None:
+    info, value, key = model.asked(field, data), data.get(field), place.below(field).key
+    label = plain_words(field)
+
+    def edit(new: Any) -> None:
+        def put(held: Node) -> Node:
+            empty = new is None or (new == "" and field != "value")
+            rest = {each: given for each, given in held.items() if each != field}
+            if empty:
+                return model.fitted({**rest, field: ""} if info.is_required() else rest)
+            fitted = model.fitted({**held, field: new})
+            return _named_anew(model, fitted, ask) if picked(info) and model.values_of(fitted) else fitted
+
+        ask.edit(place, put)
+
+    inner = _variant(info.annotation, value)
+    if inner is not None:
+        _model(model, data, field, inner, place, path, ask)
+    elif issubclass(model, Comparison) and field in ("value_type", "operator", "value"):
+        _compared(model, data, field, place, key, edit, ask)
+    elif options := model.options(field, data):
+        optional = not info.is_required() and info.default is None
+        shown = value if optional or value is not None else info.get_default()
+        controls.choice(
+            label, options, shown, key, edit, lambda each: model.option_words(field, each),
+            placeholder=f"any {label.split()[-1]}" if optional else None,
+        )  # fmt: skip
+    elif source := picked(info):
+        found = _suggested(source, ask)
+        controls.name(label, found, value, key, edit, info.is_required(), controls.WIDE)
     else:
-        edited["value"] = _suggested("value", ask.values(data), kept if isinstance(kept, str) else None, f"{key}-text")
-    if data.get("value_type"):
-        edited["value_type"] = data["value_type"]
-    return edited
+        _plain(model, data, field, label, value, key, edit, info.description)
 
 
-def _typed(kept: Any, key: str) -> Any:
-    """A number, true / false, or a version, as typed."""
-    shown = str(kept).lower() if isinstance(kept, bool) else "" if kept is None or isinstance(kept, list) else str(kept)
-    text = st.text_input("value", shown, key=key)
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    number = _read_number(text)
-    return text if number is None else kept if isinstance(kept, str) and text == kept else number
+def _plain(
+    model: type[Model], data: Node, field: str, label: str, value: Any, key: str, edit: controls.Edit, help: str | None
+) -> None:
+    shape = model.shape(field, data)
+    default = model.asked(field, data).get_default() if value is None else value
+    if shape == "pair":
+        controls.pair(label, value, key, edit, controls.read_number)
+    elif shape == "number":
+        controls.number(
+            label, None if default is None or str(default).startswith("Pydantic") else default, key, edit, help
+        )
+    else:
+        controls.text(label, value, key, edit, "2026-11-25 or 2026-11-25T12:30:00Z", controls.WIDE)
 
 
-def _window(operator: str, data: Value, key: str) -> Value:
-    from core.criteria.windows import AnyWindow
+def _suggested(source: str, ask: Asking) -> list[Suggestion]:
+    kind, colon, name = source.partition(":")
+    return ask.values(kind, name, ANY, ask.workspace).found(name, source) if colon else ask.names(source, ask.event)
 
-    by_type = {get_args(each.model_fields["type"].annotation)[0]: each for each in _variants(_plain(AnyWindow)[0])}
-    ask = Asking(lambda source, each: [], lambda each: [])
-    edited = form(by_type[operator], {**data, "type": operator}, f"{key}-{operator}", ask)
-    edited.pop("type", None)
-    return edited
+
+def _compared(
+    model: type[Comparison], data: Node, field: str, place: Place, key: str, edit: controls.Edit, ask: Asking
+) -> None:
+    """The forced type, the operator and the value of a comparison."""
+    detected = _detected(model, data, ask)
+    reads = data.get("value_type") or detected
+    if field == "value_type":
+        controls.forced_type("Read the value as", data.get("value_type"), detected, key, edit)
+    elif field == "operator":
+
+        def choose(operator: str) -> None:
+            ask.edit(place, lambda held: recast(model, {**held, "operator": operator}, reads))
+
+        fitting = operators_for(reads)
+        options = [*fitting, *(each for each in model.options("operator", data) if each not in fitting)]
+        held = data.get("operator")
+        controls.choice("operator", options, held, key, choose, lambda each: model.option_words("operator", each))
+    else:
+        _value(model, {**data, "value_type": reads}, key, edit, ask)
+
+
+def _detected(model: type[Model], data: Node, ask: Asking) -> str | None:
+    """What the values are that a comparison compares."""
+    of = model.values_of(data)
+    return ask.data_type(*of, ask.event, ask.workspace) if of else None
+
+
+def recast(model: type[Model], data: Node, reads: str | None) -> Node:
+    """A comparison after another operator was chosen: its value in the shape that the operator takes."""
+    fitted = model.fitted(data)
+    if "value" not in fitted:
+        return fitted
+    value, shape = fitted["value"], model.shape("value", {**fitted, "value_type": reads})
+    several = isinstance(value, list | tuple)
+    first = value[0] if several and value else None if several else value
+    new: Any
+    match shape:
+        case "texts":
+            new = [str(each) for each in value] if several else [] if first in (None, "") else [str(first)]
+        case "pair":
+            new = list(value) if several and len(value) == 2 else [first, None]
+        case "number":
+            new = None if isinstance(first, bool) else controls.read_number(str(first)) if first is not None else None
+            new = None if isinstance(new, str) else new
+        case "boolean":
+            new = first if isinstance(first, bool) else True
+        case _:
+            new = None if first is None else str(first).lower() if isinstance(first, bool) else str(first)
+    rest = {key: each for key, each in fitted.items() if key != "value"}
+    return rest if new is None else {**rest, "value": new}
+
+
+STARTS = {"number": "equals", "boolean": "equals", "date": "within_last", "list": "includes", "version": "at_least"}
+"""The operator of a name that has just been chosen, by its type; for texts "is exactly"."""
+
+
+def _named_anew(model: type[Model], data: Node, ask: Asking) -> Node:
+    """A comparison whose name has just been chosen: without a value it starts with an operator of the name's type."""
+    if not issubclass(model, Comparison) or data.get("value") not in (None, "") or data.get("value_type"):
+        return model.fitted(data)
+    reads = _detected(model, data, _looking(model, data, ask))
+    operator = STARTS.get(reads or "", "exact_match")
+    fresh = {key: each for key, each in data.items() if key != "value"}
+    return recast(model, {**fresh, "operator": operator, **({"value": True} if reads == "boolean" else {})}, reads)
+
+
+def _value(model: type[Comparison], data: Node, key: str, edit: controls.Edit, ask: Asking) -> None:
+    shape, value = model.shape("value", data), data.get("value")
+    key = f"{key}-{shape}"
+    match shape:
+        case "boolean":
+            held = str(value).lower() if isinstance(value, bool) else value
+            controls.choice("value", ["true", "false"], held, key, lambda each: edit(each == "true"), str, "Choose")
+        case "number":
+            controls.number("value", value, key, edit)
+        case "pair":
+            versions = data.get("value_type") == "version"
+            controls.pair("value", value, key, edit, str if versions else controls.read_number)
+        case _:
+            of = model.values_of(data)
+            found = ask.values(*of, ask.event, ask.workspace).found("value", key) if of else []
+            draw = controls.values if shape == "texts" else controls.value
+            draw("value", found, value, key, edit)
+
+
+# -- models inside of models -------------------------------------------------------------------------------------------
+
+
+def variants(annotation: Any) -> list[type[Model]]:
+    """The models that a value can be: of a union several."""
+    kind = bare(annotation)[0]
+    kinds = [bare(each)[0] for each in get_args(kind)] if get_origin(kind) in (Union, UnionType) else [kind]
+    return [each for each in kinds if isinstance(each, type) and issubclass(each, Model)]
+
+
+def _variant(annotation: Any, value: Any) -> type[Model] | None:
+    """The model of a value: by its type, else by its keys; the first where there is no value."""
+    found = variants(annotation)
+    given = set(value) - {"id"} if isinstance(value, dict) else set()
+    for each in found:
+        options = literals(each.model_fields["type"].annotation) if "type" in each.model_fields else ()
+        if value and (value.get("type") in options or (not options and given <= set(keys_of(each)))):
+            return each
+    return found[0] if found else None
+
+
+def keys_of(model: type[Model]) -> list[str]:
+    """The keys of a model's data."""
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _model(
+    model: type[Model], data: Node, field: str, inner: type[Model], place: Place, path: str, ask: Asking
+) -> None:
+    info, value, below = model.asked(field, data), data.get(field), place.below(field)
+    several = variants(info.annotation)
+    if len(several) > 1:
+        optional = not info.is_required()
+
+        def choose(chosen: type[Model] | None) -> None:
+            new = None if chosen is None else _started(chosen, value or {}, ask.now)
+            ask.edit(
+                place, lambda held: model.fitted({**_without(held, field), **({} if new is None else {field: new})})
+            )
+
+        held = None if optional and value is None else inner
+        controls.choice(
+            plain_words(field), [None, *several] if optional else several, held, below.key, choose,
+            lambda each: "at any time" if each is None else each.CHOICE,
+        )  # fmt: skip
+        if value is None:
+            return
+    _inline(inner, value or {}, below, path, ask, chosen=len(several) > 1)
+    if issubclass(inner, Window) and value is not None:
+        st.caption(interval(value, ask.now), width="content")
+
+
+def _without(data: Node, field: str) -> Node:
+    return {key: each for key, each in data.items() if key != field}
+
+
+def _started(model: type[Model], before: Node, now: datetime) -> Node:
+    """A model that has just been chosen: what fits is kept, dates start from the day of now."""
+    dates: Node = {key: now.date().isoformat() for key in ("date", "from", "to") if key in keys_of(model)}
+    types = literals(model.model_fields["type"].annotation) if "type" in model.model_fields else ()
+    kept = {key: each for key, each in before.items() if key in keys_of(model) and key != "type"}
+    alike = {key: each for key, each in kept.items() if isinstance(each, str) == isinstance(dates.get(key, each), str)}
+    options = {key: each for key, each in alike.items() if not (o := model.options(key, {})) or each in o}
+    return {**({"type": types[0]} if types else {}), **dates, **model.START, **options}
+
+
+def interval(value: Node, now: datetime) -> str:
+    """A window's first and last moment in UTC, what a window without one says is left out."""
+    try:
+        first, last = window(value).bounds(round(now.timestamp() * 1000))
+    except ValueError:
+        return ""
+    return interval_words(first, last)
+
+
+# -- lists -------------------------------------------------------------------------------------------------------------
+
+
+def _items(model: type[Model], field: str, data: Node) -> list[type[Model]] | None:
+    """The models of a field that holds a list of them, None for other fields."""
+    kind = bare(model.asked(field, data).annotation)[0]
+    return (variants(get_args(kind)[0]) or None) if get_origin(kind) is tuple else None
+
+
+def _list(model: type[Model], data: Node, row: Row, field: str, place: Place, path: str, ask: Asking) -> None:
+    kinds = _items(model, field, data) or []
+    items: list[Node] = data.get(field) or []
+    joined = "or" if row.label == "" else "and"
+    for at, item in enumerate(items):
+        kind = next((each for each in kinds if set(item) - {"id"} <= set(keys_of(each))), kinds[0])
+        below = path if "[" in path.rpartition(".")[2] and row.label == "" else f"{path}.{field}[{at}]"
+        label = row.label if at == 0 else joined
+        alone = len(items) == 1 and row.label == ""
+        _item(kind, kinds, item, label, at, below, Place(place.owner) if alone else Place(item["id"]), ask)
+
+
+def _item(
+    kind: type[Model], kinds: list[type[Model]], item: Node, label: str, at: int, path: str, gone: Place, ask: Asking
+) -> None:
+    place = Place(item["id"])
+    inner = next((field for field in keys_of(kind) if _items(kind, field, item) is not None), None)
+    groups = [each for each in kinds if each.CHOICE]
+    if kind.CHOICE and inner is not None:
+        _alternatives(kind, groups, item, inner, label, path, gone, ask)
+    elif len(rows_of(kind.template(item))) > 1:
+        with st.container(key=f"step-{item['id']}"):
+            with st.container(horizontal=True, vertical_alignment="center", key=f"step-head-{item['id']}"):
+                st.markdown(f":gray[**{at + 1}**]", width="content")
+                _remove_button(f"Remove step {at + 1}", place.key, lambda: ask.edit(gone, lambda _: None))
+            form(kind, item, place, path, ask)
+            with st.container(horizontal=True, key=f"step-foot-{item['id']}"):
+                adders(kind, item, place, ask)
+    else:
+        with _line(item["id"], label):
+            _inline(kind, item, place, path, ask)
+            _remove_button("Remove condition", place.key, lambda: ask.edit(gone, lambda _: None))
+            if groups:
+                st.button(
+                    "or", key=f"or-{item['id']}", type="tertiary", help="One of several conditions",
+                    on_click=lambda: ask.edit(place, lambda held: _grouped(groups[0], kind, held)),
+                )  # fmt: skip
+        _tell([each for each in ask.problems if each.path == path and path.endswith("]")])
+
+
+def _grouped(group: type[Model], kind: type[Model], held: Node) -> Node:
+    """A condition with an alternative beside it."""
+    field = next(each for each in keys_of(group))
+    return {"id": new_id(), field: [held, with_ids(dict(kind.START))]}
+
+
+def _alternatives(
+    kind: type[Model],
+    groups: list[type[Model]],
+    item: Node,
+    field: str,
+    label: str,
+    path: str,
+    gone: Place,
+    ask: Asking,
+) -> None:
+    """A group of alternatives: any of them, or none of them."""
+    place = Place(item["id"])
+
+    def choose(chosen: type[Model]) -> None:
+        ask.edit(place, lambda held: {"id": held["id"], keys_of(chosen)[0]: held[field]})
+
+    with st.container(key=f"any-{item['id']}"):
+        with _line(item["id"], label):
+            controls.choice("alternatives", groups, kind, f"{place.key}-group", choose, lambda each: each.CHOICE)
+            adders(kind, item, place, ask)
+            _remove_button("Remove alternatives", place.key, lambda: ask.edit(gone, lambda _: None))
+        with st.container(key=f"alternatives-{item['id']}"):
+            _list(kind, item, rows_of(kind.template(item))[0], field, place, path, ask)
+            _tell([each for each in ask.problems if each.path == path])
+
+
+def _remove_button(label: str, key: str, remove: Callable[[], None]) -> None:
+    st.button(label, icon=":material/close:", key=f"rm-{key}", type="tertiary", on_click=remove)
+
+
+# -- what can be added -------------------------------------------------------------------------------------------------
+
+
+def _is_closed(model: type[Model], field: str, data: Node) -> bool:
+    """Whether a field is a model that is only asked for when one adds it."""
+    info = model.asked(field, data)
+    found = variants(info.annotation)
+    if info.is_required() or len(found) != 1:
+        return False
+    return any(each.is_required() for each in found[0].model_fields.values())
+
+
+def _is_open(model: type[Model], slot: Slot, data: Node) -> bool:
+    return any(data.get(field) is not None or not _is_closed(model, field, data) for field in slot.fields)
+
+
+def _removable(model: type[Model], slot: Slot, data: Node) -> str | None:
+    closed = (field for field in slot.fields if data.get(field) is not None and _is_closed(model, field, data))
+    return next(closed, None)
+
+
+def _remove(field: str, place: Place, ask: Asking) -> None:
+    label = f"Remove {plain_words(field)}"
+    _remove_button(label, place.below(field).key, lambda: ask.edit(place, lambda held: _without(held, field)))
+
+
+def adders(model: type[Model], data: Node, place: Place, ask: Asking) -> None:
+    """A button for everything that can be added to a model."""
+    for row in rows_of(model.template(data)):
+        for slot in row.slots:
+            for field in slot.fields:
+                _adder_of(model, data, field, slot, place, ask)
+    for label, (field, rows) in getattr(model, "QUICK", {}).items():
+        if not any(_alike(each, data.get(field) or []) for each in rows):
+            _adder(label, label, place, ask, partial(_more, field=field, rows=[dict(each) for each in rows]))
+
+
+def _adder_of(model: type[Model], data: Node, field: str, slot: Slot, place: Place, ask: Asking) -> None:
+    label = model.ADDS.get(field) or plain_words(field).capitalize()
+    kinds = _items(model, field, data)
+    if kinds is not None:
+        _adder(label, field, place, ask, partial(_more, field=field, rows=[dict(kinds[0].START)]))
+    elif data.get(field) is None and _is_closed(model, field, data):
+        start = dict(variants(model.asked(field, data).annotation)[0].START)
+        _adder(label, field, place, ask, partial(_instead, field=field, slot=slot, start=start))
+
+
+def _alike(row: Mapping[str, Any], held: list[Node]) -> bool:
+    return any(each.get("field") == row.get("field") for each in held)
+
+
+def _more(held: Node, field: str, rows: list[Node]) -> Node:
+    return {**held, field: [*(held.get(field) or []), *with_ids(rows)]}
+
+
+def _instead(held: Node, field: str, slot: Slot, start: Node) -> Node:
+    return {**{key: each for key, each in held.items() if key not in slot.fields}, field: start}
+
+
+def _adder(label: str, name: str, place: Place, ask: Asking, change: Change) -> None:
+    st.button(
+        label, icon=":material/add:", key=f"add-{place.key}-{name}", type="tertiary",
+        on_click=lambda: ask.edit(place, change),
+    )  # fmt: skip

@@ -8,10 +8,10 @@ from typing import Any, Final
 import streamlit as st
 
 from core import CoreError, Dataset
+from core.criteria.template import plain_words as words
 from core.dataset import InputKind
 from core.entries import InputUse
 from workbench import parts, session
-from workbench.forms import words
 
 COLUMNS: Final[Mapping[str, Any]] = {
     "Workspace": st.column_config.TextColumn(),

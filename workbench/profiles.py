@@ -9,9 +9,9 @@ from typing import Any, Final
 import streamlit as st
 
 from core import Dataset
+from core.criteria.template import plain_words as words
 from core.profile import ConsentKnown, Happening, InWorkspace, Known, Match, Profile
 from workbench import parts, session, why
-from workbench.forms import words
 
 PAGE: Final = 25
 RECENT: Final = {

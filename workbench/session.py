@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import resource
 import sys
 import tempfile
 import uuid
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from core import Audience, CoreError, Dataset, DefinitionError, Evaluation, Problem
+from core import Audience, Dataset, suggest
 from core.archive import Download, known_identity_types, write_archive
 from core.entries import Entry
 from core.explain import Explanation, explain
 from core.profile import Profile, Timeline
 from core.registry import AudienceSummary, Person, Registry
 from core.registry.memberships import holds, united
+from core.suggest import Suggestion
 from core.uses import UsedBy
 from workbench import home
 
 Node = dict[str, Any]
-UNDO_LIMIT = 100
+T = TypeVar("T")
 
 
 @st.cache_resource
@@ -59,6 +60,12 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
+@st.cache_data(ttl=5, show_spinner=False)
+def audience_names(person: str) -> dict[str, str]:
+    """The names of the audiences that a person sees, by id; looked up again after some seconds."""
+    return {each.id: each.name for each in registry().audiences.list(me(), clock())}
+
+
 def named_by(audience: Audience) -> dict[str, Audience]:
     """The definitions in force of the audiences that one names."""
     return registry().audiences.named_by(audience, me())
@@ -66,8 +73,7 @@ def named_by(audience: Audience) -> dict[str, Audience]:
 
 def moment(data: Dataset) -> datetime:
     """The `now` of this page: the as-of rule, at full minutes so that what was computed serves again."""
-    clock = datetime.now(UTC).replace(second=0, microsecond=0)
-    return data.as_of(clock)
+    return data.as_of(clock().replace(second=0, microsecond=0))
 
 
 def as_of_words(data: Dataset, now: datetime) -> str:
@@ -90,23 +96,21 @@ def size(data: Dataset, audience: Audience, now: datetime) -> tuple[int, int]:
     return size_of(str(data.path), data.version, json.dumps(audience.to_dict()), json.dumps(others), now)
 
 
-@st.cache_data(max_entries=500, show_spinner=False)
-def names(path: str, version: int, kind: str, workspaces: tuple[str, ...]) -> list[tuple[str, int]]:
-    """Names of a kind in the catalog of some workspaces with how many profiles, most frequent first."""
-    counted: dict[str, int] = {}
-    for row in _dataset(path).catalog().iter_rows(named=True):
-        if row["kind"] == kind and row["workspace"] in workspaces and row["name"] is not None:
-            counted[row["name"]] = counted.get(row["name"], 0) + row["profiles"]
-    return sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+@st.cache_resource(max_entries=500, show_spinner=False)
+def names(
+    path: str, version: int, source: str, workspaces: tuple[str, ...], event: tuple[str, str | None]
+) -> list[Suggestion]:
+    """The names of a list in some workspaces, most frequent first. Not to be changed."""
+    known = _catalog_entries(path, version, _day_of(_dataset(path).end or clock()))
+    return suggest.names(known, source, workspaces, event)
 
 
-@st.cache_data(max_entries=500, show_spinner=False)
+@st.cache_resource(max_entries=500, show_spinner=False)
 def values(
-    path: str, version: int, kind: str, name: str, workspace: str, event: tuple[str, str | None] | None
-) -> list[tuple[str, int]]:
-    """The most frequent values of a name with how often they occur, at most 1,000."""
-    frame = _dataset(path).values(kind, name, workspace=workspace, event=event).head(1000)
-    return [(str(value), int(count)) for value, count in frame.rows()]
+    path: str, version: int, kind: str, name: str, workspaces: tuple[str, ...], event: tuple[str, str | None] | None
+) -> suggest.Values:
+    """The values of a name in some workspaces. Not to be changed."""
+    return _dataset(path).suggested(kind, name, workspaces, event)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the catalog")
@@ -116,163 +120,60 @@ def _catalog_entries(path: str, version: int, now: datetime) -> list[Entry]:
 
 def catalog_entries(data: Dataset, now: datetime) -> list[Entry]:
     """Every name of the catalog, with volume up to the day of `now`."""
-    return _catalog_entries(str(data.path), data.version, now.replace(hour=23, minute=59))
+    return _catalog_entries(str(data.path), data.version, _day_of(now))
+
+
+def _day_of(now: datetime) -> datetime:
+    return now.replace(hour=23, minute=59, second=0, microsecond=0)
 
 
 def entry_values(data: Dataset, entry: Entry) -> list[tuple[str, int]]:
     """The most frequent values of a name of the catalog, at most 1,000."""
     if entry.data_type is None or entry.kind == "consent" or entry.name is None:
         return []
-    return values(str(data.path), data.version, entry.kind, entry.name, entry.workspace, entry.event)
+    found = values(str(data.path), data.version, entry.kind, entry.name, (entry.workspace,), entry.event)
+    return [(each.value, each.count or 0) for each in found.first(1000)]
 
 
-@dataclass
-class Draft:
-    """An audience being edited: its document with an id on every node, and what can be undone."""
-
-    audience_id: str
-    document: Node
-    saved: str
-    version: int
-    open: str | None = None
-    revision: int = 0
-    logic_error: str = ""
-    undone: list[Node] = field(default_factory=list)
-    done: list[Node] = field(default_factory=list)
-
-    @property
-    def root(self) -> Node:
-        """The tree of nodes, each with its id."""
-        root: Node = self.document["definition"]["root"]
-        return root
-
-    def plain(self) -> Node:
-        """The document without ids."""
-        plain: Node = without_ids(self.document)
-        return plain
-
-    @property
-    def edited(self) -> bool:
-        """Whether it differs from what is saved."""
-        return json.dumps(self.plain(), sort_keys=True) != self.saved
-
-    def change(self, document: Node) -> None:
-        """Go on with another document; the present one can be undone."""
-        self.done = [*self.done[-UNDO_LIMIT:], copy.deepcopy(self.document)]
-        self.undone = []
-        self.document = with_ids(document)
-
-    def step(self, back: bool) -> None:
-        """Undo, or redo."""
-        source, target = (self.done, self.undone) if back else (self.undone, self.done)
-        if source:
-            target.append(self.document)
-            self.document = source.pop()
-            self.revision += 1
+def held(key: str) -> Any:
+    """What this session holds under a key, None where nothing is."""
+    return st.session_state.get(key)
 
 
-def without_ids(value: Any) -> Any:
-    """A document without the ids of its nodes."""
-    if isinstance(value, dict):
-        return {key: without_ids(each) for key, each in value.items() if key != "id"}
-    return [without_ids(each) for each in value] if isinstance(value, list) else value
+def hold(key: str, value: Any) -> None:
+    """Hold something for this session."""
+    st.session_state[key] = value
 
 
-def with_ids(value: Any) -> Any:
-    """A document with an id on every node; those that are there stay."""
-    if isinstance(value, list):
-        return [with_ids(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    marked = {key: with_ids(each) for key, each in value.items()}
-    return {"id": uuid.uuid4().hex[:8], **marked} if "type" in marked and _is_node(marked) else marked
+def put(key: str, value: T) -> T:
+    """Let a control that is about to be drawn show a value; the value, which is the control's default as well.
+
+    The default is what a browser shows that has not drawn the control before, or not for a while.
+    """
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+    return value
 
 
-def _is_node(value: Node) -> bool:
-    from core.criteria import CRITERIA
-
-    return value["type"] in CRITERIA
-
-
-def leaves(node: Node, path: str = "root", excluded: bool = False) -> Iterator[tuple[str, Node, bool]]:
-    """Every leaf with its path, pre-order, and whether it is excluded."""
-    if node["type"] in ("and", "or"):
-        for at, child in enumerate(node["criteria"]):
-            yield from leaves(child, f"{path}.criteria[{at}]", excluded)
-    elif node["type"] == "not":
-        yield from leaves(node["criterion"], f"{path}.criterion", not excluded)
-    else:
-        yield path, node, excluded
+def shown(key: str) -> Any:
+    """What a control holds."""
+    return st.session_state[key]
 
 
-def draft(audience_id: str) -> Draft:
-    """The draft of a kept audience: as it was left, also after a reload."""
-    held: Draft | None = st.session_state.get("draft")
-    if held is not None and held.audience_id == audience_id:
-        return held
-    saved = registry().audiences.get(audience_id, me())
-    kept = saved.definition.to_dict()
-    unsaved = registry().drafts.get(audience_id, me())
-    document = unsaved.document if unsaved is not None else kept
-    held = Draft(audience_id, with_ids(document), json.dumps(kept, sort_keys=True), saved.version)
-    st.session_state["draft"] = held
-    return held
+def say(text: str) -> None:
+    """A message that the next run shows once."""
+    st.session_state["said"] = [*st.session_state.get("said", []), text]
 
 
-def keep(held: Draft) -> None:
-    """Keep a draft beside the saved audience, so that a reload finds it."""
-    if held.edited:
-        registry().drafts.keep(held.audience_id, held.plain(), by=me(), at=clock())
-    else:
-        registry().drafts.drop(held.audience_id, by=me())
+def said() -> list[str]:
+    """The messages that were not shown yet."""
+    return list(st.session_state.pop("said", []))
 
 
-def save(held: Draft) -> None:
-    """Save a draft as the audience's newest version; raises DefinitionError when it is invalid, EditConflict."""
-    audience = Audience.from_dict(held.plain())
-    saved = registry().audiences.save(held.audience_id, audience, by=me(), at=clock(), seen=held.version)
-    held.version = saved.version
-    held.saved = json.dumps(held.plain(), sort_keys=True)
-    keep(held)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the core says of a draft: an evaluation, or the problems that stand in its way."""
-
-    evaluation: Evaluation | None
-    problems: tuple[Problem, ...]
-    audience: Audience | None
-
-
-def answer(data: Dataset, held: Draft, now: datetime) -> Answer:
-    """Evaluate a draft, or tell why it cannot be."""
-    try:
-        audience = Audience.from_dict(held.plain())
-        others = named_by(audience)
-        return Answer(data.evaluate(audience, now=now, audiences=others), (), audience)
-    except DefinitionError as error:
-        return Answer(None, error.problems, None)
-    except CoreError as error:
-        return Answer(None, (Problem("", error.message, error.hint),), None)
-
-
-def show(key: str, text: str) -> None:
-    """Let a text field that is about to be drawn show a text."""
-    st.session_state[key] = text
-
-
-def shown(key: str) -> str:
-    """What stands in a text field."""
-    return str(st.session_state[key])
-
-
-def repaint() -> None:
-    """Run the fragment again from its start, the whole page where no fragment is running."""
-    try:
+def later() -> None:
+    """End this run of a fragment here, and run it again after the edits that wait; a whole page just goes on."""
+    with suppress(StreamlitAPIException):  # a whole page is being drawn
         st.rerun(scope="fragment")
-    except StreamlitAPIException:  # a whole page is being drawn
-        st.rerun()
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import streamlit as st
 
+from core.criteria.template import plain_words as words
 from core.entries import Entry
 from core.profile import masked
 from core.uses import User
-from workbench.forms import words
 
 Row = dict[str, Any]
 Columns = Mapping[str, Any]

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 
 class Pick:
-    """An annotation that says where a form finds suggestions for a field: a list of the catalog."""
+    """An annotation that says where a form finds suggestions: a list of names, or "KIND:NAME" for values of a name."""
 
     def __init__(self, source: str) -> None:
         self.source = source

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
-from core.criteria.asked import SCOPE_PICKS, Pick, literals, picked
+from core.criteria.asked import SCOPE_PICKS, Pick, bare, literals, picked
 from core.criteria.dials import turned
 from core.criteria.template import fields_of, plain_words, written
 from core.data.values import Mask
@@ -44,6 +44,12 @@ class Model(BaseModel):
     """How it is asked (`core.criteria.template`): drives the sentence and the rows of a form."""
     WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     """What options of a field are called, where the name itself is no word: {field: {option: words}}."""
+    START: ClassVar[Mapping[str, Any]] = {}
+    """What a new value starts from in a form."""
+    ADDS: ClassVar[Mapping[str, str]] = {}
+    """What the button is called that adds to a field, where the field's name is no good name for it."""
+    CHOICE: ClassVar[str] = ""
+    """What it is called where one of several models is chosen."""
 
     @classmethod
     def template(cls, data: Mapping[str, Any]) -> str:
@@ -64,6 +70,11 @@ class Model(BaseModel):
     def option_words(cls, field: str, option: str) -> str:
         """What an option of a field is called."""
         return cls.WORDS.get(field, {}).get(option, plain_words(option))
+
+    @classmethod
+    def shape(cls, field: str, data: Mapping[str, Any]) -> str:
+        """How a plain value is written: text, texts, number, pair, boolean or version."""
+        return "text" if bare(cls.asked(field, data).annotation)[0] is str else "number"
 
     @classmethod
     def fitted(cls, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -163,6 +163,10 @@ class CalculatedAttributeCriterion(ComparedProfileCriterion):
                 cls(type="calculated_attribute", workspace=workspace, name=name, operator="exists"),
             )
 
+    @classmethod
+    def values_of(cls, data: Mapping[str, Any]) -> tuple[str, str] | None:
+        return ("calculated_attribute", data["name"]) if data.get("name") else None
+
     def measure(self, scope: Scope) -> Measure:
         workspace = self.reads(scope)
         known = scope.snapshot.manifest.workspaces[workspace].calculated_attributes[self.name]

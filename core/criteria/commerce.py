@@ -32,9 +32,9 @@ class CartAbandonment(Criterion):
     CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "Cart abandonment": {"type": "cart_abandonment", "wait": {"amount": 4, "unit": "days"}}
     }
+    ADDS: ClassVar[Mapping[str, str]] = {"where_product": "Product condition"}
     TEMPLATE = (
-        "added to a cart\nwhere a product’s {where_product}\nat least {wait} ago and bought nothing since\n"
-        "added | [, the cart being filled {when}]"
+        "added to a cart [{when}]\nwhere a product’s {where_product}\nat least {wait} ago and bought nothing since"
     )
 
     type: Literal["cart_abandonment"]

@@ -194,6 +194,7 @@ class Comparison(Model):
     """An operator with its value; the name of what it compares stands beside it in subclasses."""
 
     TEMPLATE = COMPARED
+    START: ClassVar[Mapping[str, Any]] = {"operator": "exact_match"}
 
     operator: OperatorName
     value: Value = None
@@ -216,7 +217,7 @@ class Comparison(Model):
     @classmethod
     def asked(cls, field: str, data: Mapping[str, Any]) -> FieldInfo:
         window_kind = WINDOWS.get(data.get("operator") or "")
-        if window_kind is not None and field in WINDOW_KEYS:
+        if window_kind is not None and field in WINDOW_KEYS and field in window_kind._by_key():
             return window_kind.asked(field, data)
         return super().asked(field, data)
 
@@ -233,6 +234,22 @@ class Comparison(Model):
         kept = super().fitted(data)
         window_kind = WINDOWS.get(kept.get("operator") or "")
         return kept if window_kind is None else {**window_kind.START, **kept}
+
+    @classmethod
+    def shape(cls, field: str, data: Mapping[str, Any]) -> str:
+        operator = str(data.get("operator"))
+        if field != "value" or operator in WINDOWS:
+            return super().shape(field, data)
+        if operator in TEXT or operator in LIST:
+            return "texts" if operator in ("is_in", "is_not_in") else "text"
+        if operator == "between":
+            return "pair"
+        if data.get("field") in VERSION_FIELDS:
+            return "version"
+        given, reads = data.get("value"), data.get("value_type")
+        if isinstance(given, bool):
+            return "boolean"
+        return reads if reads in ("boolean", "version") and not is_number(given) else "number"
 
     def _spoken_template(self) -> str:
         return self.TEMPLATE.replace("{value}", "")
@@ -294,6 +311,7 @@ class Predicate(Comparison):
     """A comparison of a property of an event: a custom `attribute` or a standard `field`."""
 
     TEMPLATE = "{attribute|field} " + COMPARED
+    START: ClassVar[Mapping[str, Any]] = {"attribute": "", "operator": "exact_match"}
     OWNER: ClassVar[str] = "event"
 
     attribute: Annotated[str | None, Pick("event_attributes")] = None
@@ -430,6 +448,7 @@ class _NoneOf(Model):
 class AnyOf(_AnyOf):
     """Or, on one and the same event."""
 
+    CHOICE = "any of"
     TEMPLATE = "{any_of}"
 
     any_of: tuple[Where, ...]
@@ -438,6 +457,7 @@ class AnyOf(_AnyOf):
 class NoneOf(_NoneOf):
     """Not, on one and the same event."""
 
+    CHOICE = "none of"
     TEMPLATE = "{none_of}"
 
     none_of: tuple[Where, ...]
@@ -446,6 +466,7 @@ class NoneOf(_NoneOf):
 class ProductAnyOf(_AnyOf):
     """Or, on one and the same product."""
 
+    CHOICE = "any of"
     TEMPLATE = "{any_of}"
 
     any_of: tuple[WhereProduct, ...]
@@ -454,6 +475,7 @@ class ProductAnyOf(_AnyOf):
 class ProductNoneOf(_NoneOf):
     """Not, on one and the same product."""
 
+    CHOICE = "none of"
     TEMPLATE = "{none_of}"
 
     none_of: tuple[WhereProduct, ...]
@@ -481,6 +503,8 @@ for _model in (AnyOf, NoneOf, ProductAnyOf, ProductNoneOf):
 class PropertyRef(Model):
     """The name of an event's property."""
 
+    CHOICE = "the event’s"
+    START: ClassVar[Mapping[str, Any]] = {"attribute": ""}
     TEMPLATE = "{attribute|field}"
     FIELD_NAMES: ClassVar[tuple[str, ...]] = FIELDS
     attribute: Annotated[str | None, Pick("event_attributes")] = None
@@ -514,6 +538,8 @@ class ProductPropertyRef(PropertyRef):
 class ProductRef(Model):
     """The name of a property of the products that satisfy `where_product`."""
 
+    CHOICE = "its products’"
+    START: ClassVar[Mapping[str, Any]] = {"product": {"field": "total_product_amount"}}
     TEMPLATE = "{product}"
 
     product: ProductPropertyRef

@@ -126,6 +126,10 @@ class Frequency(Model):
         """What judges the count."""
         return number_matcher(self.operator, self.value)
 
+    @classmethod
+    def shape(cls, field: str, data: Mapping[str, Any]) -> str:
+        return "pair" if data.get("operator") == "between" else "number"
+
     def said(self, field: str) -> str:
         if field == "value":
             return " and ".join(str(each) for each in self.value) if isinstance(self.value, tuple) else str(self.value)
@@ -139,6 +143,12 @@ class Aggregate(Comparison):
     """A value computed over the user's qualifying events, compared."""
 
     TEMPLATE = "with {function} of {of} that " + COMPARED
+    START: ClassVar[Mapping[str, Any]] = {
+        "function": "sum",
+        "of": {"attribute": ""},
+        "operator": "greater_than",
+        "value": 0,
+    }
     WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "function": {
             "sum": "the sum",
@@ -184,6 +194,12 @@ class Event(Criterion):
         )
     }
     WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {"kind": CARD_NAMES}
+    START: ClassVar[Mapping[str, Any]] = {"type": "event", "kind": "custom"}
+    ADDS: ClassVar[Mapping[str, str]] = {
+        "where": "Condition",
+        "where_product": "Product condition",
+        "aggregate": "Sum, average, last value",
+    }
     WHAT: ClassVar[str] = "happened | {frequency|aggregate} {when}"
     """The row after what qualifies."""
 
@@ -583,6 +599,7 @@ class Sequence(Criterion):
             "steps": [{"type": "event", "kind": "custom"}, {"type": "event", "kind": "custom"}],
         }
     }
+    ADDS: ClassVar[Mapping[str, str]] = {"steps": "Step", "within": "Time limit"}
     TEMPLATE = "steps | {steps}\nall within {within}\nhappened | {when}"
 
     type: Literal["sequence"]

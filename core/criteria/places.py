@@ -49,11 +49,11 @@ class Location(ProfileCriterion):
 
     type: Literal["location"]
     operator: Literal["equals", "within"]
-    city: Annotated[Place, Pick("cities")] = None
-    state: Annotated[Place, Pick("states")] = None
-    zip: Annotated[Place, Pick("zips")] = None
-    dma: Annotated[Place, Pick("dmas")] = None
-    country: Annotated[Place, Pick("countries")] = None
+    city: Annotated[Place, Pick("location:city")] = None
+    state: Annotated[Place, Pick("location:state")] = None
+    zip: Annotated[Place, Pick("location:zip")] = None
+    dma: Annotated[Place, Pick("location:dma")] = None
+    country: Annotated[Place, Pick("location:country")] = None
     latitude: Annotated[Number, Field(ge=-90, le=90, allow_inf_nan=False)] | None = None
     longitude: Annotated[Number, Field(ge=-180, le=180, allow_inf_nan=False)] | None = None
     distance: Annotated[Number, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -191,7 +191,7 @@ class Location(ProfileCriterion):
     @classmethod
     def asked(cls, field: str, data: Mapping[str, Any]) -> FieldInfo:
         if field == "city" and data.get("operator") == "within":
-            return FieldInfo.from_annotation(Annotated[Place, Pick("gazetteer")])  # type: ignore[arg-type]
+            return FieldInfo.from_annotation(Annotated[Place, Pick("place:city")])  # type: ignore[arg-type]
         return super().asked(field, data)
 
     def problems(self, context: Context, path: str) -> Iterator[Problem]:

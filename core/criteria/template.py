@@ -5,7 +5,8 @@
     happened | {frequency|aggregate} {when}
 
 A line is a row of the form. `{name}` stands for a field, `{a|b}` for one of several, `{a, b}` for several that may be
-left out. `[...]` is left out of the sentence when its fields say nothing, a line too. What stands before ` | ` is the
+left out. `[...]`, or what stands outside of such brackets, is left out of the sentence when all of its fields say
+nothing. What stands before ` | ` is the
 label of the row and no part of the sentence; without it the text before the first field is the label.
 """
 
@@ -94,8 +95,6 @@ def written(template: str, said: Callable[[str], str], without: frozenset[str] =
 
 def _line(row: Row, said: Callable[[str], str], without: frozenset[str]) -> str:
     spoken = {slot: _slot(slot, said, without) for slot in row.slots}
-    if spoken and not any(spoken.values()):
-        return ""
     text = ""
     for segment in row.said:
         slots = [part for part in segment if isinstance(part, Slot)]

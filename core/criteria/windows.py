@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args
 
@@ -89,10 +89,6 @@ class Window(Model):
 
     AHEAD: ClassVar[bool] = False
     """Whether it lies in the future: then it is for attribute dates only."""
-    CHOICE: ClassVar[str] = ""
-    """What the choice between windows calls it."""
-    START: ClassVar[dict[str, Any]] = {}
-    """What it starts from when it is chosen; dates start from the day of now."""
 
     def bounds(self, now_ms: int) -> Bounds:
         """First and last millisecond, both included."""
@@ -125,7 +121,7 @@ class Window(Model):
 class WithinLast(Window):
     CHOICE = "in the last"
     TEMPLATE = "in the last {amount} {unit}"
-    START: ClassVar[dict[str, Any]] = {"amount": 30, "unit": "days"}
+    START: ClassVar[Mapping[str, Any]] = {"amount": 30, "unit": "days"}
     type: Literal["within_last"]
     amount: Amount
     unit: Unit
@@ -140,7 +136,7 @@ class WithinLast(Window):
 class BetweenAgo(Window):
     CHOICE = "between"
     TEMPLATE = "between {from} and {to} {unit} ago"
-    START: ClassVar[dict[str, Any]] = {"from": 1, "to": 7, "unit": "days"}
+    START: ClassVar[Mapping[str, Any]] = {"from": 1, "to": 7, "unit": "days"}
     type: Literal["between_ago"]
     from_: FromZero = Field(alias="from")
     to: FromZero
@@ -158,7 +154,7 @@ class BetweenAgo(Window):
 class MoreThanAgo(Window):
     CHOICE = "more than"
     TEMPLATE = "more than {amount} {unit} ago"
-    START: ClassVar[dict[str, Any]] = {"amount": 30, "unit": "days"}
+    START: ClassVar[Mapping[str, Any]] = {"amount": 30, "unit": "days"}
     type: Literal["more_than_ago"]
     amount: Amount
     unit: Unit
@@ -174,7 +170,7 @@ class WithinNext(Window):
     CHOICE = "in the next"
     TEMPLATE = "in the next {amount} {unit}"
     AHEAD = True
-    START: ClassVar[dict[str, Any]] = {"amount": 7, "unit": "days"}
+    START: ClassVar[Mapping[str, Any]] = {"amount": 7, "unit": "days"}
     type: Literal["within_next"]
     amount: Amount
     unit: Unit
@@ -276,7 +272,7 @@ _CALENDAR: Final = {"day": _day, "week": _week, "month": _months(1), "quarter": 
 class Calendar(Window):
     CHOICE = "calendar"
     TEMPLATE = "in the calendar {unit} {offset}"
-    START: ClassVar[dict[str, Any]] = {"unit": "month", "offset": -1}
+    START: ClassVar[Mapping[str, Any]] = {"unit": "month", "offset": -1}
     type: Literal["calendar"]
     unit: Literal["day", "week", "month", "quarter", "year"]
     offset: Annotated[
@@ -339,6 +335,7 @@ class Wait(Model):
     """A length of time: `amount` units."""
 
     TEMPLATE = "{amount} {unit}"
+    START: ClassVar[Mapping[str, Any]] = {"amount": 1, "unit": "days"}
 
     amount: Amount
     unit: Unit

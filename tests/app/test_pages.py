@@ -83,7 +83,7 @@ def test_a_mistake_in_the_logic_names_its_column_and_keeps_the_tree(at_home: Pat
     app = page("build.py", audience="potential-parisians")
     before = metric(app)
     next(each for each in app.text_input if each.label == "Logic").set_value("A and (B").run()
-    assert any("column" in each.value for each in app.error)
+    assert any("column" in each.value for each in app.markdown)
     assert metric(app) == before
 
 

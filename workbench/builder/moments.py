@@ -1,0 +1,29 @@
+"""Moments and windows in words: UTC, short, with the year only where it is not this one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from core.criteria.windows import EVER
+
+_LAST_MS = 253_402_300_799_999
+"""The last moment that a datetime can tell."""
+
+
+def moment_words(ms: int) -> str:
+    """ "24 Oct 13:00"."""
+    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    return f"{moment:%-d %b %Y}" if moment.hour == moment.minute == 0 else f"{moment:%-d %b %H:%M}"
+
+
+def interval_words(first: int, last: int) -> str:
+    """ "24 Oct 13:00 – 23 Nov 13:00 UTC", "until 23 Nov 13:00 UTC", "from 24 Oct 2026 UTC"."""
+    open_start, open_end = first <= -EVER, last >= EVER
+    if first > last or (open_start and open_end) or not -_LAST_MS < (last if open_start else first) < _LAST_MS:
+        return ""
+    if open_start:
+        return f"until {moment_words(last + 1)} UTC"
+    if open_end:
+        return f"from {moment_words(first)} UTC"
+    end = last + 1 if (last + 1) % 60_000 == 0 else last
+    return f"{moment_words(first)} – {moment_words(end)} UTC"
