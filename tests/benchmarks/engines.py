@@ -187,8 +187,8 @@ def import_duckdb(place: Place) -> None:
 
 
 def tuned(connection: duckdb.DuckDBPyConnection, place: Place) -> None:
-    """What does not fit into memory goes to the benchmark's folder."""
-    connection.execute(f"SET temp_directory = '{place.folder / 'spill'}'")
+    """What does not fit into memory goes to the benchmark's folder; no progress bar between the lines."""
+    connection.execute(f"SET enable_progress_bar = false; SET temp_directory = '{place.folder / 'spill'}'")
 
 
 def import_parquet(place: Place) -> None:

@@ -27,7 +27,7 @@ NESTED: Final = 1_000_000
 
 
 def apart(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float, float]:
-    """What a function gives in a process of its own, with its seconds and its peak memory in GB."""
+    """What a function gives in a process of its own, with its seconds and the peak memory of its biggest process in GB."""
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_told, args=(theirs, function, arguments))
@@ -46,7 +46,8 @@ def _told(to: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> 
     start = time.perf_counter()
     found = function(*arguments)
     seconds = time.perf_counter() - start
-    to.send((found, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6))
+    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    to.send((found, seconds, max(peaks) / 1e6))
 
 
 # -- a session --------------------------------------------------------------------------------------------------------
