@@ -35,6 +35,7 @@ SIZES: Final = {
     "1m": Size(50_000, 1_000_000),
     "10m": Size(1_000_000, 10_000_000),
     "100m": Size(1_000_000, 100_000_000),
+    "200m": Size(2_000_000, 200_000_000),
 }
 STEPS: Final = ("answers", "kinds", "session", "imports", "live", "bytes")
 
@@ -146,7 +147,7 @@ def others(size: Size, place: Place, rounds: int, steps: list[str], results: Res
         say("imports")
         measures.make_slices(size, place)
         results.keep("imports", measures.imports(place, min(rounds, 3)))
-    if "live" in steps and "live" not in results.steps:
+    if "live" in steps and "live" not in results.steps and not place.shards:
         say("live events")
         results.keep("live", measures.live(size, place, min(rounds, 3)))
     if "bytes" in steps and "answers" in steps and "bytes" not in results.steps:
@@ -160,6 +161,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--size", choices=SIZES, default="1m", help="how much data (default 1m)")
     parser.add_argument("--profiles", type=int, help="another number of profiles")
     parser.add_argument("--events", type=int, help="another number of events; about 130 bytes each on disk")
+    parser.add_argument("--shards", type=int, help="split the workbench's dataset by user: memory stays bounded")
     parser.add_argument("--rounds", type=int, default=7, choices=range(1, 10), help="the median counts (default 7)")
     parser.add_argument("--engines", default=",".join(OPENERS), help="those to compare with, separated by commas")
     parser.add_argument("--steps", default=",".join(STEPS), help=f"what to measure: {', '.join(STEPS)}")
@@ -172,7 +174,8 @@ def main() -> None:
     chosen = options().parse_args()
     known = SIZES[chosen.size]
     size = Size(chosen.profiles or known.profiles, chosen.events or known.events)
-    place, steps = Place((chosen.folder / size.label).resolve()), chosen.steps.split(",")
+    label = f"{size.label}-{chosen.shards}" if chosen.shards else size.label
+    place, steps = Place((chosen.folder / label).resolve(), chosen.shards), chosen.steps.split(",")
     place.folder.mkdir(parents=True, exist_ok=True)
     asked = {"workbench", "duckdb", *chosen.engines.split(",")}
     names = [name for name in OPENERS if name in asked and (name != "chdb" or has_chdb())]

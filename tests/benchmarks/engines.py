@@ -131,8 +131,8 @@ def has_chdb() -> bool:
 class Place:
     """Where the files of one size lie, and the engines' data made of them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, shards: int | None) -> None:
+        self.folder, self.shards = folder, shards
         self.raw = folder / "raw"
 
     @property
@@ -164,7 +164,7 @@ def fresh(folder: Path) -> Path:
 
 def import_workbench(place: Place) -> None:
     """Profiles, consents, then the events input by input, through the public API; then compacted as a worker does."""
-    dataset = Dataset.create(fresh(place.folder / "workbench"))
+    dataset = Dataset.create(fresh(place.folder / "workbench"), shards=place.shards)
     dataset.load_table(place.profiles, PROFILE_MAPPING, workspace="app", input="crm", kind="feed")
     dataset.load_batches(str(place.consents.with_suffix(".jsonl")), workspace="app", input="crm", kind="feed")
     for name, file in zip(INPUTS, place.events, strict=True):

@@ -27,7 +27,7 @@ NESTED: Final = 1_000_000
 
 
 def apart(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float, float]:
-    """What a function gives in a process of its own, with its seconds and the peak memory of its biggest process in GB."""
+    """What a function gives in another process, with its seconds and the peak memory in GB (of the biggest process)."""
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_told, args=(theirs, function, arguments))
