@@ -104,10 +104,11 @@ def _days(
     progress: Progress | None,
 ) -> Iterator[Day]:
     before: Mask | None = None
+    aside = dataset.aside()
     for done, at in enumerate(moments):
         if progress is not None:
             progress(done, len(moments))
-        result = dataset.aside().evaluate(audience, now=at, audiences=audiences)
+        result = aside.evaluate(audience, now=at, audiences=audiences)
         if before is not None:
             adds, drops = (int(np.count_nonzero(mask)) for mask in (result.mask & ~before, before & ~result.mask))
             yield Day(at, result.size, result.universe, adds, drops)

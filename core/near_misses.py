@@ -34,7 +34,7 @@ class NearMiss:
     """Whom one criterion alone keeps out: with its other answer they were members.
 
     `excluded`: they hold it, and it stands under a not. `gap`: the median of how far they are, in `unit` ("events",
-    "days", "kilometers", the name of a value); None where that is no question of more or less. `steps`: how many are
+    "days", "kilometers", "" for a value's own); None where that is no question of more or less. `steps`: how many are
     how far away, nearest first, for whole units.
     """
 

@@ -285,10 +285,10 @@ class Comparison(Model):
         elif isinstance(self.matcher, Moment):
             yield from self.matcher.window.dials()
 
-    def gap_of(self, measure: Measure, words: str, scope: Scope, wanted: bool) -> Gap | None:
+    def gap_of(self, measure: Measure, scope: Scope, wanted: bool) -> Gap | None:
         """How far the values of a measure are from the answer `wanted`."""
         if isinstance(self.matcher, Number) and (values := measure.numbers()) is not None:
-            return Gap(words, number_gap(self.matcher, values, wanted, whole=False))
+            return Gap("", number_gap(self.matcher, values, wanted, whole=False))
         if isinstance(self.matcher, Moment) and (moments := measure.moments_of()) is not None:
             return moment_gap(moments, self.matcher.window.bounds(scope.now_ms), wanted)
         return None

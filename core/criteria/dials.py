@@ -61,7 +61,7 @@ def turned(data: Mapping[str, Any], key: str, setting: float) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """How far each profile's value is from the nearest value with the other answer, in `unit`; NaN where none is."""
+    """How far each profile's value is from the nearest value with the other answer, in `unit` ("": its own); NaN where none is."""
 
     unit: str
     values: Numbers

@@ -369,7 +369,7 @@ class Event(Criterion):
     def gap(self, scope: Scope, wanted: bool) -> Gap | None:
         measure = scope.measure(self)
         if self.aggregate is not None:
-            return self.aggregate.gap_of(measure, self.aggregate.what, scope, wanted)
+            return self.aggregate.gap_of(measure, scope, wanted)
         frequency = self.frequency or Frequency()
         values = measure.numbers()
         assert values is not None, "counts are numbers"

@@ -66,7 +66,7 @@ class ComparedProfileCriterion(ProfileCriterion, Comparison):
         yield from self.value_dials(self.compared)
 
     def gap(self, scope: Scope, wanted: bool) -> Gap | None:
-        return self.gap_of(scope.measure(self), self.compared, scope, wanted)
+        return self.gap_of(scope.measure(self), scope, wanted)
 
     def match(self, measure: Measure, scope: Scope) -> Mask:
         return self.holds(measure, scope)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import streamlit as st
 
 from core import charts
@@ -98,27 +101,49 @@ def _composition(look: Look, tables: bool) -> None:
         block("Who they are")
         st.caption("Nothing is known of these profiles yet.")
         return
-    with st.container(horizontal=True, key=f"{look.key}-trait-row", vertical_alignment="center", gap="small"):
-        block("Who they are by")
+    block("Who they are", "| is the share of the others")
+    with st.container(horizontal=True, key=f"{look.key}-trait-row", gap="small"):
         trait = _chosen(every, look)
-        st.html('<div class="note">| universe</div>', width="content")
-    key = trait.criterion.canonical
-    frame = look.remembered("composition", lambda: composition(found.scope, found.mask, trait.criterion), key)
+        against, others = _against(look)
+    key = (trait.criterion.canonical, against)
+    frame = look.remembered(
+        "composition", lambda: composition(found.scope, found.mask, trait.criterion, others()), *key
+    )
     shown = frame.filter((frame["members"] > 0) | (frame["kind"] == "value"))
     columns = {
         "value": trait.name,
         "members": "Members",
         "share": "Share",
-        "against_share": "Share of universe",
-        "index": "Times universe",
+        "against_share": f"Share of {against}",
+        "index": "Times as often",
     }
-    chart = None if tables else charts.composition_chart(shown, theme())
-    alt = f"Members by {trait.name} against the universe"
+    chart = None if tables else charts.composition_chart(shown, theme(), against)
+    alt = f"Members by {trait.name} against {against}"
     show(chart, shown, tables, columns, alt, f"{look.key}-composition", 212)
+
+
+def _against(look: Look) -> tuple[str, Callable[[], Any]]:
+    """With whom members are compared: everybody in the workspaces, or the members of another audience."""
+    names = {"": "the universe"} | {key: each.name for key, each in look.others().items()}
+    key = st.selectbox(
+        "Against", list(names), format_func=lambda each: f"| {names[each]}", key=f"{look.key}-against",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if not key:
+        return names[key], lambda: None
+
+    def members() -> Any:
+        every = look.other_members()
+        return None if every is None or key not in every.names else every.mask(key)
+
+    return names[key], members
 
 
 def _chosen(every: list[Trait], look: Look) -> Trait:
     names = [trait.name for trait in every]
     first = next((at for at, name in enumerate(names) if name.lstrip("$").lower().startswith("country")), 0)
-    name = st.selectbox("by", names, index=first, key=f"{look.key}-trait", label_visibility="collapsed")
+    name = st.selectbox(
+        "By", names, index=first, format_func=lambda each: f"by {each}", key=f"{look.key}-trait",
+        label_visibility="collapsed",
+    )  # fmt: skip
     return every[names.index(name)]

@@ -10,9 +10,12 @@ from typing import Any, Final, TypeVar
 import streamlit as st
 
 from core import Audience, Dataset, Evaluation, Problem
+from core.charts.rows import identity_name
+from core.charts.style import percent, times
 from core.formula import leaf_letters
 from core.hints import Hint, hints
 from core.history import History, backtest
+from core.overlap import Others, others
 
 T = TypeVar("T")
 
@@ -52,6 +55,20 @@ class Look:
     def remembered(self, what: str, make: Callable[[], T], *more: object) -> T:
         """What `make` gives, kept with what the criteria remember of this moment and version."""
         return self.evaluation.scope.once((what, self.evaluation.audience.canonical, *more), make)
+
+    def other_members(self) -> Others | None:
+        """The members of the other audiences at the same moment, None where there is no other."""
+        audiences = self.others()
+        if not audiences:
+            return None
+
+        def make() -> Others:
+            named = {**audiences, **self.named}
+            with Progress("Calculating the other audiences") as step:
+                return others(self.data, audiences, now=self.evaluation.now, named=named, progress=step)
+
+        key = tuple((each, audience.canonical) for each, audience in audiences.items())
+        return self.evaluation.scope.once(("others", key), make)
 
     def history(self) -> History:
         """The last 30 days; shows progress where it takes long, and makes room for the next edit between days."""
@@ -95,9 +112,27 @@ def block(name: str, note: str = "") -> None:
 
 
 def show(chart: Any, frame: Any, tables: bool, columns: Mapping[str, str], alt: str, key: str, height: int) -> None:
-    """A chart, or its frame as a table that everybody can read."""
+    """A chart, or its frame as a table that everybody can read; `columns`: their names by those of the frame."""
     with st.container(height=height, border=False, key=key):
         if tables:
-            st.table(frame.select(list(columns)).rename(dict(columns)))
+            table(frame, columns)
         else:
             st.altair_chart(chart, key=f"{key}-chart", theme=None, alt=alt)
+
+
+def table(frame: Any, columns: Mapping[str, str]) -> None:
+    """A frame as a table of words: thousands, shares and multiples as people read them."""
+    rows = frame.select(list(columns)).rows(named=True)
+    st.table([{name: _words(key, row[key]) for key, name in columns.items()} for row in rows])
+
+
+def _words(column: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    if column == "identity_type":
+        return identity_name(value)
+    if column == "index":
+        return times(value)
+    if column.endswith("share") or column == "jaccard":
+        return percent(value)
+    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

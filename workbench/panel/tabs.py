@@ -12,44 +12,38 @@ from core import CoreError, charts
 from core.history import History, forecast
 from core.members import some_members
 from core.near_misses import NearMiss, near_misses, near_misses_frame
-from core.overlap import Others, others
 from workbench import why
-from workbench.panel.look import Look, Progress, show, theme
+from workbench.panel.look import Look, Progress, show, table, theme
 
 OVERLAPS: Final = 9
 
 
 @st.fragment
 def tabs(look: Look, tables: bool) -> None:
-    """Blocks of which only the open one is computed."""
-    found = look.hints()
+    """Blocks of which only the open one is computed. What looks odd is told above them."""
+    if found := look.hints():
+        more = f" and {len(found) - 1} more under Hints" if len(found) > 1 else ""
+        st.markdown(f":material/lightbulb: **{found[0].message}**{more}")
     blocks: dict[str, Callable[[Look, bool], None]] = {
         "Members": _members,
         "Overlap": _overlap,
         "Near misses": _near_misses,
         "Ahead": _ahead,
-        f"Hints ({len(found)})": _hints,
+        "Hints": _hints,
     }
-    tabs = st.tabs(list(blocks), key=f"{look.key}-tabs-{len(found)}", on_change="rerun")
-    for tab, draw in zip(tabs, blocks.values(), strict=True):
+    drawn = st.tabs(list(blocks), key=f"{look.key}-tabs", on_change="rerun")
+    for tab, draw in zip(drawn, blocks.values(), strict=True):
         with tab:
             if tab.open:
                 draw(look, tables)
 
 
 def _overlap(look: Look, tables: bool) -> None:
-    found, audiences = look.evaluation, look.others()
-    if not audiences:
+    every = look.other_members()
+    if every is None:
         st.caption("No other audience yet. Save one, and see here how much they share.")
         return
-
-    def make() -> Others:
-        with Progress("Calculating the other audiences") as step:
-            return others(look.data, audiences, now=found.now, named={**audiences, **look.named}, progress=step)
-
-    key = tuple((each, audience.canonical) for each, audience in audiences.items())
-    every = found.scope.once(("others", key), make)
-    frame = every.nearest(found.mask, OVERLAPS)
+    frame = every.nearest(look.evaluation.mask, OVERLAPS)
     if frame.is_empty():
         st.caption("No other audience shares a member with this one.")
     else:
@@ -66,9 +60,8 @@ def _near_misses(look: Look, tables: bool) -> None:
     if not found:
         st.caption("No criterion alone keeps anybody out.")
     elif tables:
-        frame = near_misses_frame(found)
         names = {"sentence": "Criterion", "size": "Kept out by it alone", "gap": "Half are nearer than", "unit": "Unit"}
-        st.table(frame.select(list(names)).rename(names))
+        table(near_misses_frame(found), names)
     else:
         st.html(f'<ul class="rows">{"".join(_near_miss(each, look.letters) for each in found)}</ul>')
 
@@ -83,12 +76,18 @@ def _near_miss(missed: NearMiss, letters: Mapping[str, str]) -> str:
         parts.append(" · ".join(near))
     elif missed.gap is not None:
         nearest = missed.closest[0]
-        parts.append(f"Half are within {missed.gap:,.3g} {missed.unit} of the other answer")
-        parts.append(f"Closest: {nearest.mpid}, {nearest.gap:,.2g} away")
+        parts.append(f"Half are within {_figure(missed.gap)} {missed.unit} of the other answer".replace("  ", " "))
+        parts.append(f"Closest: {nearest.mpid}, {_figure(nearest.gap)} {missed.unit} away".replace("  ", " "))
     what = "excluded by" if missed.excluded else "kept out by"
     small = "".join(f"<small>{escape(part)}</small>" for part in parts)
     head = f"<span><b>{missed.size:,}</b> {what} {letters[missed.path]} alone</span>"
     return f'<li title="{escape(missed.sentence)}">{head}{small}</li>'
+
+
+def _figure(number: float | None) -> str:
+    if number is None:
+        return "–"
+    return f"{number:,.0f}" if number >= 100 else f"{number:,.2g}"
 
 
 def _ahead(look: Look, tables: bool) -> None:
