@@ -12,6 +12,7 @@ from pydantic import Field, Strict, ValidationError, field_validator
 from core.context import Context
 from core.criteria import Criterion, Model, Node, walk
 from core.criteria.memberships import AudienceMembership
+from core.criteria.problems import problems_of
 from core.data.values import millis
 from core.errors import DefinitionError, Problem
 
@@ -190,60 +191,3 @@ def _depth(document: dict[str, Any]) -> int:
                 return deepest
             todo.extend((value[key], below) for key in _NESTING if key in value)
     return deepest
-
-
-_INDEXED: Final = ("criteria", "steps", "where", "where_product")
-
-
-def problems_of(error: ValidationError, document: Mapping[str, Any]) -> Iterator[Problem]:
-    """pydantic's errors about (a part of) a document, each with the path of its nearest node, step or predicate."""
-    for each in error.errors():
-        path, key = _place(each["loc"], document)
-        message, hint = _reason(each, key)
-        yield Problem(path, message, hint)
-
-
-def _place(loc: tuple[int | str, ...], document: Any) -> tuple[str, str]:
-    """The path of the nearest node, step or predicate, and the key below it. Union tags in `loc` are no keys."""
-    path, key, value, before, closed = "", "", document, "", False
-    for part in loc:
-        if not _has(value, part):
-            continue
-        value = value[part]
-        if part in ("root", "criterion") and not closed:
-            path, key = f"{path}.{part}".lstrip("."), ""
-        elif isinstance(part, int) and before in _INDEXED and not closed:
-            # Alternatives inside a predicate belong to it.
-            path, key, closed = f"{path}.{before}[{part}]", "", before.startswith("where")
-        elif isinstance(part, str) and part not in ("definition", *_INDEXED):
-            key = part
-        before = str(part)
-    return path, key
-
-
-def _has(value: Any, part: int | str) -> bool:
-    if isinstance(part, int):
-        return isinstance(value, list | tuple) and part < len(value)
-    return isinstance(value, dict) and part in value
-
-
-def _reason(error: Any, key: str) -> tuple[str, str]:
-    context, text = error.get("ctx", {}), error["msg"].removeprefix("Value error, ")
-    match error["type"]:
-        case "extra_forbidden":
-            return f"{error['loc'][-1]!r} is no key here.", "Remove it, or check its spelling."
-        case "missing":
-            return f"{error['loc'][-1]!r} is missing.", ""
-        case "union_tag_invalid":
-            return f"{context.get('tag')!r} is no known type.", f"Known are {context.get('expected_tags')}."
-        case "union_tag_not_found":
-            return f"{key or 'This'} needs an object with its `type`.", ""
-        case "too_short":
-            return f"{key} needs at least one entry.", "Leave it out or add one." if key != "workspaces" else ""
-        case "string_too_short":
-            return f"{key} is empty.", ""
-        case "string_too_long":
-            return f"{key} is longer than {context['max_length']} characters.", ""
-        case "value_error":
-            return (f"{key}: {text}" if key else text).rstrip("?.") + ("?" if text.endswith("?") else "."), ""
-    return f"{key}: {text.replace('Input should be', 'must be')}." if key else f"{text}.", ""

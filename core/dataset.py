@@ -242,7 +242,10 @@ class Dataset:
     def set_event_tier(
         self, *, kind: str, name: str | None, tier: Literal["personalize", "preserve", "connect"], workspace: str
     ) -> None:
-        """Set the tier of an event name; outside of Personalize no criterion can use it. CoreError while it is used."""
+        """Set the tier of an event name; outside of Personalize no criterion can use it. CoreError while it is used.
+
+        `name` is None for kinds whose events have no names, and for them only.
+        """
         self._known_workspace(workspace)
         used = [
             each

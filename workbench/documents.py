@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from core import Audience, DefinitionError, InputError, Problem
+
+_DIGITS: Final = 1000
+"""The most digits of a whole number; what a definition compares with has less."""
 
 
 class TooDeep(InputError):
@@ -31,7 +34,7 @@ def parse_json(content: bytes, path: str) -> Any:
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is no UTF-8 text (byte {error.start + 1}).", "Save it as UTF-8.") from None
     try:
-        document = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        document = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_int=_whole)
         # A lone surrogate (\ud800) is JSON, but no text that could be compared, written or shown.
         json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -53,6 +56,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in found if keys.count(key) > 1)
         raise ValueError(f"the key {twice!r} stands twice in one object")
     return found
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"a number of {len(digits):,} digits is too long")
+    return int(digits)
 
 
 def _no_number(name: str) -> Any:

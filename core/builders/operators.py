@@ -14,8 +14,8 @@ from typing import Any, Generic, Literal, Self, TypeAlias, TypedDict, TypeVar, U
 
 from pydantic import ValidationError
 
-from core.audience import problems_of
 from core.criteria import Model
+from core.criteria.problems import problems_of
 from core.criteria.windows import Unit
 from core.errors import DefinitionError, Problem
 

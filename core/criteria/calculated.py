@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
@@ -17,6 +18,7 @@ from core.criteria.evidence import Evidence, moment_words, value_words
 from core.criteria.matchers import Moment, Number
 from core.criteria.measures import Counts, Measure
 from core.criteria.operators import COMPARED
+from core.criteria.problems import problems_of
 from core.criteria.users import ComparedProfileCriterion
 from core.criteria.windows import EVER, After, Bounds, WithinLast
 from core.data.values import Mask
@@ -133,14 +135,15 @@ class CalculatedAttribute(Model):
 
 def calculated_attribute(definition: Any) -> CalculatedAttribute:
     """The calculated attribute of its JSON form; raises DefinitionError with every problem."""
+    if not isinstance(definition, dict):
+        raise DefinitionError(
+            [Problem("definition", "A calculated attribute is a JSON object.", "It has name, calculation and event.")]
+        )
     try:
         return CalculatedAttribute.model_validate(definition)
     except ValidationError as error:
-        problems = [
-            Problem(".".join(str(part) for part in each["loc"]), each["msg"].removeprefix("Value error, "))
-            for each in error.errors()
-        ]
-        raise DefinitionError(problems) from None
+        found = problems_of(error, definition)
+        raise DefinitionError([replace(each, path=each.path or "definition") for each in found]) from None
 
 
 class CalculatedAttributeCriterion(ComparedProfileCriterion):

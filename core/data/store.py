@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from core.data.leases import Lease, is_held
 from core.data.manifest import Manifest, Segment, Shard
-from core.data.schema import TABLES, TIERS
+from core.data.schema import EVENT_KINDS, NAMELESS_KINDS, TABLES, TIERS
 from core.errors import CoreError, DatasetBusy, DatasetError
 
 LOCK_SECONDS: Final = 30.0
@@ -156,6 +156,11 @@ class Store:
         """Commits an event's tier; `personalize`, the default, removes the entry."""
         if tier not in TIERS:
             raise DatasetError(f"{tier!r} is no tier.", f"Use one of {', '.join(TIERS)}.")
+        if kind not in EVENT_KINDS:
+            raise DatasetError(f"{kind!r} is no kind of events.", f"Use one of {', '.join(EVENT_KINDS)}.")
+        if (name is None) != (kind in NAMELESS_KINDS):
+            named = "has names: say which" if name is None else "has no names: leave it out"
+            raise DatasetError(f"The kind {kind} {named}.", "A tier is that of a kind and name.")
 
         def edit(manifest: Manifest) -> Manifest:
             settings = manifest.settings(workspace)

@@ -30,6 +30,7 @@ def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
     evaluate.add_argument(
         "--members", type=_members_file, metavar="FILE", help="write the members' mpids: .csv or .parquet"
     )
+    evaluate.add_argument("--engine", choices=("polars",), default="polars", help="default: polars")
     options.add_json(evaluate)
     evaluate.set_defaults(run=run_evaluate)
 
@@ -92,6 +93,7 @@ def run_evaluate(given: argparse.Namespace) -> int:
     if given.members is not None:
         _write_members(result, given.members)
     if given.json:
+        _note_moment(moment)
         answer = {"size": result.size, "universe": result.universe, "now": output.iso(result.now)}
         output.say_json({**answer, "criteria": sizes, "seconds": round(seconds, 6)})
         return 0
@@ -110,10 +112,13 @@ def run_evaluate(given: argparse.Namespace) -> int:
 def _question(given: argparse.Namespace) -> tuple[Audience, Dataset, options.AsOf]:
     audience = read_audience(given.audience)
     dataset = options.open_dataset(given.dataset)
-    moment = options.as_of(dataset, given.now)
-    if given.json and moment.why:
+    return audience, dataset, options.as_of(dataset, given.now)
+
+
+def _note_moment(moment: options.AsOf) -> None:
+    """Beside a JSON object: the moment that the user did not give."""
+    if moment.why:
         output.note(f"now: {moment.text}")
-    return audience, dataset, moment
 
 
 def _write_members(result: Evaluation, path: Path) -> None:
@@ -148,6 +153,7 @@ def run_estimate(given: argparse.Namespace) -> int:
     if estimate.symbol == "error":
         output.note(f"estimate: {estimate.reason}")
     if given.json:
+        _note_moment(moment)
         output.say_json(asdict(estimate))
     elif estimate.symbol != "error":
         _tell_warnings(audience.check(dataset, others).warnings)
