@@ -5,6 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -71,22 +73,45 @@ def _found(text: str, suffixes: tuple[str, ...]) -> list[Path]:
 def opened(path: Path, shards: int | None = None) -> Iterator[Dataset]:
     """The dataset of a folder, made where there is none; what was made goes again if the block fails."""
     missing = [each for each in (path, *path.parents) if not each.exists()]
+    made = False
     try:
-        dataset, made = Dataset.create(path, shards=shards), True
-    except DatasetError:
-        dataset, made = Dataset.open(path), False
-        if shards is not None and shards != dataset.shard_count:
-            raise CoreError(
-                f"--shards: the dataset has {dataset.shard_count or 'none'}.", "Only a new one can be split."
-            ) from None
-    version = dataset.version
-    try:
+        with _undisturbed():
+            dataset, made = _made_or_opened(path, shards)
         yield dataset
     except BaseException:
         # Somebody else may have loaded into it meanwhile.
-        if made and Dataset.open(path).version == version:
+        if made and Dataset.open(path).version == dataset.version:
             _remove(path, missing)
         raise
+
+
+def _made_or_opened(path: Path, shards: int | None) -> tuple[Dataset, bool]:
+    """The dataset of a folder, and whether it was made."""
+    try:
+        return Dataset.create(path, shards=shards), True
+    except DatasetError:
+        dataset = Dataset.open(path)
+    if shards is not None and shards != dataset.shard_count:
+        raise CoreError(f"--shards: the dataset has {dataset.shard_count or 'none'}.", "Only a new one can be split.")
+    return dataset, False
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A request to end waits until the block is over, so that what the block makes is known to be made."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # requests are told to the main thread only
+        return
+    asked: list[int] = []
+    numbers = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
+    before = {number: signal.signal(number, lambda number, frame: asked.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if asked:
+            signal.raise_signal(asked[0])
 
 
 def _remove(path: Path, missing: list[Path]) -> None:

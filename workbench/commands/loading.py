@@ -4,15 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-<<<<<<< HEAD
-=======
-import os
-import shutil
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
->>>>>>> 2da7eeb (The command line is tested whole; what is refused or ended leaves nothing; calculated attributes tell every problem with its place)
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,82 +93,6 @@ def _mapping(said: Path | None, files: list[Path]) -> Mapping:
     return guessed
 
 
-<<<<<<< HEAD
-=======
-@contextmanager
-def _opened(path: Path) -> Iterator[Dataset]:
-    """The dataset of a folder, made where there is none; what was made goes again if the block fails."""
-    missing = [each for each in (path, *path.parents) if not each.exists()]
-    made = False
-    try:
-        with _undisturbed():
-            try:
-                dataset, made = Dataset.create(path), True
-            except DatasetError:
-                dataset = Dataset.open(path)
-        yield dataset
-    except BaseException:
-        # Somebody else may have loaded into it meanwhile.
-        if made and Dataset.open(path).version == dataset.version:
-            _remove(path, missing)
-        raise
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A request to end waits until the block is over, so that what the block makes is known to be made."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # requests are told to the main thread only
-        return
-    asked: list[int] = []
-    numbers = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
-    before = {number: signal.signal(number, lambda number, frame: asked.append(number)) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if asked:
-            signal.raise_signal(asked[0])
-
-
-def _remove(path: Path, missing: list[Path]) -> None:
-    for each in path.iterdir():
-        if each.is_dir():
-            shutil.rmtree(each)
-        else:
-            each.unlink()
-    for each in missing:
-        if not any(each.iterdir()):
-            each.rmdir()
-
-
-def _load(
-    dataset: Dataset, form: str, files: list[Path], mapping: Mapping | None, given: argparse.Namespace
-) -> LoadReport:
-    known = dataset.workspaces.get(given.workspace)
-    kind = given.kind or (known.inputs.get(given.input) if known else None) or "platform"
-    progress = output.ProgressLine("importing")
-    common: dict[str, Any] = {
-        "workspace": given.workspace,
-        "input": given.input,
-        "kind": kind,
-        "received_at": given.received_at or datetime.now(UTC),
-        "progress": progress,
-    }
-    try:
-        if mapping is not None:
-            return dataset.load_table(files, mapping, **common)
-        if form == "segment":
-            return dataset.load_segment(files, **common)
-        environment: Any = given.environment or "production"
-        geoip = os.environ.get("WORKBENCH_GEOIP") or None
-        return dataset.load_batches(files, environment=environment, geoip=geoip, processes=given.processes, **common)
-    finally:
-        progress.clear()
-
-
->>>>>>> 2da7eeb (The command line is tested whole; what is refused or ended leaves nothing; calculated attributes tell every problem with its place)
 def _say_report(report: LoadReport, path: Path, where: str) -> None:
     output.say(f"Loaded into {where} of {path}")
     counts = {
