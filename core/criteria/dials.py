@@ -61,7 +61,10 @@ def turned(data: Mapping[str, Any], key: str, setting: float) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """How far each profile's value is from the nearest value with the other answer, in `unit` ("": its own); NaN where none is."""
+    """How far each profile's value is from the nearest one with the other answer; NaN where there is none.
+
+    `unit`: what it counts, "" where it is the value's own. `whole`: only whole numbers count.
+    """
 
     unit: str
     values: Numbers
