@@ -167,12 +167,15 @@ class Editor:
         with st.container(key="panel"):
             with st.container(key="panel-size"):
                 self._size()
+                changes = st.container()
             if self.answer.evaluation is not None:
                 if self.held.drawn is not self.answer:
                     self.held.drawn = self.answer
                     session.later()
+                result = self.answer.evaluation
+                with changes:
+                    panel.changes(self._look(result))
                 with st.container(key="panel-more"):
-                    result = self.answer.evaluation
                     panel.more(self._look(result))
                     st.download_button(
                         "Download members (CSV)",
@@ -202,8 +205,6 @@ class Editor:
             letters = tree.lettered(self.held.root)
             names = ", ".join(sorted(letters[each] for each in self.answer.left_out if each in letters))
             st.warning(f"**{names} is not complete.** The numbers leave it out.")
-        if self.held.drawn is self.answer:
-            panel.changes(self._look(result))
 
     def _look(self, result: Evaluation) -> panel.Look:
         """What the answers look at; leaves are called by their letters in the whole tree."""
