@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core import CoreError
-from workbench.commands import answers, compacting, converting, downloads, loading, serving, settings
+from workbench.commands import answers, audiences, compacting, converting, downloads, loading, people, serving, settings
 from workbench.commands.options import Parser
 from workbench.commands.output import error_lines, note
 
@@ -20,7 +20,7 @@ def parser() -> Parser:
     """The parser of all commands."""
     root = Parser(prog="workbench", description="Audiences: load what people did, say who you mean, count them.")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
-    for group in (serving, loading, compacting, answers, downloads, converting, settings):
+    for group in (serving, loading, compacting, answers, audiences, people, downloads, converting, settings):
         group.add(commands)
     return root
 

@@ -13,12 +13,12 @@ from sqlmodel import Session, col, or_, select
 from core.audience import Audience
 from core.errors import LeaseLost, NotFound
 from core.estimate import Estimate
-from core.registry import nesting
+from core.registry import listing, nesting
 from core.registry.access import acting, owned, visible
 from core.registry.audit import record
 from core.registry.database import Database
 from core.registry.jobs import Jobs, common
-from core.registry.memberships import MembershipFiles, Mpids, compared
+from core.registry.memberships import MembershipFiles, Mpids, compared, holds
 from core.registry.people import names
 from core.registry.rows import AudienceRow, CalculationRow
 from core.registry.values import Calculation, Cause, Person
@@ -126,6 +126,17 @@ class Calculations:
         if found is None:
             raise NotFound(f"{row.name!r} has not been calculated yet.", "Activate or calculate it first.")
         return found
+
+    def containing(self, mpid: int, by: Person) -> dict[str, str]:
+        """The audiences, their names by id, in whose membership in force a profile is."""
+        with self._database.reading() as session:
+            rows = listing.visible_rows(session, acting(session, by))
+            last = {row.last_calculation: row for row in rows if row.last_calculation is not None}
+            asked = select(CalculationRow.id, CalculationRow.membership).where(col(CalculationRow.id).in_(list(last)))
+            files = [(last[each], name) for each, name in session.exec(asked) if each is not None and name is not None]
+        read = ((row, self.files.read(name)) for row, name in files)
+        found = [row for row, members in read if members is not None and holds(members, mpid)]
+        return {row.id: row.name for row in sorted(found, key=lambda row: row.name)}
 
     # -- the worker's side -----------------------------------------------------------------------------------------
 

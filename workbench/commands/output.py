@@ -29,8 +29,8 @@ def say_code(text: str) -> None:
     print(text.rstrip("\n"))
 
 
-def say_json(document: dict[str, Any]) -> None:
-    """The one JSON object of a command."""
+def say_json(document: Any) -> None:
+    """The one JSON document of a command."""
     print(json.dumps(document, ensure_ascii=False, indent=2))
 
 
