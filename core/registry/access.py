@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 from sqlmodel import Session, col, select
@@ -36,20 +37,23 @@ def visible(session: Session, person: PersonRow, audience_id: str) -> tuple[Audi
     return row, cast(Access, share.access)
 
 
-def owned(session: Session, person: PersonRow, audience_id: str) -> AudienceRow:
-    """An audience of the person's account, locked until the transaction ends. NotFound; NotAllowed for a received one.
-
-    Whoever locks several does so in ascending order of ids, so that nobody waits in a circle.
-    """
+def owned(session: Session, person: PersonRow, audience_id: str, beside: Iterable[str] = ()) -> AudienceRow:
+    """An audience of the person's account, locked as `locked` does. NotFound; NotAllowed for a received one."""
     row, access = visible(session, person, audience_id)
     if access is not None:
         raise NotAllowed(f"{row.name!r} belongs to another account.", "Clone it, and change the clone.")
-    locked = session.exec(
-        select(AudienceRow)
-        .where(col(AudienceRow.id) == audience_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).first()
-    if locked is None:
+    found = locked(session, audience_id, *beside).get(audience_id)
+    if found is None:
         raise NotFound(f"{audience_id!r} has just been deleted.")
-    return locked
+    return found
+
+
+def locked(session: Session, *ids: str) -> dict[str, AudienceRow]:
+    """Audiences as they are now, nobody else's to change until the transaction ends; those that are gone are left out.
+
+    Whoever changes an audience, its jobs or what it names locks it first, several at once in the order of their ids:
+    so nobody waits in a circle. SQLite has one writer at a time anyway.
+    """
+    asked = select(AudienceRow).where(col(AudienceRow.id).in_(sorted(set(ids)))).order_by(col(AudienceRow.id))
+    rows = session.exec(asked.with_for_update(key_share=True).execution_options(populate_existing=True))
+    return {row.id: row for row in rows}

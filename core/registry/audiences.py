@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from core.audience import Audience, Checkable
 from core.errors import DefinitionError, EditConflict, NestingError, NotFound, RegistryError
 from core.registry import listing, nesting
-from core.registry.access import acting, owned, visible
+from core.registry.access import acting, locked, owned, visible
 from core.registry.audit import record
 from core.registry.calculations import Calculations
 from core.registry.database import Database
@@ -109,7 +109,7 @@ class Audiences:
         EditConflict where somebody has saved since. The same definition again is no new version."""
         with self._database.writing() as session:
             person = acting(session, by, "audiences")
-            row = owned(session, person, audience_id)
+            row = owned(session, person, audience_id, audience.named_audiences)
             self._save(session, person, row, audience, at, seen, note)
             return _saved(session, row, None)
 
@@ -129,7 +129,7 @@ class Audiences:
         """
         with self._database.writing() as session:
             person = acting(session, by, "audiences")
-            row = owned(session, person, audience_id)
+            row = owned(session, person, audience_id, () if audience is None else audience.named_audiences)
             if audience is None:
                 _seen(session, row, seen)
                 chosen = nesting.document(session, row.id, row.version)
@@ -179,8 +179,9 @@ class Audiences:
         added, removed = [_tag(each) for each in add], [_tag(each) for each in remove]
         with self._database.writing() as session:
             person = acting(session, by, "audiences")
-            for audience_id in sorted(set(ids)):
-                row = owned(session, person, audience_id)
+            wanted = sorted(set(ids))
+            for audience_id in wanted:
+                row = owned(session, person, audience_id, wanted)
                 _untag(session, row.id, [each.casefold() for each in removed])
                 _add_tags(session, row.id, added)
                 _touch(row, person, at)
@@ -255,6 +256,7 @@ class Audiences:
         action: str,
         **details: str,
     ) -> SavedAudience:
+        locked(session, *audience.named_audiences)
         nesting.guard(session, person, wanted or "", audience)
 
         def row(free: str) -> AudienceRow:

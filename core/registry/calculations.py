@@ -14,7 +14,7 @@ from core.audience import Audience
 from core.errors import LeaseLost, NotFound
 from core.estimate import Estimate
 from core.registry import listing, nesting
-from core.registry.access import acting, owned, visible
+from core.registry.access import acting, locked, owned, visible
 from core.registry.audit import record
 from core.registry.database import Database
 from core.registry.jobs import Jobs, common
@@ -80,7 +80,8 @@ class Calculations:
                 .join(CalculationRow, col(CalculationRow.id) == last, isouter=True)
                 .where(col(AudienceRow.state) == "active", or_(*changed))
             )
-            rows = session.exec(asked.order_by(col(AudienceRow.id))).all()
+            found = locked(session, *(row.id for row in session.exec(asked))).values()
+            rows = [row for row in found if row.state == "active"]  # not paused just now
             for row in rows:
                 self.add(session, row, cause, WORKER, at)
             return len(rows)
@@ -167,7 +168,9 @@ class Calculations:
         name = self.files.write(assignment.id, members)
         try:
             with self._database.writing() as session:
+                audience = locked(session, assignment.audience_id).get(assignment.audience_id)
                 row = self.jobs.held(session, assignment.id, worker)
+                assert audience is not None
                 cancelled = row.cancel
                 row.now, row.version, row.dataset_version = now, assignment.version, dataset_version
                 if cancelled:
@@ -176,7 +179,7 @@ class Calculations:
                 else:
                     row.size, row.universe, row.membership = len(members), universe, name
                     self.jobs.end(row, "done", at)
-                    old = self._put_in_force(session, row, members, at)
+                    old = self._put_in_force(session, audience, row, members, at)
                 done = _value(row, names(session))
         except LeaseLost:
             self.files.remove([name])
@@ -189,8 +192,8 @@ class Calculations:
     def fail(self, assignment: Assignment, worker: str, at: datetime, reason: str) -> None:
         """Close a calculation that cannot be done; the last membership stays and the audience shows the reason."""
         with self._database.writing() as session:
+            audience = locked(session, assignment.audience_id).get(assignment.audience_id)
             row = self.jobs.held(session, assignment.id, worker)
-            audience = session.get(AudienceRow, row.audience_id)
             assert audience is not None
             row.version = assignment.version
             if row.cancel:
@@ -202,17 +205,20 @@ class Calculations:
     def give_back(self, assignment: Assignment, worker: str, at: datetime) -> None:
         """Stop a calculation: cancelled if somebody wants that, else it waits again unless another does already."""
         with self._database.writing() as session:
+            locked(session, assignment.audience_id)
             row = self.jobs.held(session, assignment.id, worker)
             self.jobs.give_back(row, at, again=self._waiting(session, row.audience_id) is None)
 
     def recover(self, at: datetime) -> int:
         """Mark calculations whose worker died as interrupted and ask for them again; how many there were."""
         with self._database.writing() as session:
-            found = self.jobs.expired(session, at)
+            late = self.jobs.expired(session, at)
+            audiences = locked(session, *(row.audience_id for row in late))
+            found = [row for row in late if self.jobs.interrupt(session, row, at)]
             for row in found:
-                audience = session.get(AudienceRow, row.audience_id)
-                if audience is not None and not row.cancel:
-                    self.add(session, audience, cast(Cause, row.cause), row.requested_by, at, row.now)
+                if not row.cancel:
+                    cause = cast(Cause, row.cause)
+                    self.add(session, audiences[row.audience_id], cause, row.requested_by, at, row.now)
             return len(found)
 
     def stay(self, before: int, after: int) -> None:
@@ -237,7 +243,7 @@ class Calculations:
         """Keep an estimate until the audience is calculated or saved anew."""
         kept = {**asdict(estimate), "version": assignment.version, "dataset_version": dataset_version}
         with self._database.writing() as session:
-            row = session.get(AudienceRow, assignment.audience_id, with_for_update=True)
+            row = locked(session, assignment.audience_id).get(assignment.audience_id)
             if row is not None and row.last_calculation is None and row.version == assignment.version:
                 row.estimate = kept
 
@@ -253,7 +259,7 @@ class Calculations:
     def add(
         self, session: Session, row: AudienceRow, cause: Cause, who: str, at: datetime, now: datetime | None = None
     ) -> CalculationRow:
-        """A calculation that waits: the one that is there, else a new one."""
+        """A calculation that waits, of an audience that is locked: the one that is there, else a new one."""
         waiting = self._waiting(session, row.id)
         if waiting is None:
             waiting = CalculationRow(
@@ -290,11 +296,10 @@ class Calculations:
         definition = nesting.document(session, row.id, row.version)
         return Assignment(0, row.id, row.version, definition, nesting.named_by(session, definition), None)
 
-    def _put_in_force(self, session: Session, row: CalculationRow, members: Mpids, at: datetime) -> Sequence[str]:
+    def _put_in_force(
+        self, session: Session, audience: AudienceRow, row: CalculationRow, members: Mpids, at: datetime
+    ) -> Sequence[str]:
         """Compare with the calculation before, take its place; the memberships that nobody needs any more."""
-        audience = session.exec(
-            select(AudienceRow).where(col(AudienceRow.id) == row.audience_id).with_for_update()
-        ).one()
         before = session.get(CalculationRow, audience.last_calculation) if audience.last_calculation else None
         earlier = None if before is None or before.membership is None else self.files.read(before.membership)
         # The members of the first calculation are size, not adds.

@@ -85,13 +85,18 @@ class Jobs(Generic[Row]):
             _changed(session, update(self._table).where(*running).values(cancel=True))
 
     def expired(self, session: Session, at: datetime) -> Sequence[Row]:
-        """Mark as interrupted what its worker has not kept, and hand it out."""
+        """The jobs that their worker has not kept."""
         late = select(self._table).where(col(self._table.state) == "running", col(self._table.lease_until) < at)
-        rows = session.exec(late.order_by(col(self._table.id)).with_for_update(skip_locked=True)).all()
-        for row in rows:
-            self.end(row, "interrupted", at, "The worker ended before it was done.")
-        session.flush()
-        return rows
+        return session.exec(late.order_by(col(self._table.id))).all()
+
+    def interrupt(self, session: Session, row: Row, at: datetime) -> bool:
+        """Mark one of them as interrupted; False where somebody else has."""
+        late = (col(self._table.id) == row.id, col(self._table.state) == "running", col(self._table.lease_until) < at)
+        ended = {"state": "interrupted", "worker": None, "lease_until": None, "finished_at": at}
+        reason = "The worker ended before it was done."
+        changed = _changed(session, update(self._table).where(*late).values(**ended, error=reason))
+        session.refresh(row)
+        return bool(changed)
 
     def row(self, session: Session, job_id: int) -> Row:
         """A job by its number. NotFound."""

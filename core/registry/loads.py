@@ -130,7 +130,7 @@ class Loads:
         """Mark loads whose worker died. One that cannot have been committed (the dataset's version is still that of
         its start) is queued again; any other is told as interrupted, for loading it twice could count twice."""
         with self._database.writing() as session:
-            found = self.jobs.expired(session, at)
+            found = [row for row in self.jobs.expired(session, at) if self.jobs.interrupt(session, row, at)]
             for row in found:
                 if row.dataset_version == dataset_version and not row.cancel:
                     row.state, row.error, row.finished_at = "queued", None, None

@@ -13,7 +13,7 @@ from core.registry.rows import AudienceRow, NestingRow, PersonRow, ShareRow, Ver
 def guard(session: Session, person: PersonRow, audience_id: str, audience: Audience) -> None:
     """Refuse a definition whose memberships cannot be: of unknown or merely visible audiences, or nested twice.
 
-    The audiences that it names are locked, so that none of them gets a membership of its own meanwhile. NestingError.
+    The caller has locked the audiences that it names: none of them gets a membership meanwhile. NestingError.
     """
     named = sorted(audience.named_audiences)
     if not named:
@@ -44,8 +44,7 @@ def guard(session: Session, person: PersonRow, audience_id: str, audience: Audie
 
 
 def _usable(session: Session, person: PersonRow, audience_id: str) -> AudienceRow:
-    locked = select(AudienceRow).where(col(AudienceRow.id) == audience_id).with_for_update()
-    row = session.exec(locked).first()
+    row = session.get(AudienceRow, audience_id)
     if row is not None and row.account_id == person.account_id:
         return row
     share = session.get(ShareRow, (audience_id, person.account_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,21 +26,47 @@ def postgres_server() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a new, empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'registry.sqlite'}"
-        return
-    server = request.getfixturevalue("postgres_server")
+def create(server: str, template: str | None = None) -> str:
+    """The URL of a new database of the server, a copy of another one where given."""
     name = f"registry_{next(_numbers)}"
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield make_url(server).set(database=name).render_as_string(hide_password=False)
-    with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        connection.execute(text(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else "")))
     engine.dispose()
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What was migrated once, to be copied: its file or database, by the name of the engine."""
+    return {}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new, empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'registry.sqlite'}"
+    return create(request.getfixturevalue("postgres_server"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """The URL of a new registry: a copy, for migrating takes longest."""
+    if request.param == "sqlite":
+        if "sqlite" not in migrated:
+            migrated["sqlite"] = str(tmp_path_factory.mktemp("migrated") / "registry.sqlite")
+            Registry.open(f"sqlite:///{migrated['sqlite']}", memberships=tmp_path, at=AT).close()
+        shutil.copyfile(migrated["sqlite"], tmp_path / "registry.sqlite")
+        return f"sqlite:///{tmp_path / 'registry.sqlite'}"
+    server = request.getfixturevalue("postgres_server")
+    if "postgresql" not in migrated:
+        made = create(server)
+        Registry.open(made, memberships=tmp_path, at=AT).close()
+        migrated["postgresql"] = str(make_url(made).database)
+    return create(server, migrated["postgresql"])
 
 
 @pytest.fixture
