@@ -79,8 +79,8 @@ def run_profile(given: argparse.Namespace) -> int:
 
 def _happening(event: Happening) -> dict[str, Any]:
     place = {"at": output.iso(event.at), "workspace": event.workspace, "input": event.input}
-    what = {"kind": event.kind, "name": event.name, "details": event.details, "products": list(event.products)}
-    return place | what
+    what = {"kind": event.kind, "name": event.name, "attributes": event.attributes, "fields": event.fields}
+    return place | what | {"products": list(event.products)}
 
 
 def _say_workspace(part: InWorkspace) -> None:
