@@ -330,7 +330,7 @@ class Dataset:
 
     def sql_views(self) -> str:
         """DuckDB statements for views over this version's Parquet files, for plain SQL and `Audience.to_sql`."""
-        return views(self._store, self._snapshot.manifest)
+        return views(self._store, self._manifest)
 
     def event_attributes(self, workspaces: Iterable[str]) -> list[str]:
         """Every custom attribute key of the events of some workspaces, ascending."""

@@ -69,10 +69,6 @@ class ShardedDataset(Dataset):
         """There is none of the whole: CoreError."""
         _refuse()
 
-    def sql_views(self) -> str:
-        """Profiles are numbered in each shard anew, so views are a shard's: CoreError."""
-        _refuse()
-
     # -- shards ----------------------------------------------------------------------------------------------------
 
     def shards(self) -> Iterator[Dataset]:

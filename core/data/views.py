@@ -6,6 +6,7 @@ Views name profiles by their mpid, times are UTC milliseconds (`..._ms`). Free-f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import polars as pl
@@ -95,29 +96,34 @@ _TYPES: Final[dict[pl.DataType, str]] = {
     pl.Float64(): "DOUBLE",
     pl.Boolean(): "BOOLEAN",
 }
-_MOMENTS: Final = {"events": "timestamp_ms", "profiles": None}
+_MOMENTS: Final = {"events": "timestamp_ms"}
 """The column that says when, where it is not `time_ms`."""
+
+
+Part = tuple[Store, Manifest]
+"""Where some of the profiles are with all their records: a shard, or the whole dataset."""
 
 
 def views(store: Store, manifest: Manifest) -> str:
     """DuckDB statements that create (or replace) the macros and the views over one version's files."""
+    parts = [(part, part.manifest() if manifest.shards else manifest) for part in store.parts(manifest)]
     macros = [f"CREATE OR REPLACE MACRO {head} AS {body};" for head, body in MACROS.items()]
-    made = [f"CREATE OR REPLACE VIEW {name} AS\n{body};" for name, body in _views(store, manifest).items()]
+    made = [f"CREATE OR REPLACE VIEW {name} AS\n{body};" for name, body in _views(parts, manifest).items()]
     return "\n".join([f"-- Version {manifest.version} of a dataset, as DuckDB sees it.", *macros, *made, ""])
 
 
-def _views(store: Store, manifest: Manifest) -> dict[str, str]:
-    made = {"profiles": f"SELECT mpid, profile, hash FROM {_files(store, manifest, 'profiles')}"}
+def _views(parts: list[Part], manifest: Manifest) -> dict[str, str]:
+    made = {"profiles": _union(f"SELECT mpid, profile, hash FROM {_files(part, 'profiles')}" for part in parts)}
     for table in TABLES:
         if table != "profiles":
-            made[table] = _view(store, manifest, table)
+            made[table] = _union(_view(part, table, _tier(manifest)) for part in parts)
     made["products"] = (
         "SELECT e.mpid, e.workspace, e.input, e.kind, e.name AS event_name, e.timestamp_ms, e.day, e.arrival, e.tier, "
         "product.*\n"
         "FROM events AS e, unnest(e.products) AS p(product)"
     )
-    made["activity"] = (
-        "SELECT mpid, workspace, time_ms FROM batches\nUNION ALL\nSELECT mpid, workspace, timestamp_ms FROM events"
+    made["activity"] = _union(
+        ("SELECT mpid, workspace, time_ms FROM batches", "SELECT mpid, workspace, timestamp_ms FROM events")
     )
     days = manifest.profile_retention_days
     kept = "NULL" if days is None else round(days * 86_400_000)
@@ -125,21 +131,26 @@ def _views(store: Store, manifest: Manifest) -> dict[str, str]:
     return made
 
 
-def _view(store: Store, manifest: Manifest, table: str) -> str:
+def _union(selects: Iterable[str]) -> str:
+    return "\nUNION ALL\n".join(selects)
+
+
+def _view(part: Part, table: str, tier: str) -> str:
     when = _MOMENTS.get(table, "time_ms")
     columns = [name for name in TABLES[table] if name != "profile"]
     selected = ["p.mpid", *(f"t.{_quoted(name)}" for name in columns)]
     selected.append(f"CAST(epoch_ms(t.{when}) AS DATE) AS day")
     if table == "events":
-        selected.append(f"{_tier(manifest)} AS tier")
+        selected.append(f"{tier} AS tier")
     return (
-        f"SELECT {', '.join(selected)}\nFROM {_files(store, manifest, table)} AS t\n"
-        "JOIN profiles AS p ON p.profile = t.profile"
+        f"SELECT {', '.join(selected)}\nFROM {_files(part, table)} AS t\n"
+        f"JOIN {_files(part, 'profiles')} AS p ON p.profile = t.profile"
     )
 
 
-def _files(store: Store, manifest: Manifest, table: str) -> str:
+def _files(part: Part, table: str) -> str:
     """The table's rows: its Parquet files, or no row with the same columns."""
+    store, manifest = part
     files = store.files(table, manifest)
     if files:
         return f"read_parquet([{', '.join(_text(str(file.resolve())) for file in files)}])"

@@ -230,7 +230,7 @@ def test_groups_of_a_big_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_is_none_of_the_whole(pair: tuple[Dataset, Dataset]) -> None:
     many = pair[1]
-    for ask in (lambda: many.snapshot, many.sql_views, lambda: many.evaluate(SOME, now=NOW).scope):
+    for ask in (lambda: many.snapshot, lambda: many.evaluate(SOME, now=NOW).scope):
         with pytest.raises(CoreError):
             ask()
 

@@ -103,12 +103,14 @@ def test_other_dialects_are_written_and_say_that_they_were_not_run(case: Case, s
         assert sqlglot.parse_one(query, dialect=dialect).find(sqlglot.exp.Select)
 
 
-@pytest.mark.parametrize("seed", range(900, 908))
-def test_random_situations(seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "shape"), list(zip(range(900, 909), ["plain", "compacted", "sharded"] * 3, strict=True))
+)
+def test_random_situations(seed: int, shape: str) -> None:
     found = situation(Dice(seed))
     named = named_audiences(found)
     with scratch() as folder:
-        dataset = dataset_of_situation(found, folder / "data")
+        dataset = dataset_of_situation(found, folder / "data", shape)
         connection = connected(dataset)
         for document in found.audiences:
             asked = Audience.from_dict(document)
