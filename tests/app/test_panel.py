@@ -80,7 +80,7 @@ def test_every_block_has_its_chart() -> None:
     found = look(both())
     last = backtest(found.data, found.evaluation.audience, now=found.evaluation.now).days[-1]
     assert "volatility" in badges
-    assert ("no change" in badges) == (last.adds == last.drops)
+    assert ("as yesterday" in badges) == (last.adds == last.drops)
 
 
 def test_tables_instead_of_charts() -> None:

@@ -32,7 +32,7 @@ def more(look: Look) -> None:
 @st.fragment
 def changes(look: Look) -> None:
     """Badges: the change against the saved version and against yesterday. Call it below the size."""
-    with st.container(horizontal=True, key=f"{look.key}-changes", height=28, border=False, gap="small"):
+    with st.container(horizontal=True, key=f"{look.key}-changes", gap="small"):
         size = look.evaluation.size
         if look.saved is not None:
             _badge(size - look.saved.size, "vs saved")
@@ -44,7 +44,7 @@ def changes(look: Look) -> None:
 
 def _badge(change: int, against: str) -> None:
     if not change:
-        st.badge(f"no change {against}", color="gray")
+        st.badge(f"as {against.removeprefix('vs ')}", color="gray", help=f"No change {against}.")
         return
     icon, colour = (":material/arrow_upward:", "green") if change > 0 else (":material/arrow_downward:", "orange")
     st.badge(f"{abs(change):,} {against}", icon=icon, color=colour)  # type: ignore[arg-type]
