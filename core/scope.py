@@ -58,8 +58,10 @@ class Scope:
         self._memory = Memory() if memory is None else memory
         self._key = (snapshot.manifest.version, workspaces, inputs, lookback_days, now_ms, named)
         self._tiers = tuple(frozenset(snapshot.manifest.workspaces[each].tiers.items()) for each in workspaces)
-        seen = ("universe", snapshot.manifest.version, workspaces, now_ms)
-        self.universe = self._memory.remember(seen, self._universe)
+        end_ms = snapshot.end_ms
+        retains = snapshot.manifest.profile_retention_days is not None
+        until_ms = now_ms if retains or end_ms is None else min(now_ms, end_ms)
+        self.universe = self._memory.remember(("universe", self._key[0], workspaces, until_ms), self._universe)
 
     def _universe(self) -> Mask:
         seen = np.zeros(self.size, np.bool_)

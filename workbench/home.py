@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from core import Audience, CoreError
+from core import Audience, CoreError, Dataset
 from core.files import whole_file
 from workbench.documents import read_audience
 
@@ -31,6 +31,20 @@ def folder() -> Path:
 def dataset_path() -> Path:
     """Where the account's dataset is."""
     return folder() / "dataset"
+
+
+def open_dataset(path: Path | None = None) -> Dataset:
+    """The dataset of a folder (the account's); what it remembers is bounded by WORKBENCH_MEMORY. CoreError."""
+    return Dataset.open(dataset_path() if path is None else path, memory_bytes=memory_bytes())
+
+
+def memory_bytes() -> int:
+    """WORKBENCH_MEMORY: bytes, or a number of MB or GB ("800 MB", "2GB"); 1 GB where it is not set. CoreError."""
+    text = os.environ.get("WORKBENCH_MEMORY") or "1GB"
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(MB|GB|)\s*", text, re.IGNORECASE)
+    if found is None:
+        raise CoreError(f"WORKBENCH_MEMORY is {text!r}.", 'Give bytes, or a number of MB or GB like "2GB".')
+    return round(float(found[1]) * {"": 1, "MB": 1 << 20, "GB": 1 << 30}[found[2].upper()])
 
 
 def registry() -> Registry:

@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 @st.cache_resource
 def _dataset(path: str) -> Dataset:
-    return Dataset.open(path)
+    return home.open_dataset(Path(path))
 
 
 def dataset() -> Dataset | None:

@@ -19,6 +19,7 @@ from core.errors import LeaseLost
 from core.registry import Load, Registry
 from core.registry.calculating import FAILURES, calculate, estimate
 from core.registry.jobs import LEASE
+from workbench.home import open_dataset
 from workbench.loads import load_into, opened, sources
 
 HEARTBEAT_SECONDS: Final = LEASE.total_seconds() / 5
@@ -168,7 +169,7 @@ class Worker:
 
     def _refreshed(self) -> Dataset | None:
         if self._dataset is None and self._path.exists():
-            self._dataset = Dataset.open(self._path)
+            self._dataset = open_dataset(self._path)
         return None if self._dataset is None else self._dataset.refresh()
 
     def _ask(self, dataset: Dataset) -> None:

@@ -7,6 +7,7 @@ null value satisfies it (DEFINITION 3.2).
 
 from __future__ import annotations
 
+import math
 import operator as compare
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -141,10 +142,10 @@ class Text(Matcher):
     def positive(self, dictionary: Dictionary, now_ms: int) -> Mask:
         regex = self.operator.twin == "matches_regex"
         texts = dictionary.raw if regex else dictionary.lower
-        verdict = self._holds(texts).fill_null(value=False).to_numpy()
-        return dictionary.spread(np.asarray(verdict))
+        holds = self._holds(pl.col("text")).fill_null(value=False)
+        return dictionary.spread(texts.alias("text").to_frame().select(holds).to_series().to_numpy())
 
-    def _holds(self, texts: pl.Series) -> pl.Series:
+    def _holds(self, texts: pl.Expr) -> pl.Expr:
         value = self.value
         if value is None:
             return texts == ""
@@ -275,12 +276,19 @@ class Number(Matcher):
             return np.asarray((numbers >= low) & (numbers <= high))
         return np.asarray(_ORDER[self.operator.twin](numbers, float(self.value)))
 
-    def wholes(self, numbers: npt.NDArray[np.signedinteger[Any]]) -> Mask:
-        """The twin's verdict on whole numbers below 2^53."""
-        limit: object = self.value
-        if isinstance(limit, int) and abs(limit) < np.iinfo(numbers.dtype).max:
-            return np.asarray(_ORDER[self.operator.twin](numbers, limit))
-        return self.floats(numbers.astype(np.float64))
+    def wholes(self, numbers: npt.NDArray[np.signedinteger[Any]], scale: int = 1) -> Mask:
+        """The twin's verdict on whole numbers divided by `scale`, exact."""
+        limits = [Fraction(_decimal(limit)) * scale for limit in self._limits]
+        # The least and the largest whole number that hold, None where there is no bound.
+        bounds: dict[str, tuple[int | None, int | None]] = {
+            "greater_than": (math.floor(limits[0]) + 1, None),
+            "at_least": (math.ceil(limits[0]), None),
+            "less_than": (None, math.ceil(limits[0]) - 1),
+            "at_most": (None, math.floor(limits[0])),
+        }
+        low, high = bounds.get(self.operator.twin, (math.ceil(limits[0]), math.floor(limits[-1])))
+        holds = np.ones(len(numbers), np.bool_) if low is None else np.asarray(numbers >= low)
+        return holds if high is None else holds & (numbers <= high)
 
     def near(self, numbers: npt.NDArray[np.float64]) -> Mask:
         """Which numbers lie so close to a limit that float64 may not tell the side."""

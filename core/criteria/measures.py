@@ -124,6 +124,8 @@ class Amounts(Measure):
     def positive(self, matcher: Matcher, scope: Scope) -> Mask:
         if not isinstance(matcher, Number):
             return self.present_
+        if self.parts is None and len(self.limbs) == 1:
+            return matcher.wholes(self.limbs[0], self.scale) & self.present_
         numbers = self.floats()
         holds = matcher.floats(numbers)
         for at in np.flatnonzero(matcher.near(numbers) & self.present_):

@@ -97,7 +97,14 @@ def _chain(profile: Array, times: Index, step: Array, steps: int, within: int, m
     before, upto = np.empty(steps, np.int64), np.empty(steps, np.int64)
     for each in range(len(moments)):
         mine = order[begins[each] : begins[each + 1]]
-        mine = mine[np.argsort(times[mine])]
+        if len(mine) > 64:
+            mine = mine[np.argsort(times[mine])]
+        for at in range(1, len(mine) if len(mine) <= 64 else 1):
+            row, place = mine[at], at
+            while place > 0 and times[mine[place - 1]] > times[row]:
+                mine[place] = mine[place - 1]
+                place -= 1
+            mine[place] = row
         before[:] = NEVER
         upto[:] = NEVER
         now = NEVER

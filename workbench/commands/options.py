@@ -81,7 +81,7 @@ def add_now(parser: argparse.ArgumentParser) -> None:
 
 def open_dataset(given: Path | None) -> Dataset:
     """The dataset of --dataset, or of WORKBENCH_HOME."""
-    return Dataset.open(given if given is not None else home.dataset_path())
+    return home.open_dataset(given)
 
 
 def other_audiences(given: Path | None, audience: Audience) -> Mapping[str, Audience]:
