@@ -101,6 +101,13 @@ class Dataset:
             self._memory.forget(OF_A_VERSION)
         return self
 
+    def prepare(self, going: Callable[[], bool] = lambda: True) -> None:
+        """Fill the column cache of this version on disk, so that first answers need not; stops when not `going`.
+
+        Nothing depends on it: what is missing is made when it is first asked for.
+        """
+        self._snapshot.prepare(going)
+
     @property
     def snapshot(self) -> Snapshot:
         """What criteria read of this version."""

@@ -85,6 +85,10 @@ class ShardedDataset(Dataset):
             self._kept[number] = shard
         return shard
 
+    def prepare(self, going: Callable[[], bool] = lambda: True) -> None:
+        for shard in self.shards():
+            shard.prepare(going)
+
     def home(self, mpid: int) -> Dataset:
         """The shard in which an mpid is, or would be."""
         return self._shard(int(shard_of(np.array([mpid], np.int64), len(self._version.shards))[0]))

@@ -148,6 +148,7 @@ class Worker:
         if dataset.version == version + 1:  # nothing was loaded meanwhile: every answer stays
             self.registry.calculations.stay(version, dataset.version)
         self._compacted = dataset.version
+        dataset.prepare(going=lambda: not self._stop.is_set())
         return True
 
     # -- calculations ----------------------------------------------------------------------------------------------

@@ -190,6 +190,11 @@ class EventStore:
         """The products of these events."""
         return Products(self.bundle("products", lambda: Products.arrays(self.read("products")["products"])))
 
+    def prepare(self) -> None:
+        """Make what the column cache is to hold of these events, fields aside: they are quick to read."""
+        if self.size >= LEAST_ROWS:
+            assert self.events.profile is not None and self._attributes and self.products
+
     @property
     def attribute_keys(self) -> list[str]:
         """Every custom attribute key that some row has."""

@@ -113,6 +113,15 @@ class Snapshot:
         """Every event store."""
         return [store for events in self._segments.values() for store in events.stores]
 
+    def prepare(self, going: Callable[[], bool]) -> None:
+        """Fill the column cache of this version, as long as it is `going`."""
+        for workspace in self.manifest.workspaces:
+            self._activity(workspace)
+        for store in self.event_stores():
+            if not going():
+                return
+            store.prepare()
+
     @property
     def segments(self) -> list[Events]:
         """The events of every segment that has some."""
