@@ -18,6 +18,7 @@ import xxhash
 
 from core.data.cache import LEAST_ROWS, Arrays, Cache, text_arrays, texts
 from core.data.schema import PRODUCT_FIELDS
+from core.data.store import CACHE
 from core.data.values import Column, Dictionary, Mask, Millis
 
 if TYPE_CHECKING:
@@ -236,5 +237,5 @@ class Source:
 
     def bundle(self, name: str, rows: int, make: Callable[[], Arrays]) -> Arrays:
         """Arrays derived from this file, from the cache or made."""
-        folder = self.file.parents[2] / "cache" / self.file.parent.name
+        folder = self.file.parents[2] / CACHE / self.file.parent.name
         return Cache(folder).bundle(name, self._identity, rows, make) if rows >= LEAST_ROWS else make()

@@ -32,6 +32,9 @@ LOCK_SECONDS: Final = 30.0
 
 _MANIFEST: Final = "MANIFEST.json"
 _NEW_MANIFEST: Final = "MANIFEST.json.new"
+CACHE: Final = "cache"
+"""Beside the segments: for each a folder of what derives from it (`core.data.cache`)."""
+
 _SEGMENTS: Final = "segments"
 _LOCK: Final = ".lock"
 _READERS: Final = ".readers"
@@ -293,6 +296,9 @@ def _swept(path: Path, manifest: Manifest, oldest: int) -> Manifest:
     for folder in _entries(path / _SEGMENTS):
         if folder.name not in known:
             shutil.rmtree(folder)
+    for folder in _entries(path / CACHE):
+        if folder.name not in known:
+            shutil.rmtree(folder, ignore_errors=True)  # nothing depends on it
     return replace(manifest, retired=kept)
 
 

@@ -132,3 +132,33 @@ def test_a_folder_that_cannot_be_written_only_costs_time(folder: Path, frame: pl
     shutil.rmtree(folder / "cache", ignore_errors=True)
     (folder / "cache").write_text("no folder")
     assert members(folder) == by_hand(frame)
+
+
+def test_the_cache_of_segments_that_are_gone_goes(folder: Path, frame: pl.DataFrame) -> None:
+    members(folder)
+    before = {each.name for each in (folder / "cache").iterdir()}
+    dataset = Dataset.open(folder)
+    dataset.load_table(table(cache.LEAST_ROWS, seed=6), MAPPING, workspace="app", input="web")
+    assert dataset.compact(full=True)
+    del dataset
+    merged = Dataset.open(folder)
+    merged.prepare()
+    merged.add_input("app", "ios")  # a writer cleans up before it begins
+    after = {each.name for each in (folder / "cache").iterdir()}
+    assert before and after and not before & after
+    both = pl.concat([frame, table(cache.LEAST_ROWS, seed=6)])
+    assert members(folder) == by_hand(both)
+
+
+def test_preparing_stops_when_asked(folder: Path) -> None:
+    shutil.rmtree(folder / "cache", ignore_errors=True)
+    asked: list[int] = []
+
+    def going() -> bool:
+        asked.append(1)
+        return False
+
+    Dataset.open(folder).prepare(going)
+    assert asked == [1]
+    Dataset.open(folder).prepare()
+    assert len(files(folder)) >= 4, "rows, activity, attributes, products at least"
