@@ -36,12 +36,11 @@ def load(data: Dataset | None) -> None:
         st.caption(f"{len(chosen.files):,} files into {chosen.workspace}/{chosen.input}", width="content")
     if go:
         try:
-            reports.request(chosen, remember=name if keep else None)
+            session.remember_load(reports.request(chosen, remember=name if keep else None).id)
         except CoreError as error:
             parts.failed(error)
         else:
             session.forget_upload()
-            st.toast("The load is on its way.", icon="📥")
             st.rerun()
 
 
@@ -73,7 +72,8 @@ def report(each: Load) -> None:
             st.caption("Nothing was refused." if each.report else "There is no report.")
             return
         st.markdown(f"**{len(refused):,} refused**")
-        st.dataframe(refused[:1000], hide_index=True, key="refusals", column_config=reports.REFUSALS, height=240)
+        height = 38 + 35 * min(len(refused), 8)
+        st.dataframe(refused[:1000], hide_index=True, key="refusals", column_config=reports.REFUSALS, height=height)
         name = f"refused-{each.id}.csv"
         st.download_button(
             "Download all refusals (CSV)", reports.csv_of(refused), name, "text/csv", on_click="ignore",

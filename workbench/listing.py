@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from core import CoreError
 from core.registry import AudienceSummary, Status
 from workbench import parts, session
 
@@ -105,11 +106,14 @@ def tiles(found: Sequence[AudienceSummary]) -> None:
     """Four figures over the audiences of a tab."""
     active = [each for each in found if each.status in ("active", "calculating")]
     adds, drops = sum(each.adds_24h for each in found), sum(each.drops_24h for each in found)
-    reached, universe = session.reached(active)
+    try:
+        reached, universe = session.reached(active)
+        people, share = f"{reached:,}", f"{parts.share(reached / universe)} of all profiles" if universe else ""
+    except CoreError as error:  # a damaged file of members must not hide the list
+        people, share = "–", error.message
     with st.container(horizontal=True, key="tiles"):
         parts.tile("Active audiences", f"{len(active):,}", f"of {len(found):,}")
-        share = f"{parts.share(reached / universe)} of all profiles" if universe else ""
-        parts.tile("People reached", f"{reached:,}", share)
+        parts.tile("People reached", people, share)
         parts.tile("Adds, 24 h", f"{adds:,}", f"{adds + drops:,} changes in all" if adds + drops else "no changes")
         most = max(found, key=lambda each: each.drops_24h, default=None)
         told = f"{most.drops_24h:,} from {most.name}" if most and most.drops_24h else "no drops"

@@ -12,7 +12,7 @@ from typing import Any, Final
 import streamlit as st
 
 from core.registry import Load
-from workbench import session
+from workbench import parts, session
 from workbench.wizard import Chosen
 
 COLUMNS: Final[Mapping[str, Any]] = {
@@ -67,6 +67,23 @@ def running() -> None:
     waiting = [each.id for each in session.registry().loads.list(session.me(), limit=20) if each.open]
     if waiting:
         _follow(waiting)
+    asked = session.remembered_load()
+    if asked is not None and asked not in waiting:
+        told(session.registry().loads.get(asked, session.me()))
+
+
+def told(each: Load) -> None:
+    """How the load that was asked for here has ended."""
+    name = f"{parts.plain(files_words(each))} into {each.workspace}/{each.input}"
+    if each.report is None:
+        st.error(f"**{state_words(each)}: {name}.** {each.error or ''} The data is as it was before.")
+        return
+    counted = ", ".join(f"{count:,} {label}" for label, count in counts(each) if count)
+    refused = len(each.report["refusals"])
+    if refused:
+        st.warning(f"**{name}: {refused:,} refused.** Loaded were {counted or 'none'}. Past loads has every reason.")
+    else:
+        st.success(f"**{name} is loaded:** {counted or 'nothing new'}.")
 
 
 @st.fragment(run_every="1s")

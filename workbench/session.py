@@ -257,6 +257,17 @@ def forget_upload() -> None:
     st.session_state["upload-round"] = upload_round() + 1
 
 
+def remember_load(load_id: int) -> None:
+    """This load was asked for here: how it ends is told here."""
+    st.session_state["load"] = load_id
+
+
+def remembered_load() -> int | None:
+    """The load that was asked for here last."""
+    found: int | None = st.session_state.get("load")
+    return found
+
+
 def upload_round() -> int:
     """Grows with every load, so that the uploader begins empty."""
     return int(st.session_state.get("upload-round", 0))
