@@ -13,6 +13,7 @@ import polars as pl
 
 from core import catalog
 from core.audience import Audience
+from core.computed import Computed, compute
 from core.context import Context, Workspace, resolve_inputs
 from core.criteria.calculated import CalculatedAttribute, calculated_attribute
 from core.data.batches import load_batches
@@ -237,6 +238,15 @@ class Dataset:
         return Problem(
             "event", f"The event {event.name!r} is in the tier {tier}.", "Set its tier to personalize first."
         )
+
+    def compute(self, definition: dict[str, Any], *, workspace: str, now: datetime) -> Computed:
+        """What a calculated attribute, saved or not, would give (`core.computed`). Raises DefinitionError."""
+        parsed = calculated_attribute(definition)
+        self._known_workspace(workspace)
+        return compute(self._snapshots(), parsed, workspace, millis(now))
+
+    def _snapshots(self) -> Iterable[Snapshot]:
+        return [self._snapshot]
 
     def remove_calculated_attribute(self, name: str, *, workspace: str) -> None:
         """Remove a calculated attribute; CoreError if there is none of that name."""

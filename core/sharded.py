@@ -105,6 +105,9 @@ class ShardedDataset(Dataset):
         ends = (segment.last_ms for shard in self._version.shards for segment in shard.segments)
         return max((end for end in ends if end is not None), default=None)
 
+    def _snapshots(self) -> Iterable[Snapshot]:
+        return (shard.snapshot for shard in self.shards())
+
     def _segments(self) -> Iterable[Segment]:
         return [segment for shard in self._version.shards for segment in shard.segments]
 

@@ -16,23 +16,23 @@ def draw(data: Dataset, chosen: list[AudienceSummary]) -> None:
     one = chosen[0] if len(chosen) == 1 else None
     editor = session.me().may("audiences")
     mine = editor and all(each.own for each in chosen)
-    with st.container(horizontal=True, key="row-actions", vertical_alignment="center"):
+    with st.container(horizontal=True, key="selected", vertical_alignment="center"):
         st.markdown(f"**{len(chosen)} selected**", width="content")
-        if one and st.button("Open", icon=":material/open_in_new:", key="act-open"):
+        if one and st.button("Open", icon=":material/open_in_new:", key="do-open"):
             dialogs.open_audience(one.id)
-        if one and editor and st.button("Clone", icon=":material/content_copy:", key="act-clone"):
+        if one and editor and st.button("Clone", icon=":material/content_copy:", key="do-clone"):
             dialogs.open_audience(session.registry().audiences.clone(one.id, by=session.me(), at=session.clock()).id)
-        if st.button("Download", icon=":material/download:", key="act-download"):
+        if st.button("Download", icon=":material/download:", key="do-download"):
             dialogs.download(data, chosen)
         if not mine:
             return
-        if one and st.button("Share", icon=":material/share:", key="act-share"):
+        if one and st.button("Share", icon=":material/share:", key="do-share"):
             dialogs.share(one)
-        if st.button("Tag", icon=":material/sell:", key="act-tag"):
+        if st.button("Tag", icon=":material/sell:", key="do-tag"):
             dialogs.tag(chosen)
         switch(data, chosen)
         st.space("stretch")
-        if st.button(":red[Delete]", icon=":material/delete:", key="act-delete"):
+        if st.button(":red[Delete]", icon=":material/delete:", key="do-delete"):
             dialogs.delete(chosen)
 
 
@@ -42,18 +42,18 @@ def switch(data: Dataset, chosen: list[AudienceSummary]) -> None:
     rest = [each for each in chosen if each.status in ("draft", "paused")]
     live = [each for each in chosen if each not in rest]
     busy = [each for each in live if each.status == "calculating"]
-    if rest and st.button("Activate", icon=":material/play_arrow:", key="act-activate"):
+    if rest and st.button("Activate", icon=":material/play_arrow:", key="do-activate"):
         _of_each(
             rest,
             lambda each: registry.audiences.activate(
                 each.id, by=me, at=session.clock(), seen=each.version, dataset=data
             ),
         )
-    if live and st.button("Pause", icon=":material/pause:", key="act-pause"):
+    if live and st.button("Pause", icon=":material/pause:", key="do-pause"):
         _of_each(live, lambda each: registry.audiences.pause(each.id, by=me, at=session.clock()))
-    if live and not busy and st.button("Calculate", icon=":material/refresh:", key="act-calculate"):
+    if live and not busy and st.button("Calculate", icon=":material/refresh:", key="do-calculate"):
         _of_each(live, lambda each: registry.calculations.request(each.id, by=me, at=session.clock()))
-    if busy and st.button("Stop calculating", icon=":material/stop:", key="act-stop"):
+    if busy and st.button("Stop calculating", icon=":material/stop:", key="do-stop"):
         _of_each(busy, lambda each: registry.calculations.cancel(each.id, by=me, at=session.clock()))
 
 

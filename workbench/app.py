@@ -23,6 +23,7 @@ page = st.navigation(
         st.Page(PAGES / "profile.py", title="Profiles", url_path="profile"),
         st.Page(PAGES / "data.py", title="Data", url_path="data"),
         st.Page(PAGES / "catalog.py", title="Catalog", url_path="catalog"),
+        st.Page(PAGES / "calculated_attributes.py", title="Calculated attributes", url_path="calculated-attributes"),
         st.Page(PAGES / "settings.py", title="Settings", url_path="settings"),
     ],
     position="top",

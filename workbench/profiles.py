@@ -50,6 +50,15 @@ def said(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def short(value: object) -> str:
+    """A figure that fits above a chart."""
+    if isinstance(value, datetime):
+        return f"{value:%-d %b %Y}"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return said(value)
+
+
 def heading(known: Profile) -> None:
     """Who it is, and where."""
     with st.container(horizontal=True, vertical_alignment="center", key="profile-head"):

@@ -21,14 +21,18 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core import Audience, Dataset, suggest
 from core.archive import Download, known_identity_types, write_archive
+from core.computed import Computed
+from core.criteria.calculated import CalculatedAttribute
 from core.entries import Entry
 from core.explain import Explanation, explain
 from core.profile import Profile, Timeline
 from core.registry import AudienceSummary, Person, Registry
+from core.registry.data import Users
 from core.registry.memberships import holds, united
 from core.suggest import Suggestion
 from core.uses import UsedBy
 from workbench import home
+from workbench.builder.tree import Change, Place, changed, with_ids
 
 Node = dict[str, Any]
 T = TypeVar("T")
@@ -177,14 +181,19 @@ def later() -> None:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _used_by(path: str, version: int, person: Person, saved: tuple[tuple[str, int, int | None], ...]) -> UsedBy:
-    return UsedBy(registry().data.users(_dataset(path), person))
+def _users(path: str, version: int, person: Person, saved: tuple[tuple[str, int, int | None], ...]) -> Users:
+    return registry().data.users(_dataset(path), person)
+
+
+def users(data: Dataset) -> Users:
+    """What audiences and calculated attributes refer to, by their names; remembered until one is saved."""
+    saved = tuple((each.id, each.version, each.active_version) for each in registry().audiences.list(me(), clock()))
+    return _users(str(data.path), data.version, me(), saved)
 
 
 def used_by(data: Dataset) -> UsedBy:
-    """Which audiences and calculated attributes use a name of the catalog; remembered until one is saved."""
-    saved = tuple((each.id, each.version, each.active_version) for each in registry().audiences.list(me(), clock()))
-    return _used_by(str(data.path), data.version, me(), saved)
+    """Which audiences and calculated attributes use a name of the catalog."""
+    return UsedBy(users(data))
 
 
 def sees_identities() -> bool:
@@ -366,3 +375,44 @@ def memory_bytes() -> int:
     """How much memory this process has taken at most."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+@dataclass
+class HeldAttribute:
+    """A calculated attribute being defined: its document with ids; `known`: it is there already."""
+
+    workspace: str
+    document: Node
+    known: bool
+
+    def edit(self, place: Place, change: Change) -> None:
+        """Go on with another dictionary at a place of the document."""
+        self.document = changed(self.document, place, change)
+
+
+def attribute() -> HeldAttribute | None:
+    """The calculated attribute that is being defined."""
+    found: HeldAttribute | None = st.session_state.get("attribute")
+    return found
+
+
+def begin_attribute(workspace: str, definition: Node | None) -> None:
+    """Define a calculated attribute, or define one anew."""
+    document = with_ids(CalculatedAttribute.START if definition is None else definition)
+    st.session_state["attribute"] = HeldAttribute(workspace, document, definition is not None)
+
+
+def end_attribute() -> None:
+    """It is saved, or not wanted any more."""
+    st.session_state.pop("attribute", None)
+
+
+@st.cache_resource(max_entries=100, show_spinner="Computing")
+def _computed(path: str, version: int, workspace: str, definition: str, now: datetime) -> Computed:
+    return _dataset(path).compute(json.loads(definition), workspace=workspace, now=now)
+
+
+def computed(data: Dataset, workspace: str, definition: Node) -> Computed:
+    """What a calculated attribute gives; raises DefinitionError."""
+    text = json.dumps(definition, sort_keys=True)
+    return _computed(str(data.path), data.version, workspace, text, moment(data))

@@ -78,6 +78,23 @@ def identity_name(identity_type: str) -> str:
     return known.get(identity_type, identity_type.replace("_", " ").capitalize())
 
 
+def counts_chart(counts: Sequence[tuple[str, int]], total: int, theme: str = "light") -> alt.LayerChart:
+    """A bar a value: how many people have it, and which share of `total`."""
+    colours = palette(theme)
+    frame = pl.DataFrame(
+        {
+            "row": [name for name, _ in counts],
+            "people": [count for _, count in counts],
+            "count": [f"{count:,}" for _, count in counts],
+            "percent": [percent(count / total) if total else "–" for _, count in counts],
+        }
+    )
+    tooltip = [alt.Tooltip("row:N", title="value"), alt.Tooltip("count:N", title="people"), "percent:N"]
+    most = float(max((count for _, count in counts), default=1))
+    columns = [("count", colours.ink), ("percent", colours.quiet)]
+    return layered(_bars(frame, "people", columns, tooltip, theme, most)[1], _height(frame), theme)
+
+
 def reach_chart(frame: pl.DataFrame, theme: str = "light") -> alt.LayerChart:
     """Reach by identity type (`core.composition.reach`): a bar a type, how many members and which share of them."""
     colours = palette(theme)

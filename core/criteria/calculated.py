@@ -79,11 +79,44 @@ class CalculatedEvent(Event):
 class CalculatedAttribute(Model):
     """The definition of a calculated attribute: a value computed over all events of its workspace."""
 
+    WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "calculation": {
+            "count": "how many events",
+            "most_frequent": "most frequent value",
+            "unique_count": "how many different values",
+            "first_timestamp": "moment of the first event",
+            "last_timestamp": "moment of the last event",
+            "unique_list": "list of different values",
+        }
+    }
+    START: ClassVar[Mapping[str, Any]] = {
+        "name": "",
+        "calculation": "count",
+        "event": {"type": "event", "kind": "custom"},
+    }
+
     name: Annotated[str, Field(min_length=1, max_length=256)]
     calculation: CalculationName
     event: CalculatedEvent
     of: Ref | None = None
     window: Annotated[WithinLast | After, Discriminator("type")] | None = None
+
+    @classmethod
+    def template(cls, data: Mapping[str, Any]) -> str:
+        """What it is computed of stands there only where it needs something."""
+        of = "" if data.get("calculation") in WITHOUT_VALUE else " of {of}"
+        return f"computes | {{calculation}}{of}\nlooks back | {{window}}"
+
+    @classmethod
+    def fitted(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Without what the calculation does not read, and with what it needs; name and event are asked beside it."""
+        beside = {key: data[key] for key in ("id", "name", "event") if key in data}
+        held = {**super().fitted(data), **beside}
+        if held.get("calculation") in WITHOUT_VALUE:
+            held.pop("of", None)
+        elif held.get("of") is None:
+            held["of"] = {"attribute": ""}
+        return held
 
     @model_validator(mode="after")
     def _has_its_value(self) -> CalculatedAttribute:

@@ -227,3 +227,24 @@ def test_an_audience_that_cannot_be_read_does_not_hide_the_others(at_home: Path)
     assert "Of a workspace that went" in {row["Name"] for row in rows(page("audiences.py"))}
     assert page("catalog.py").title[0].value == "Catalog"
     registry.audiences.delete(made.id, by=me, at=session.clock())
+
+
+def test_a_calculated_attribute_is_defined_previewed_and_refused_deletion_while_used(at_home: Path) -> None:
+    app = page("calculated_attributes.py")
+    data = Dataset.open(home.dataset_path())
+    assert {row["Name"] for row in rows(app)} == set(data.workspaces["travel-app"].calculated_attributes)
+    called(app.button, "New attribute").click()
+    ran(app.run())
+    assert called(app.button, "Save").disabled, "it has no name yet"
+    called(app.text_input, "Name").set_value("events_ever")
+    ran(app.run())
+    whole = data.compute(
+        {"name": "x", "calculation": "count", "event": {"type": "event", "kind": "custom"}},
+        workspace="travel-app",
+        now=session.moment(data),
+    )
+    assert called(app.metric, "Have a value").value == f"{whole.having:,}"
+    called(app.button, "Save").click()
+    ran(app.run())
+    assert "events_ever" in {row["Name"] for row in rows(app)}
+    assert "events_ever" in Dataset.open(home.dataset_path()).workspaces["travel-app"].calculated_attributes
