@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from core.data.keys import merge_files
 from core.data.manifest import Manifest, Retired, Segment
 from core.data.schema import TABLES
-from core.data.segments import BATCH_KEYS, EVENT_KEYS, ordered
+from core.data.segments import BATCH_KEYS, EVENT_KEYS, WRITTEN, ordered
 from core.data.store import Store, explained
 from core.errors import DatasetBusy
 
@@ -40,7 +40,6 @@ CHUNK_ROWS: Final = 1_000_000
 _FOLDER: Final = "compacting"
 _LOCK: Final = ".compacting.lock"
 _COMMIT_SECONDS: Final = 600.0
-_GROUP_ROWS: Final = 128 << 10
 _DAY_MS: Final = 86_400_000
 _SORTED: Final[Mapping[str, tuple[str, ...]]] = {
     "attributes": ("workspace", "key", "time_ms", "arrival"),
@@ -156,7 +155,7 @@ def _merge_facts(table: str, files: list[Path], target: Path) -> int:
     if table in _SORTED:
         frame = frame.sort(_SORTED[table], maintain_order=True)
     merged = frame.collect()
-    merged.write_parquet(target, compression="zstd", compression_level=1, row_group_size=_GROUP_ROWS)
+    merged.write_parquet(target, **WRITTEN)
     return merged.height
 
 
@@ -180,7 +179,7 @@ def _merge_events(files: list[Path], target: Path) -> int:
     with pq.ParquetWriter(target, _arrow(pl.DataFrame(schema=TABLES["events"])).schema, compression="zstd") as writer:
         for slices in _chunks(files):
             frame = ordered(pl.concat([part.read() for part in slices]))
-            writer.write_table(_arrow(frame), row_group_size=_GROUP_ROWS)
+            writer.write_table(_arrow(frame), row_group_size=WRITTEN["row_group_size"])
             total += frame.height
     return total
 

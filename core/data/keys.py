@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import xxhash
 
 _SHARE: Final = 4_000_000
@@ -23,9 +24,10 @@ Mask = npt.NDArray[np.bool_]
 _SALTS: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03))
 
 
-def keys_of(scope: str, texts: list[str], mpids: npt.NDArray[np.int64] | None = None) -> Keys:
+def keys_of(scope: str, texts: pl.Series, mpids: npt.NDArray[np.int64] | None = None) -> Keys:
     """One key a text, within a scope and, if given, one user a text; shape (2, n), in the order of the texts."""
-    digests = b"".join(xxhash.xxh3_128_digest(text.encode()) for text in texts)
+    digest = xxhash.xxh3_128_digest
+    digests = b"".join([digest(text) for text in texts.cast(pl.Binary).to_list()])
     keys = np.frombuffer(digests, dtype=">u8").astype(np.uint64).reshape(-1, 2).T.copy()
     keys ^= np.frombuffer(xxhash.xxh3_128_digest(scope.encode()), dtype=">u8").astype(np.uint64)[:, None]
     if mpids is not None:
@@ -83,9 +85,10 @@ class KeySet:
 
     def add(self, keys: Keys) -> Mask:
         """Adds keys, tells which of them were there already (or stood earlier in the same array)."""
-        known = copies(keys)
         order = np.argsort(keys[0])
         ordered = keys[:, order]
+        unlike = bool((ordered[0, 1:] != ordered[0, :-1]).all())
+        known = np.zeros(keys.shape[1], dtype=bool) if unlike else copies(keys)
         for part in (*self._committed, *self._fresh):
             if part.shape[1]:
                 known[order] |= find(part, ordered) >= 0

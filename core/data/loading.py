@@ -137,7 +137,7 @@ class Loader:
         if "request_id" in users.columns:
             named = users["request_id"].is_not_null().to_numpy()
             if named.any():
-                keys = keys_of(self._scope, users["request_id"].drop_nulls().to_list())
+                keys = keys_of(self._scope, users["request_id"].drop_nulls())
                 alive[named] = ~self._batch_keys.add(keys)
             self._duplicates += int((~alive).sum())
         return alive
@@ -145,15 +145,18 @@ class Loader:
     def _drop_copies(self, tables: dict[str, pl.DataFrame], mpids: npt.NDArray[np.int64]) -> None:
         """Drops events that were seen before, with the rows that they gave to other tables; counts the others."""
         events = tables["events"]
-        first = np.unique(events["arrival"].to_numpy(), return_index=True)[1]
+        arrival = events["arrival"].to_numpy()
+        ascending = bool((arrival[1:] > arrival[:-1]).all())
+        first = np.arange(len(arrival)) if ascending else np.unique(arrival, return_index=True)[1]
         self._events += len(first)
         if "message_id" not in events.columns:
             return
         first = first[events["message_id"].is_not_null().to_numpy()[first]]
         if not len(first):
             return
-        named = events.select("user", "arrival", "message_id")[first]
-        keys = keys_of(self._scope, named["message_id"].to_list(), mpids[named["user"].to_numpy()])
+        named = events.select("user", "arrival", "message_id")
+        named = named if len(first) == len(named) else named[first]
+        keys = keys_of(self._scope, named["message_id"], mpids[named["user"].to_numpy()])
         copied = self._event_keys.add(keys)
         if copied.any():
             gone = named["arrival"].filter(pl.Series(copied)).implode()

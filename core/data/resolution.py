@@ -124,7 +124,7 @@ class Owners:
 
 def _keys(identities: pl.DataFrame) -> Keys:
     texts = identities.select(pl.concat_str(_KEY, separator="\0"))["identity_type"]
-    return keys_of("identity", texts.to_list())
+    return keys_of("identity", texts)
 
 
 def _walk(result: Mpids, rows: list[list[Any]], owners: list[int | None], names: list[tuple[Any, ...]]) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
@@ -22,6 +26,7 @@ from core.errors import InputError
 
 PART_CELLS: Final = 6_000_000
 PART_ROWS: Final = 500_000
+_THREADS: Final = 2
 """A part of a load holds at most this many cells and rows of a table."""
 
 Progress = Callable[[int, int | None], None]
@@ -50,16 +55,45 @@ def load_table(
     cut, seen = 0, 0
     chunks = _chunks_of(frame_or_path, mapping)
     with Loader(store, workspace=workspace, input=input, kind=kind) as load:
-        for source, chunk in chunks:
-            rows = read_rows(chunk, mapping, received_ms)
-            refusals += [Refusal(source, line, reason) for line, reason in rows.refused.rows()]
-            if rows.size:
-                load.stage(part_of(rows, mapping))
-            cut += rows.cells.cut
-            seen += chunk.frame.height + chunk.refused.height
+        for read in _ahead(chunks, partial(_read, mapping=mapping, received_ms=received_ms)):
+            refusals += read.refusals
+            if read.part is not None:
+                load.stage(read.part)
+            cut += read.cut
+            seen += read.rows
             if progress is not None:
                 progress(seen, None)
         return load.commit(cut=cut, refusals=refusals)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What became of a chunk of `rows` rows."""
+
+    rows: int
+    part: Part | None
+    cut: int
+    refusals: list[Refusal]
+
+
+def _read(named: tuple[str, Chunk], mapping: Mapping, received_ms: int | None) -> _Read:
+    source, chunk = named
+    rows = read_rows(chunk, mapping, received_ms)
+    refusals = [Refusal(source, line, reason) for line, reason in rows.refused.rows()]
+    part = part_of(rows, mapping) if rows.size else None
+    return _Read(chunk.frame.height + chunk.refused.height, part, rows.cells.cut, refusals)
+
+
+def _ahead(chunks: Iterator[tuple[str, Chunk]], read: Callable[[tuple[str, Chunk]], _Read]) -> Iterator[_Read]:
+    """What `read` makes of chunks, in order; two are read in threads while the one before them is staged."""
+    pending: deque[Future[_Read]] = deque()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for chunk in chunks:
+            pending.append(pool.submit(read, chunk))
+            if len(pending) > _THREADS:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 def _chunks_of(tables: Table | Sequence[Table], mapping: Mapping) -> Iterator[tuple[str, Chunk]]:

@@ -277,7 +277,7 @@ def make_nested(events: int, file: Path, seed: int = 1) -> None:
             sent = START_MS + int(rng.integers(0, DAYS * DAY_MS))
             batch = {
                 "mpid": int(rng.integers(1, profiles + 1)),
-                "source_request_id": f"r{at}",
+                "source_request_id": f"r{seed}-{at}",  # files are loaded together: none is a copy of another
                 "timestamp_unixtime_ms": sent,
                 "user_attributes": {"tier": TIERS[at % 4], "points": at % 5000},
                 "device_info": {
@@ -285,7 +285,7 @@ def make_nested(events: int, file: Path, seed: int = 1) -> None:
                     "os_version": "18.1",
                     "device_model": f"Model {at % 400}",
                 },
-                "events": [_nested_event(at * 10 + each, sent - each * 1000) for each in range(10)],
+                "events": [_nested_event(seed * events + at * 10 + each, sent - each * 1000) for each in range(10)],
             }
             lines.write(orjson.dumps(batch) + b"\n")
 

@@ -349,13 +349,13 @@ def test_leaving_without_commit(store: Store) -> None:
 
 def test_key_sets(tmp_path: Path) -> None:
     keys = KeySet([])
-    assert keys.add(keys_of("s", ["a", "b", "a"])).tolist() == [False, False, True]
-    assert keys.add(keys_of("s", ["c", "b"])).tolist() == [False, True]
-    assert keys.add(keys_of("t", ["a"])).tolist() == [False]
+    assert keys.add(keys_of("s", pl.Series(["a", "b", "a"], dtype=pl.String))).tolist() == [False, False, True]
+    assert keys.add(keys_of("s", pl.Series(["c", "b"], dtype=pl.String))).tolist() == [False, True]
+    assert keys.add(keys_of("t", pl.Series(["a"], dtype=pl.String))).tolist() == [False]
     assert keys.save(tmp_path / "k.npy")
     assert not keys.save(tmp_path / "none.npy")
     again = KeySet([tmp_path / "k.npy"])
-    assert again.add(keys_of("s", ["x", "c", "a"])).tolist() == [False, True, True]
+    assert again.add(keys_of("s", pl.Series(["x", "c", "a"], dtype=pl.String))).tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -367,9 +367,9 @@ def test_key_maps_are_dicts(seed: int) -> None:
         texts = [str(chance.randrange(50)) for _ in range(chance.randrange(1, 30))]
         numbers = [chance.randrange(-99, 99) for _ in texts]
         known.update(zip(texts, numbers, strict=True))
-        ours.put(keys_of("s", texts), np.array(numbers, dtype=np.int64))
+        ours.put(keys_of("s", pl.Series(texts, dtype=pl.String)), np.array(numbers, dtype=np.int64))
         asked = [str(number) for number in range(60)]
-        found, given = ours.get(keys_of("s", asked))
+        found, given = ours.get(keys_of("s", pl.Series(asked, dtype=pl.String)))
         assert [int(one) if has else None for has, one in zip(found, given, strict=True)] == [
             known.get(text) for text in asked
         ]
