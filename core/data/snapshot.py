@@ -140,9 +140,13 @@ class Snapshot:
     def _read_seen(self, segment: Segment, workspace: str, until_ms: int) -> Arrays:
         first, last = np.full(self.size, NO_MOMENT), np.full(self.size, NO_MOMENT)
         parts = []
-        mine = (pl.col("workspace") == workspace) & (pl.col("time_ms") <= until_ms)
-        batches = self.store.read("batches", segments=[segment]).filter(mine).select("profile", "time_ms").collect()
-        parts.append((batches["profile"].to_numpy(), batches["time_ms"].to_numpy()))
+        if until_ms == NEVER:
+            parts.append(self._read_batches(segment, workspace))
+        else:  # history asks for many moments of the past
+            key = ("batches", segment.name, workspace)
+            profile, times = self.remember(key, lambda: self._read_batches(segment, workspace))
+            known = int(np.searchsorted(times, until_ms, "right"))
+            parts.append((profile[:known], times[:known]))
         for file in self.store.files("events", segments=[segment]):
             found = self._segments[file].of_workspace(workspace, until_ms)
             parts += [(rows.take(rows.events.profile), rows.times()) for rows in found]
@@ -151,6 +155,13 @@ class Snapshot:
             kernels.highest(profile, -times, first)
         seen = np.flatnonzero(last != NO_MOMENT)
         return {"profile": seen.astype(np.uint32), "first_ms": -first[seen], "last_ms": last[seen]}
+
+    def _read_batches(self, segment: Segment, workspace: str) -> tuple[npt.NDArray[np.uint32], Millis]:
+        """Whose batches a segment has and their times, in order of time."""
+        mine = pl.col("workspace") == workspace
+        batches = self.store.read("batches", segments=[segment]).filter(mine).select("profile", "time_ms").collect()
+        batches = batches.sort("time_ms")
+        return batches["profile"].to_numpy(), batches["time_ms"].to_numpy()
 
     def _activity(self, workspace: str) -> Activity:
         none = np.zeros(0, np.int64)

@@ -58,7 +58,7 @@ def _narrowing(look: Look, tables: bool) -> None:
     frame = charts.waterfall_frame(look.evaluation, look.names)
     block("How each criterion narrows it", f"from {look.evaluation.universe:,}")
     columns = {"row": "Criterion", "sentence": "People who", "figure": "Change", "to": "Profiles here"}
-    height = min(20 * len(frame) + 8, 328)
+    height = 20 * len(frame) + 8
     show(
         charts.waterfall(frame, theme()), frame, tables, columns, "How each criterion narrows the audience",
         f"{look.key}-narrowing", height,

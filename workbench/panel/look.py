@@ -112,12 +112,15 @@ def block(name: str, note: str = "") -> None:
 
 
 def show(chart: Any, frame: Any, tables: bool, columns: Mapping[str, str], alt: str, key: str, height: int) -> None:
-    """A chart, or its frame as a table that everybody can read; `columns`: their names by those of the frame."""
+    """A chart in its reserved height, or its frame as a table that everybody can read.
+
+    `columns`: the names of the table's columns by those of the frame.
+    """
+    if tables:
+        table(frame, columns)
+        return
     with st.container(height=height, border=False, key=key):
-        if tables:
-            table(frame, columns)
-        else:
-            st.altair_chart(chart, key=f"{key}-chart", theme=None, alt=alt)
+        st.altair_chart(chart, key=f"{key}-chart", theme=None, alt=alt)
 
 
 def table(frame: Any, columns: Mapping[str, str]) -> None:
