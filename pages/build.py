@@ -13,7 +13,17 @@ from workbench.builder.head import head
 
 @st.fragment
 def body(audience_id: str | None, link: str | None) -> None:
-    """Everything that an edit repaints."""
+    """Everything that an edit repaints; an error of the core becomes words here, as nothing leaves a fragment."""
+    try:
+        draw(audience_id, link)
+    except CoreError as error:
+        st.title("This cannot be opened", anchor=False)
+        st.error(f"**{error.message}** {error.hint}")
+        st.caption("The audiences that there are stand in the list under Audiences.")
+
+
+def draw(audience_id: str | None, link: str | None) -> None:
+    """The head, and the open tab."""
     data = session.dataset()
     if data is None:
         st.rerun()
@@ -38,9 +48,4 @@ elif audience_id is None and link is None:
     st.title("No audience chosen", anchor=False)
     st.page_link("../pages/audiences.py", label="Choose one from the list")
 else:
-    try:
-        body(audience_id, link)
-    except CoreError as error:
-        st.title("This cannot be opened", anchor=False)
-        st.error(f"**{error.message}** {error.hint}")
-        st.page_link("../pages/audiences.py", label="Choose an audience from the list")
+    body(audience_id, link)

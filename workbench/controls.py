@@ -108,7 +108,7 @@ def choice(
 
 
 def name(label: str, found: Sequence[Suggestion], value: Any, key: str, edit: Edit, required: bool, width: int) -> None:
-    """A searchable name with its suggestions; free text is taken too. What is refused cannot be chosen, in words."""
+    """A searchable name with suggestions; free text too, unless names stand for ids. What is refused is told why."""
     by_value = {each.value: each for each in found}
     options = list(by_value) if value in (None, "") or value in by_value else [value, *by_value]
     chosen_at = options.index(value) if session.put(key, value or None) is not None else None
@@ -128,7 +128,7 @@ def name(label: str, found: Sequence[Suggestion], value: Any, key: str, edit: Ed
         key=key,
         placeholder=f"Choose {label}" if required else f"Any {label}",
         format_func=lambda each: name_words(by_value.get(each, Suggestion(each))),
-        accept_new_options=True,
+        accept_new_options=not any(each.label for each in found),
         filter_mode="contains",
         label_visibility="collapsed",
         width=width,

@@ -29,6 +29,8 @@ from workbench.builder.moments import interval_words
 from workbench.builder.tree import Change, Node, Place, new_id, with_ids
 
 ANY: Event = ("any", None)
+EVER = "at any time"
+"""The choice of no window."""
 UNCHOSEN = "is not chosen yet."
 """How the problem of an empty field ends."""
 
@@ -240,7 +242,12 @@ def _compared(
     detected = _detected(model, data, ask)
     reads = data.get("value_type") or detected
     if field == "value_type":
-        controls.forced_type("Read the value as", data.get("value_type"), detected, key, edit)
+
+        def force(kind: str | None) -> None:
+            forced = {} if kind is None else {"value_type": kind}
+            ask.edit(place, lambda held: recast(model, {**_without(held, "value_type"), **forced}, kind or detected))
+
+        controls.forced_type("Read the value as", data.get("value_type"), detected, key, force)
     elif field == "operator":
 
         def choose(operator: str) -> None:
@@ -352,16 +359,14 @@ def _model(
     if len(several) > 1:
         optional = not info.is_required()
 
-        def choose(chosen: type[Model] | None) -> None:
-            new = None if chosen is None else _started(chosen, value or {}, ask.now)
-            ask.edit(
-                place, lambda held: model.fitted({**_without(held, field), **({} if new is None else {field: new})})
-            )
+        def choose(chosen: type[Model] | str) -> None:
+            new = {} if isinstance(chosen, str) else {field: _started(chosen, value or {}, ask.now)}
+            ask.edit(place, lambda held: model.fitted({**_without(held, field), **new}))
 
-        held = None if optional and value is None else inner
+        held = EVER if optional and value is None else inner
         controls.choice(
-            plain_words(field), [None, *several] if optional else several, held, below.key, choose,
-            lambda each: "at any time" if each is None else each.CHOICE,
+            plain_words(field), [EVER, *several] if optional else several, held, below.key, choose,
+            lambda each: each if isinstance(each, str) else each.CHOICE,
         )  # fmt: skip
         if value is None:
             return

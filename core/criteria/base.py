@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Node = Any
     """The union of all criteria, made in `core.criteria` from the classes that exist."""
 
-__all__ = ["And", "Criterion", "Model", "Not", "Or", "Pick", "walk"]
+__all__ = ["GROUPS", "And", "Criterion", "Model", "Not", "Or", "Pick", "walk"]
 
 
 class Model(BaseModel):
@@ -140,6 +140,10 @@ class Model(BaseModel):
 
     def __hash__(self) -> int:
         return hash((type(self).__name__, self.canonical))
+
+
+GROUPS: Final = ("Events", "Users", "Attribution")
+"""The groups of criteria, in the order in which they are offered."""
 
 
 class Criterion(Model):

@@ -13,6 +13,7 @@ import streamlit as st
 from core import NodeSize, Problem
 from core.criteria import CRITERIA, Criterion
 from core.criteria.asked import SCOPE_PICKS, picked
+from core.criteria.base import GROUPS
 from core.criteria.windows import Window
 from workbench import session
 from workbench.builder import tree
@@ -250,7 +251,7 @@ MEANING = {
 
 def kinds() -> dict[str, dict[str, Node]]:
     """What new cards start from, by group and name."""
-    found: dict[str, dict[str, Node]] = {}
+    found: dict[str, dict[str, Node]] = {group: {} for group in GROUPS}
     for kind in CRITERIA.values():
         if kind.GROUP:
             found.setdefault(kind.GROUP, {}).update({name: dict(start) for name, start in kind.CARDS.items()})

@@ -1,0 +1,248 @@
+"""The builder in a real Chromium, by mouse and keyboard alone: the seed's examples, their numbers, who can use it."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from core import Audience, Dataset
+from core.registry import Registry
+from sample_data.make import main as make
+from tests.chromium import FLAGS, find
+
+WAIT_MS = 120_000
+Node = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    sample = tmp_path_factory.mktemp("builder") / "home"
+    make(["--home", str(sample), "--profiles", "800", "--events", "20000"])
+    return sample
+
+
+@pytest.fixture(scope="module")
+def url(folder: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with (folder.parent / "app.log").open("wb") as log:
+        app = subprocess.Popen(
+            [sys.executable, "-m", "workbench.cli", "run", "--no-browser", "--port", str(port)],
+            env={**os.environ, "WORKBENCH_HOME": str(folder)},
+            stdout=log,
+            stderr=log,
+        )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            deadline = time.monotonic() + 90
+            while time.monotonic() < deadline and not _healthy(address):
+                time.sleep(0.2)
+            yield address
+        finally:
+            app.terminate()
+            app.wait(20)
+
+
+def _healthy(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(find()), args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+class Builder:
+    """A new audience in the builder, as a person sees it. `now` is fixed to the data's end, so that numbers stay."""
+
+    def __init__(self, chromium: Browser, url: str, folder: Path, name: str, **scope: Any) -> None:
+        self.data = Dataset.open(folder / "dataset")
+        self.registry = Registry.open(
+            f"sqlite:///{folder / 'registry.sqlite'}", memberships=folder / "memberships", at=datetime.now(UTC)
+        )
+        self.me = self.registry.people.local()
+        document = {
+            "name": name,
+            "workspaces": ["travel-app"],
+            "definition": {"version": 1, "root": {"type": "and", "criteria": []}},
+        }
+        made = self.registry.audiences.create(
+            Audience.from_dict({**document, **scope}), by=self.me, at=datetime.now(UTC)
+        )
+        self.id = made.id
+        self.page: Page = chromium.new_page(viewport={"width": 1440, "height": 1000})
+        self.page.goto(f"{url}/build?audience={self.id}")
+        expect(self.page.get_by_test_id("stMetricValue").first).to_be_visible(timeout=WAIT_MS)
+
+    def settled(self) -> None:
+        """Wait until nothing runs."""
+        app = self.page.get_by_test_id("stApp")
+        self.page.wait_for_timeout(150)
+        expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=WAIT_MS)
+        self.page.wait_for_timeout(150)
+        expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=WAIT_MS)
+
+    def add(self, how: str, kind: str) -> None:
+        """Add a card."""
+        self.page.get_by_role("button", name=how, exact=True).last.click()
+        self.page.get_by_role("radio", name=kind, exact=True).click()
+        expect(self.page.get_by_role("button", name="Done")).to_be_visible(timeout=WAIT_MS)
+        self.settled()
+
+    def choose(self, label: str, option: str, at: int = 0) -> None:
+        """Type into a searchable box and take the option by Enter."""
+        box = self.page.get_by_role("combobox", name=label, exact=True).nth(at)
+        box.click()
+        box.fill(option)
+        known = re.compile(rf"^(\S )?{re.escape(option)}( \(|$| ·)")  # not "Add: ..."
+        found = self.page.get_by_role("option", name=known)
+        expect(found.first).to_be_visible(timeout=WAIT_MS)
+        found.first.click()
+        self.settled()
+
+    def type(self, label: str, text: str, at: int = 0) -> None:
+        """Type into a field and leave it by Tab."""
+        field = self.page.get_by_role("textbox", name=label, exact=True).nth(at)
+        field.fill(text)
+        field.press("Tab")
+        self.settled()
+
+    def press(self, name: str) -> None:
+        """Press a button by the keyboard."""
+        self.page.get_by_role("button", name=name, exact=True).first.focus()
+        self.page.keyboard.press("Enter")
+        self.settled()
+
+    @property
+    def root(self) -> Node:
+        """What was built, as it is kept while nothing is saved."""
+        draft = self.registry.drafts.get(self.id, self.me)
+        assert draft is not None
+        root: Node = draft.document["document"]["definition"]["root"]
+        return root
+
+    def agrees(self) -> int:
+        """The size on the page is the core's, at the moment that the page names."""
+        self.settled()
+        panel = self.page.locator(".st-key-panel-head").inner_text()
+        found = re.search(r"as of (\d+ \w+ \d+ \d+:\d+) UTC", panel)
+        assert found is not None
+        now = datetime.strptime(found[1], "%d %b %Y %H:%M").replace(tzinfo=UTC)
+        draft = self.registry.drafts.get(self.id, self.me)
+        assert draft is not None
+        audience = Audience.from_dict(draft.document["document"])
+        others = self.registry.audiences.named_by(audience, self.me)
+        size = self.data.evaluate(audience, now=now, audiences=others).size
+        expect(self.page.get_by_test_id("stMetricValue").first).to_have_text(f"{size:,}", timeout=WAIT_MS)
+        return size
+
+
+def test_install_in_the_last_72_hours_and_fewer_than_three_sessions(chromium: Browser, url: str, folder: Path) -> None:
+    builder = Builder(chromium, url, folder, "New and quiet ones")
+    builder.add("And", "Install")
+    builder.choose("when", "in the last")
+    builder.type("amount", "72")
+    builder.choose("unit", "hours")
+    builder.add("And", "Session")
+    builder.choose("operator", "less than")
+    builder.type("value", "3")
+    assert builder.root == {
+        "type": "and",
+        "criteria": [
+            {"type": "event", "kind": "install", "when": {"type": "within_last", "amount": 72, "unit": "hours"}},
+            {"type": "event", "kind": "session", "frequency": {"operator": "less_than", "value": 3}},
+        ],
+    }
+    builder.agrees()
+    builder.press("Save as Draft")
+    builder.press("Save")
+    expect(builder.page.get_by_text("Edited, not saved")).to_be_hidden(timeout=WAIT_MS)
+    saved = builder.registry.audiences.get(builder.id, builder.me)
+    assert saved.version == 2
+    assert [each.type for each in saved.definition.root.criteria] == ["event", "event"]  # type: ignore[attr-defined]
+    builder.page.close()
+
+
+def test_viewed_the_paris_intro_video_in_the_last_3_days(chromium: Browser, url: str, folder: Path) -> None:
+    builder = Builder(chromium, url, folder, "Viewed Paris")
+    builder.add("And", "Custom event")
+    builder.choose("name", "Play Video")
+    builder.press("Condition")
+    builder.choose("attribute", "title")
+    builder.choose("value", "Paris intro")
+    builder.type("value", "0")
+    builder.choose("when", "in the last")
+    builder.type("amount", "3")
+    node = builder.root["criteria"][0]
+    assert node["where"] == [{"attribute": "title", "operator": "exact_match", "value": "Paris intro"}]
+    assert node["when"] == {"type": "within_last", "amount": 3, "unit": "days"}
+    assert builder.agrees() > 0
+    builder.choose("when", "between")
+    builder.type("from", "4")
+    builder.type("to", "6")
+    assert builder.root["criteria"][0]["when"] == {"type": "between_ago", "from": 4, "to": 6, "unit": "days"}
+    assert builder.agrees() > 0
+    builder.press("Undo")
+    assert builder.root["criteria"][0]["when"]["to"] != 6
+    builder.page.close()
+
+
+def test_cart_abandonment_of_4_days_without_a_campaigns_audience(chromium: Browser, url: str, folder: Path) -> None:
+    builder = Builder(chromium, url, folder, "Left in the cart", lookback_days=30)
+    builder.add("And", "Cart abandonment")
+    builder.add("Exclude", "Audience membership")
+    builder.choose("audience", "Came with a spring campaign")
+    assert builder.root == {
+        "type": "and",
+        "criteria": [
+            {"type": "cart_abandonment", "wait": {"amount": 4, "unit": "days"}},
+            {
+                "type": "not",
+                "criterion": {"type": "audience_membership", "audience": "spring-campaigns", "operator": "in"},
+            },
+        ],
+    }
+    assert builder.agrees() > 0
+    expect(builder.page.get_by_role("textbox", name="Logic")).to_have_value("A and not B")
+    builder.page.close()
+
+
+SERIOUS = ("serious", "critical")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+def test_no_serious_barrier(chromium: Browser, url: str, width: int, scheme: str) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": 1400}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{url}/build?audience=potential-parisians")
+    expect(page.get_by_test_id("stMetricValue").first).to_be_visible(timeout=WAIT_MS)
+    page.get_by_role("button", name="Edit A").click()
+    expect(page.get_by_role("button", name="Done")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=WAIT_MS)
+    page.wait_for_timeout(1500)
+    found = Axe().run(page).response["violations"]
+    told = [(each["id"], each["impact"], [node["target"] for node in each["nodes"]][:4]) for each in found]
+    assert not [each for each in told if each[1] in SERIOUS], told
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
