@@ -99,7 +99,7 @@ def scalars(found: list[Any], name: str, limits: Limits) -> pl.Series | None:
         return None
     tag = limits.tag
     tagged = ["s" + each if type(each) is str else None if each is None else tag(each) for each in found]
-    return cut_values(pl.Series(name, tagged, dtype=pl.String), limits)
+    return cut(pl.Series(name, tagged, dtype=pl.String), Limits.VALUE + 1, limits)
 
 
 def cut_values(tagged: pl.Series, limits: Limits) -> pl.Series:

@@ -50,6 +50,7 @@ def test_members(case: Case, shelf: Shelf) -> None:
             assert result.size == len(case.expect)
 
 
+@pytest.mark.parametrize("shelf", ["plain"], indirect=True)
 @pytest.mark.parametrize("case", ERRORS, ids=[case.id for case in ERRORS])
 def test_errors(case: Case, shelf: Shelf) -> None:
     with pytest.raises(DefinitionError) as caught:

@@ -312,6 +312,22 @@ def test_profiles_are_never_renumbered(store: Store) -> None:
     assert store.manifest().profiles == 4
 
 
+@pytest.mark.parametrize("apart", [1, 1 << 31])
+def test_events_keep_their_order_of_arrival(apart: int) -> None:
+    """By day, then profile, else as they came; also where the days lie too far apart to be packed with the profiles."""
+    days = [5, 5, 2, 5, 2, 5]
+    profiles = [7, 2**32 - 1, 7, 7, 7, 0]
+    events = pl.DataFrame(
+        {
+            "name": ["a"] * 6,
+            "timestamp_ms": [day * apart * 86_400_000 for day in days],
+            "profile": pl.Series(profiles, dtype=pl.UInt32),
+            "arrival": [0, 1, 2, 3, 4, 5],
+        }
+    )
+    assert segments_module.ordered(events)["arrival"].to_list() == [2, 4, 5, 0, 3, 1]
+
+
 def test_times_of_segments(store: Store) -> None:
     load(store, [batch(1, named("a", timestamp_unixtime_ms=T - 7), time=T + 5)])
     [segment] = store.manifest().segments
