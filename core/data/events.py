@@ -192,10 +192,10 @@ class Events:
             found.append(edge.where((times >= first_ms) & (times <= last_ms)))
         return [rows for rows in found if rows.size]
 
-    def of_workspace(self, workspace: str, until_ms: int) -> list[Rows]:
-        """The rows of a workspace up to a moment, whatever their kind."""
+    def of_workspace(self, workspace: str, after_ms: int, until_ms: int) -> list[Rows]:
+        """The rows of a workspace after a moment and up to another, whatever their kind."""
         mine = [number for number, group in enumerate(self.groups) if group.workspace == workspace]
-        return self.rows(np.array(mine, np.int64), self.first_ms, until_ms)
+        return self.rows(np.array(mine, np.int64), max(self.first_ms, after_ms + 1), until_ms)
 
     def _runs(self, groups: Index, first_day: int, last_day: int) -> Rows:
         """The rows of some groups on some days."""

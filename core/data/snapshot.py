@@ -67,7 +67,7 @@ class Snapshot:
 
     def remember_at(self, key: tuple[Any, ...], at_ms: int, make: Callable[[], T]) -> T:
         """What `make` gives at a moment, remembered for the last few moments only: history asks for many."""
-        kept: dict[int, T] = self.remember(("at", *key), dict)
+        kept: dict[int, T] = self.moments(key)
         if at_ms not in kept:
             made = make()
             while len(kept) >= MOMENTS:
@@ -75,6 +75,11 @@ class Snapshot:
             kept[at_ms] = made
             return made
         return kept[at_ms]
+
+    def moments(self, key: tuple[Any, ...]) -> dict[int, Any]:
+        """What `remember_at` keeps of a key, by moment."""
+        kept: dict[int, Any] = self.remember(("at", *key), dict)
+        return kept
 
     def table(self, table: str) -> pl.LazyFrame:
         """A table of this version as a lazy frame, with the columns of `schema.TABLES`."""
@@ -133,11 +138,12 @@ class Snapshot:
             return Seen(np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0, np.int64))
         rows = sum(segment.tables.get(table, 0) for table in ("events", "batches"))
         arrays = self._source(segment).bundle(
-            f"seen/{workspace}", rows, lambda: self._read_seen(segment, workspace, NEVER)
+            f"seen/{workspace}", rows, lambda: self._read_seen(segment, workspace, NO_MOMENT, NEVER)
         )
         return Seen(arrays["profile"], arrays["first_ms"], arrays["last_ms"])
 
-    def _read_seen(self, segment: Segment, workspace: str, until_ms: int) -> Arrays:
+    def _read_seen(self, segment: Segment, workspace: str, after_ms: int, until_ms: int) -> Arrays:
+        """When profiles were first and last seen by a segment after a moment and up to another."""
         first, last = np.full(self.size, NO_MOMENT), np.full(self.size, NO_MOMENT)
         parts = []
         if until_ms == NEVER:
@@ -145,10 +151,10 @@ class Snapshot:
         else:  # history asks for many moments of the past
             key = ("batches", segment.name, workspace)
             profile, times = self.remember(key, lambda: self._read_batches(segment, workspace))
-            known = int(np.searchsorted(times, until_ms, "right"))
-            parts.append((profile[:known], times[:known]))
+            known = slice(*np.searchsorted(times, [after_ms, until_ms], "right"))
+            parts.append((profile[known], times[known]))
         for file in self.store.files("events", segments=[segment]):
-            found = self._segments[file].of_workspace(workspace, until_ms)
+            found = self._segments[file].of_workspace(workspace, after_ms, until_ms)
             parts += [(rows.take(rows.events.profile), rows.times()) for rows in found]
         for profile, times in parts:
             kernels.highest(profile, times, last)
@@ -180,6 +186,7 @@ class Snapshot:
         """Each profile's last activity in a workspace at `now`, `NO_MOMENT` where there is none."""
         end = self.end_ms
         at = now_ms if end is None else min(now_ms, end)
+        known_moments = dict(self.moments(("last", workspace)))
 
         def last() -> Millis:
             moments = np.full(self.size, NO_MOMENT)
@@ -187,10 +194,15 @@ class Snapshot:
                 known = self._activity(workspace).last_ms
                 moments[: len(known)] = known
                 return moments
+            known_at = max((each for each in known_moments if each < at), default=NO_MOMENT)
+            if known_at != NO_MOMENT:  # what is new since then is less than everything
+                moments[:] = known_moments[known_at]
             for segment in self.manifest.segments:
-                whole = segment.last_ms is not None and segment.last_ms <= at
+                if segment.last_ms is not None and segment.last_ms <= known_at:
+                    continue
+                whole = known_at == NO_MOMENT and segment.last_ms is not None and segment.last_ms <= at
                 seen = self._seen(segment, workspace) if whole else None
-                part = vars(seen) if seen else self._read_seen(segment, workspace, at)
+                part = vars(seen) if seen else self._read_seen(segment, workspace, known_at, at)
                 moments[part["profile"]] = np.maximum(moments[part["profile"]], part["last_ms"])
             return moments
 
