@@ -55,6 +55,14 @@ def test_a_reader_that_goes_is_no_error(shop: Path) -> None:
     assert done.stderr == ""
 
 
+def test_what_is_loaded_stays_when_the_reader_of_the_report_goes(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps(batch(1, 0)) + "\n")
+    command = f"{WORKBENCH} import a.jsonl --dataset shop --workspace app --input ios --json | true"
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True, env=environment(tmp_path))
+    save(tmp_path / "A.json", audience({"type": "and", "criteria": []}))
+    assert workbench(tmp_path, "evaluate", "A.json", "--dataset", "shop", "--json").json["size"] == 1
+
+
 def test_a_load_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
     """SIGTERM in the middle of a load into a new dataset: the dataset goes again."""
     with (tmp_path / "many.jsonl").open("w") as file:

@@ -66,16 +66,24 @@ def run_import(given: argparse.Namespace) -> int:
             )
         finally:
             progress.clear()
-        nothing = bool(report.refusals) and not any(
-            (report.batches, report.events, report.profiles, report.duplicates, report.skipped)
-        )
-        if given.json:
-            output.say_json(asdict(report))
-        else:
-            _say_report(report, path, f"{given.workspace}/{given.input}")
-        if nothing:
+        if _nothing(report):
+            _tell(report, given, path)
             raise InputError(f"import: nothing could be loaded, {len(report.refusals):,} refused.", "Check --format.")
+    _tell(report, given, path)  # after the block: what is loaded stays, also if nobody reads this
     return 0
+
+
+def _nothing(report: LoadReport) -> bool:
+    """Whether everything was refused."""
+    known = (report.batches, report.events, report.profiles, report.duplicates, report.skipped)
+    return bool(report.refusals) and not any(known)
+
+
+def _tell(report: LoadReport, given: argparse.Namespace, path: Path) -> None:
+    if given.json:
+        output.say_json(asdict(report))
+    else:
+        _say_report(report, path, f"{given.workspace}/{given.input}")
 
 
 def _check_use(given: argparse.Namespace, form: str) -> None:
