@@ -13,6 +13,7 @@ from core.context import Context
 from core.criteria import Criterion, Model, Node, walk
 from core.criteria.memberships import AudienceMembership
 from core.criteria.problems import problems_of
+from core.criteria.sentences import whole
 from core.data.values import millis
 from core.errors import DefinitionError, Problem
 
@@ -173,8 +174,7 @@ class Audience(Model):
     @property
     def sentence(self) -> str:
         """The definition in English."""
-        text = f"People who {self.root.sentence}"
-        return text + ("" if text.endswith(".") else ".")
+        return whole(self.root)
 
 
 def _depth(document: dict[str, Any]) -> int:

@@ -33,6 +33,10 @@ class Attribution(ProfileCriterion):
     publisher: Comparison | None = None
     campaign: Comparison | None = None
 
+    def _spoken_template(self) -> str:
+        both = self.publisher is not None and self.campaign is not None
+        return self.TEMPLATE.replace("\nwhose campaign", "\nand whose campaign") if both else self.TEMPLATE
+
     def judge(self, scope: Scope) -> Mask:
         mask = np.ones(scope.size, np.bool_)
         parts = [(name, part) for name, part in (("publisher", self.publisher), ("campaign", self.campaign)) if part]

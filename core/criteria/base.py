@@ -293,7 +293,7 @@ class And(Criterion):
 
     @property
     def sentence(self) -> str:
-        return _joined(self.criteria, "and", "are in the workspaces")
+        return _phrase(self)
 
 
 class Or(Criterion):
@@ -324,7 +324,7 @@ class Or(Criterion):
 
     @property
     def sentence(self) -> str:
-        return _joined(self.criteria, "or", "are nobody")
+        return _phrase(self)
 
 
 class Not(Criterion):
@@ -347,17 +347,13 @@ class Not(Criterion):
 
     @property
     def sentence(self) -> str:
-        return f"are not those who {_bracketed(self.criterion)}"
+        return _phrase(self)
 
 
-def _bracketed(node: Criterion) -> str:
-    return f"({node.sentence})" if len(node.children()) > 1 else node.sentence
+def _phrase(node: Criterion) -> str:
+    from core.criteria.sentences import phrase
 
-
-def _joined(criteria: tuple[Criterion, ...], word: str, empty: str) -> str:
-    if not criteria:
-        return empty
-    return f" {word} ".join(_bracketed(node) if len(criteria) > 1 else node.sentence for node in criteria)
+    return phrase(node)
 
 
 def _parts(node: Criterion, kind: type[And] | type[Or]) -> tuple[Criterion, ...]:

@@ -94,7 +94,7 @@ class Frequency(Model):
 
     TEMPLATE = "{operator} {value} {count}"
     WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        "operator": {"greater_than": "more than", "less_than": "less than", "equals": "exactly"},
+        "operator": {"greater_than": "more than", "less_than": "fewer than", "equals": "exactly"},
         "count": {"events": "times", "days": "different days"},
     }
 
@@ -130,13 +130,28 @@ class Frequency(Model):
     def shape(cls, field: str, data: Mapping[str, Any]) -> str:
         return "pair" if data.get("operator") == "between" else "number"
 
+    @property
+    def _adverb(self) -> str:
+        """ "once" and "twice", where they say how many events."""
+        return {1: "once", 2: "twice"}.get(self.value, "") if self.count == "events" else ""
+
+    @property
+    def sentence(self) -> str:
+        """ "at least twice", "on exactly 3 different days"."""
+        if self.model_dump(exclude_defaults=True) == {}:
+            return "at least once"
+        return super().sentence
+
     def said(self, field: str) -> str:
         if field == "value":
-            return " and ".join(str(each) for each in self.value) if isinstance(self.value, tuple) else str(self.value)
+            plain = " and ".join(str(each) for each in self.value) if isinstance(self.value, tuple) else str(self.value)
+            return self._adverb or plain
         words = super().said(field)
         if field == "operator" and self.count == "days":
             return f"on {words}"
-        return words.removesuffix("s") if field == "count" and self.value == 1 else words
+        if field == "count":
+            return "" if self._adverb else words.removesuffix("s") if self.value == 1 else words
+        return words
 
 
 class Aggregate(Comparison):

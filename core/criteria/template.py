@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 _PIECE: Final = re.compile(r"\{([^}]*)\}|([^{}\[\]]+)|([\[\]])")
+_VOWEL: Final = re.compile(r"(?!one|us|uni|eu)[aeiou]", re.IGNORECASE)
 _SPACES: Final = re.compile(r"\s+")
 Join = Literal["one", "either", "list"]
 
@@ -100,8 +101,15 @@ def _line(row: Row, said: Callable[[str], str], without: frozenset[str]) -> str:
         slots = [part for part in segment if isinstance(part, Slot)]
         if slots and not any(spoken[slot] for slot in slots):
             continue
-        text += "".join(spoken[part] if isinstance(part, Slot) else part for part in segment) + " "
+        for part in segment:
+            text = _beside(text, spoken[part]) if isinstance(part, Slot) else text + part
+        text += " "
     return text
+
+
+def _beside(text: str, words: str) -> str:
+    """Words after a text: "a" before them becomes "an" where they begin with a vowel."""
+    return f"{text[:-1]}n {words}" if text.endswith(" a ") and _VOWEL.match(words) else text + words
 
 
 def _slot(slot: Slot, said: Callable[[str], str], without: frozenset[str]) -> str:
