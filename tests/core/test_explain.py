@@ -45,14 +45,14 @@ def evidence(data: Dataset, root: dict[str, Any], mpid: int) -> Evidence:
 def test_events_are_counted_condition_by_condition(data: Dataset) -> None:
     root = {**PLAY, "frequency": at_least(2)}
     found = evidence(data, root, 1)
-    assert found.text == "2 events count; asked: at least 2 times"
+    assert found.text == "2 events count; asked: at least twice"
     assert found.value == 2
     assert [(each.holds, each.left) for each in found.conditions] == [(True, 4), (True, 3), (True, 2), (True, 2)]
     assert [each.text for each in found.conditions] == [
         "did “play”",
         "in the last 3 days",
         "where city is exactly “Paris”",
-        "at least 2 times",
+        "at least twice",
     ]
     times = [round(each.at.timestamp() * 1000) for each in found.events]
     assert times == [ago(0.5), ago(1)], "the latest first"
@@ -65,7 +65,7 @@ def test_events_are_counted_condition_by_condition(data: Dataset) -> None:
 def test_the_condition_that_failed(data: Dataset, mpid: int, left: list[int]) -> None:
     found = evidence(data, PLAY, mpid)
     assert [each.left for each in found.conditions] == left
-    assert found.text == "no event counts; asked: more than 0 times"
+    assert found.text == "no event counts; asked: at least once"
     assert not found.conditions[-1].holds
 
 
