@@ -118,7 +118,15 @@ class Scope:
 
     def derived(self, log: Log, name: str, make: Callable[[], T]) -> T:
         """What `make` gives of the records that a log has at this now."""
-        return self._memory.remember(("state", id(log), name, log.known(self.now_ms)), make)
+        known = log.known(self.now_ms)
+        if known < len(log):
+            return self._memory.remember(("state", id(log), name, known), make)
+        size, head = log.heads.get(name, (-1, None))
+        if size != self.size:
+            head = make()
+            log.heads[name] = self.size, head
+        found: T = head
+        return found
 
     def members_of(self, audience: str) -> Mask:
         """Another audience's members at this now, by its own scope."""

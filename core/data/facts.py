@@ -7,7 +7,7 @@ every earlier `now` by the same one line. A log is made segment by segment: what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ class Log:
     order: npt.NDArray[np.int64]
     columns: Mapping[str, Column]
     numbers: Mapping[str, npt.NDArray[np.float64]]
+    heads: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    """What was derived of all records by name, with the number of profiles: the present is asked for again and again."""
 
     @classmethod
     def arrays(cls, frame: pl.DataFrame) -> Arrays:
