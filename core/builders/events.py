@@ -9,7 +9,8 @@ from core.builders.built import Built, changed, once
 from core.builders.conditions import Condition, Property
 from core.builders.operators import Comparisons, Counts, Fields, Length, Windows, fields_of, length, made, refused
 from core.criteria.commerce import CartAbandonment
-from core.criteria.events import CustomType, Event, EventKind, Sequence
+from core.criteria.events import CustomType, Event, EventKind
+from core.criteria.sequences import Sequence
 
 _COUNTS = ("equals", "greater_than", "at_least", "less_than", "at_most", "between")
 

@@ -13,12 +13,13 @@ from core.criteria import aggregates
 from core.criteria.base import Model, Pick
 from core.criteria.comparison import Comparison, Ref
 from core.criteria.doubts import ADDED, MONEY, currencies
-from core.criteria.events import Event, gather, how_many, qualifying
+from core.criteria.events import Event
 from core.criteria.evidence import Evidence, moment_words, value_words
 from core.criteria.matchers import Moment, Number
 from core.criteria.measures import Counts, Measure
 from core.criteria.operators import COMPARED
 from core.criteria.problems import problems_of
+from core.criteria.qualifying import gather, how_many, qualifying
 from core.criteria.users import ComparedProfileCriterion
 from core.criteria.windows import EVER, After, Bounds, WithinLast
 from core.data.values import Mask

@@ -1,4 +1,4 @@
-"""What people did: `event` (frequency, aggregate) and `sequence`."""
+"""What people did: `event`, with its frequency or aggregate."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from core.criteria.aggregates import Gathered, Piece, aggregate, aggregate_sql, has_value_sql, totalled_sql
+from core.criteria.aggregates import aggregate, aggregate_sql, has_value_sql, totalled_sql
 from core.criteria.base import Criterion, Model, Pick
 from core.criteria.comparison import (
     COMPARISON_KEYS,
     Comparison,
-    Predicate,
     ProductRef,
     Ref,
     Where,
     WhereProduct,
-    all_of,
     is_number,
     number_matcher,
     pair,
@@ -27,16 +24,15 @@ from core.criteria.comparison import (
 )
 from core.criteria.dials import Dial, Gap, dials_of, number_gap
 from core.criteria.doubts import ADDED, MONEY, currencies, outside, stopped
-from core.criteria.evidence import LATEST, Condition, Evidence, Happening, dated, moment_words, things, value_words
-from core.criteria.measures import Counts, Measure, Moments
+from core.criteria.evidence import Condition, Evidence, things, value_words
+from core.criteria.measures import Counts, Measure
 from core.criteria.operators import COMPARED
+from core.criteria.qualifying import gather, how_many, latest, qualifying
 from core.criteria.template import plain_words
-from core.criteria.windows import EVER, Bounds, PastWindow, Wait
-from core.data import kernels
-from core.data.columns import EventStore
-from core.data.events import Events, Index, Rows, Spans, counted, days_counted
+from core.criteria.windows import EVER, Bounds, PastWindow
+from core.data.events import Rows, days_counted
 from core.data.schema import NAMELESS_KINDS, USER_BASED_KINDS
-from core.data.values import Column, Mask, Millis
+from core.data.values import Mask
 from core.errors import Problem
 
 if TYPE_CHECKING:
@@ -59,9 +55,6 @@ CustomType = Literal[
     "media",
     "other",
 ]
-SESSION_DURATION = ("field", "session_duration_ms")
-"""It comes from other events, the ends of sessions."""
-
 KIND_WORDS = {
     "custom": ("did any custom event", "did"),
     "attribution": ("had any attribution event", "had the attribution event"),
@@ -478,224 +471,3 @@ def event_warnings(event: Event, context: Context, path: str) -> Iterator[Proble
             context.knows("event_attributes", workspace, entry.attribute) for workspace in context.workspaces
         ):
             yield Problem(path, f"No event has the attribute {entry.attribute!r}.", "It is missing for everyone.")
-
-
-def qualifying(
-    event: Event, scope: Scope, inputs: Inputs, bounds: Bounds = (-EVER, EVER), without_lookback: bool = False
-) -> list[Rows]:
-    """The events that satisfy everything but frequency and aggregate, within `bounds` too."""
-    return list(_in_spans(event, scope, inputs, scope.spans(_both(event, scope, bounds), without_lookback)))
-
-
-def how_many(
-    event: Event, scope: Scope, inputs: Inputs, bounds: Bounds = (-EVER, EVER), without_lookback: bool = False
-) -> npt.NDArray[np.signedinteger[Any]]:
-    """How many events qualify, a whole number a profile."""
-
-    def count(spans: Spans) -> npt.NDArray[Any]:
-        return counted(_in_spans(event, scope, inputs, spans), scope.size)
-
-    spans = scope.spans(_both(event, scope, bounds), without_lookback)
-    moving = (each.matcher.READS == "date" or each.ref == SESSION_DURATION for each in predicates(event.where))
-    if any(moving) or any(each.matcher.READS == "date" for each in predicates(event.where_product)):
-        return count(spans)  # what qualifies depends on now
-    shape = event.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"frequency", "aggregate", "when"})
-    return scope.tally((shape, inputs), spans, count)
-
-
-def _both(event: Event, scope: Scope, bounds: Bounds) -> Bounds:
-    first_ms, last_ms = event.when.bounds(scope.now_ms) if event.when else (-EVER, EVER)
-    return max(first_ms, bounds[0]), min(last_ms, bounds[1])
-
-
-def _in_spans(event: Event, scope: Scope, inputs: Inputs, spans: Spans) -> Iterator[Rows]:
-    for rows in scope.rows(event.kind, event.name, event.custom_type, inputs, spans):
-        if not event.where and not event.where_product:
-            yield rows
-        else:
-            narrowed = (_narrow(store, mine, event, scope) for store, mine in rows.by_store())
-            yield from (mine for mine in narrowed if len(mine))
-
-
-def _narrow(store: EventStore, rows: Rows, event: Event, scope: Scope) -> Rows:
-    if event.where:
-
-        def leaf(predicate: Predicate) -> Mask:
-            column = scope.event_column(store, *predicate.ref)
-            return _verdict(predicate, rows.picked(column.codes, _table(predicate, column, scope), store.start))
-
-        rows = rows.where(all_of(event.where, leaf, rows.size))
-    if event.where_product:
-        hit = np.zeros(store.size, np.bool_)
-        hit[store.products.owner[product_rows(event, store, rows, scope)]] = True
-        rows = rows.where(Rows(rows.events, rows.first, rows.last).take(hit, store.start))
-    return rows
-
-
-def _table(predicate: Predicate, column: Column, scope: Scope) -> Mask:
-    return scope.positive(predicate.matcher, column.dictionary)
-
-
-def _verdict(predicate: Predicate, positive: Mask) -> Mask:
-    return ~positive if predicate.matcher.operator.negated else positive
-
-
-def product_rows(event: Event, store: EventStore, rows: Rows, scope: Scope) -> Index:
-    """The products (row numbers in the store's products) of some events that satisfy `where_product`."""
-    products = store.products
-    wanted = np.zeros(store.size, np.bool_)
-    wanted[rows.index() - store.start] = True
-    found = np.flatnonzero(wanted[products.owner])
-
-    def leaf(predicate: Predicate) -> Mask:
-        column = products.column(*predicate.ref)
-        return _verdict(predicate, _table(predicate, column, scope)[column.codes[found]])
-
-    return found[all_of(event.where_product, leaf, len(found))]
-
-
-def latest(rows: list[Rows]) -> tuple[Happening, ...]:
-    """The latest few of some events."""
-    newest = sorted(
-        ((at, int(part.events.arrival[row]), row, part.events) for part in rows for at, row in _newest(part)),
-        key=lambda each: each[:2],
-        reverse=True,
-    )
-    return tuple(_happening(events, row, at) for at, _, row, events in newest[:LATEST])
-
-
-def _newest(rows: Rows) -> list[tuple[int, int]]:
-    times, index = rows.times(), rows.index()
-    order = np.lexsort((rows.events.arrival[index], times))[-LATEST:]
-    return [(int(times[at]), int(index[at])) for at in order]
-
-
-def _happening(events: Events, row: int, at_ms: int) -> Happening:
-    names, codes = events.inputs
-    group = events.group_of(row)
-    return Happening(dated(at_ms), group.workspace, names[int(codes[row])], group.kind, group.name)
-
-
-def gather(event: Event, of: Ref, rows: list[Rows], scope: Scope) -> Gathered:
-    """The values of a property of qualifying events, or of their products that satisfy `where_product`."""
-    pieces = []
-    for part in rows:
-        for store, mine in part.by_store():
-            if isinstance(of, ProductRef):
-                found = product_rows(event, store, mine, scope)
-                index, column = store.products.owner[found] + store.start, store.products.column(*of.ref)
-                pieces.append(Piece(part.events, index, part.events.profile[index], column.take(found)))
-            else:
-                column = scope.event_column(store, *of.ref)
-                taken = Column(mine.take(column.codes, store.start), column.dictionary)
-                pieces.append(Piece(part.events, mine, mine.take(part.events.profile), taken))
-    return Gathered(scope.size, pieces)
-
-
-class Step(Event):
-    """One step of a sequence: an event without frequency and aggregate."""
-
-    WHAT = "happened | {when}"
-
-    @model_validator(mode="after")
-    def _bare(self) -> Step:
-        if self.frequency is not None or self.aggregate is not None:
-            raise ValueError("a step of a sequence has no frequency and no aggregate")
-        return self
-
-
-class Sequence(Criterion):
-    """People who did one thing after the other, strictly later each time."""
-
-    GROUP = "Events"
-    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "Sequence of steps": {
-            "type": "sequence",
-            "steps": [{"type": "event", "kind": "custom"}, {"type": "event", "kind": "custom"}],
-        }
-    }
-    ADDS: ClassVar[Mapping[str, str]] = {"steps": "Step", "within": "Time limit"}
-    TEMPLATE = "steps | {steps}\nall within {within}\nhappened | {when}"
-
-    type: Literal["sequence"]
-    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
-    within: Wait | None = None
-    when: PastWindow | None = None
-
-    def measure(self, scope: Scope) -> Moments:
-        """The moment of the latest completion that is quick enough."""
-        bounds = self.when.bounds(scope.now_ms) if self.when else (-EVER, EVER)
-        steps = [
-            qualifying(step, scope, scope.choose_inputs(step.inputs, user_based=False), bounds) for step in self.steps
-        ]
-        return Moments(completions(steps, self.within.ms if self.within else None, scope.size))
-
-    def match(self, measure: Measure, scope: Scope) -> Mask:
-        return measure.present()
-
-    def doubts(self, scope: Scope) -> Iterator[str]:
-        if self.when is not None and (doubt := outside(self.when, scope)):
-            yield doubt
-        for step in self.steps:
-            yield from step.doubts(scope)
-
-    def dials(self) -> Iterator[Dial]:
-        if self.within is not None:
-            yield from (dial.under("within") for dial in self.within.dials())
-        if self.when is not None:
-            yield from (dial.under("when") for dial in self.when.dials())
-
-    def evidence(self, scope: Scope, profile: int) -> Evidence:
-        """The latest completion, and how many events each step has."""
-        bounds = self.when.bounds(scope.now_ms) if self.when else (-EVER, EVER)
-        counted: list[Rows] = []
-        conditions = []
-        for step in self.steps:
-            rows, funnel = step.funnel(scope, profile, scope.choose_inputs(step.inputs, user_based=False), bounds)
-            counted += rows
-            left = funnel[-1].left
-            conditions.append(Condition(step.sentence, bool(left), left))
-        value = scope.measure(self).at(profile)
-        done = value is not None
-        asked = "one after the other" + (f", within {self.within.words}" if self.within else "")
-        conditions.append(Condition(asked, done))
-        found = f"completed at {moment_words(round(value.timestamp() * 1000))}" if done else "never completed"
-        return Evidence(f"{found}; asked: {asked}", value, latest(counted), tuple(conditions))
-
-    def said(self, field: str) -> str:
-        return " and then ".join(step.sentence for step in self.steps) if field == "steps" else super().said(field)
-
-    def sql(self, to: SqlScope) -> Sql:
-        when = (self.when,) if self.when else ()
-        chain: Sql = None
-        for step in self.steps:
-            rows = step.sql_rows(to, to.reads(step.inputs, user_based=False), when=when)
-            chain = to.chained(chain, rows.select("e.mpid", "e.timestamp_ms"))
-        done = to.select(chain.subquery("c"))
-        if self.within is not None:
-            done = done.where(to.column("timestamp_ms") - to.column("begun") <= self.within.ms)
-        return to.members(done.select("mpid"))
-
-    def problems(self, context: Context, path: str) -> Iterator[Problem]:
-        for at, step in enumerate(self.steps):
-            yield from event_problems(step, context, f"{path}.steps[{at}]", context.inputs)
-
-    def warnings(self, context: Context, path: str) -> Iterator[Problem]:
-        for at, step in enumerate(self.steps):
-            yield from event_warnings(step, context, f"{path}.steps[{at}]")
-
-
-def completions(steps: list[list[Rows]], within_ms: int | None, size: int) -> Millis:
-    """Each profile's latest completion of the steps in strictly ascending time, `NO_MOMENT` where there is none."""
-    everybody = np.ones(size, np.bool_)
-    for rows in steps:
-        everybody &= counted(rows, size) > 0
-    profile, times, number = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)], [np.zeros(0, np.uint16)]
-    for at, rows in enumerate(steps):
-        for part in rows:
-            mine = part.of_profiles(everybody)
-            profile.append(mine.take(mine.events.profile))
-            times.append(mine.times())
-            number.append(np.full(len(times[-1]), at, np.uint16))
-    whole = np.concatenate(profile), np.concatenate(times), np.concatenate(number)
-    return kernels.chain(*whole, len(steps), within_ms, size)

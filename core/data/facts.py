@@ -31,7 +31,7 @@ class Log:
     columns: Mapping[str, Column]
     numbers: Mapping[str, npt.NDArray[np.float64]]
     heads: dict[str, tuple[int, Any]] = field(default_factory=dict)
-    """What was derived of all records by name, with the number of profiles: the present is asked for again and again."""
+    """What was derived of all records by name, with the number of profiles: the present is asked for most."""
 
     @classmethod
     def arrays(cls, frame: pl.DataFrame) -> Arrays:
