@@ -61,8 +61,9 @@ def prepare(size: Size, place: Place, engines: list[str], results: Results) -> N
         wanted = name in engines or (name == "parquet" and {"polars", "duckdb-parquet"} & set(engines))
         if wanted and f"import, {name}" not in results.steps:
             say(f"importing into {name}")
-            _, seconds, peak = measures.apart(way, place)
-            results.keep(f"import, {name}", {"seconds": seconds, "peak (GB)": peak})
+            events, seconds, peak = measures.apart(way, place)
+            told = {"seconds": seconds, "peak (GB)": peak}
+            results.keep(f"import, {name}", {"events": events, **told} if events is not None else told)
 
 
 class Mismatch(SystemExit):
@@ -162,6 +163,12 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--profiles", type=int, help="another number of profiles")
     parser.add_argument("--events", type=int, help="another number of events; about 130 bytes each on disk")
     parser.add_argument("--shards", type=int, help="split the workbench's dataset by user: memory stays bounded")
+    parser.add_argument(
+        "--compact",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="merge the segments of the loads after importing, as a worker does in the background",
+    )
     parser.add_argument("--rounds", type=int, default=7, choices=range(1, 10), help="the median counts (default 7)")
     parser.add_argument("--engines", default=",".join(OPENERS), help="those to compare with, separated by commas")
     parser.add_argument("--steps", default=",".join(STEPS), help=f"what to measure: {', '.join(STEPS)}")
@@ -175,7 +182,8 @@ def main() -> None:
     known = SIZES[chosen.size]
     size = Size(chosen.profiles or known.profiles, chosen.events or known.events)
     label = f"{size.label}-{chosen.shards}" if chosen.shards else size.label
-    place, steps = Place((chosen.folder / label).resolve(), chosen.shards), chosen.steps.split(",")
+    place = Place((chosen.folder / label).resolve(), chosen.shards, chosen.compact)
+    steps = chosen.steps.split(",")
     place.folder.mkdir(parents=True, exist_ok=True)
     asked = {"workbench", "duckdb", *chosen.engines.split(",")}
     names = [name for name in OPENERS if name in asked and (name != "chdb" or has_chdb())]

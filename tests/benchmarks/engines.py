@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -131,8 +132,8 @@ def has_chdb() -> bool:
 class Place:
     """Where the files of one size lie, and the engines' data made of them."""
 
-    def __init__(self, folder: Path, shards: int | None) -> None:
-        self.folder, self.shards = folder, shards
+    def __init__(self, folder: Path, shards: int | None = None, compact: bool = True) -> None:
+        self.folder, self.shards, self.compact = folder, shards, compact
         self.raw = folder / "raw"
 
     @property
@@ -162,15 +163,34 @@ def fresh(folder: Path) -> Path:
     return folder
 
 
-def import_workbench(place: Place) -> None:
-    """Profiles, consents, then the events input by input, through the public API; then compacted as a worker does."""
-    dataset = Dataset.create(fresh(place.folder / "workbench"), shards=place.shards)
+def import_workbench(place: Place) -> int:
+    """Profiles, consents, then the events input by input, through the public API; then compacted, if wished.
+
+    A load is all or nothing, so what a run that was stopped has loaded stays. Returns the events of this run.
+    """
+    folder = place.folder / "workbench"
+    dataset = Dataset.open(folder) if (folder / "MANIFEST.json").exists() else _started(fresh(folder), place)
+    known = dataset.workspaces["app"].inputs
+    loaded = 0
+    for name, file in zip(INPUTS, place.events, strict=True):
+        if name not in known:
+            loaded += dataset.load_table(file, EVENT_MAPPING, workspace="app", input=name).events
+    if "spent" not in dataset.workspaces["app"].calculated_attributes:
+        dataset.add_calculated_attribute(SPENT_EVER, workspace="app")
+    if place.compact:
+        dataset.compact(full=True)
+    return loaded
+
+
+def _started(folder: Path, place: Place) -> Dataset:
+    """A dataset with profiles and consents; its manifest appears in the folder when both are there."""
+    made = fresh(folder.with_name("unfinished"))
+    dataset = Dataset.create(made, shards=place.shards)
     dataset.load_table(place.profiles, PROFILE_MAPPING, workspace="app", input="crm", kind="feed")
     dataset.load_batches(str(place.consents.with_suffix(".jsonl")), workspace="app", input="crm", kind="feed")
-    for name, file in zip(INPUTS, place.events, strict=True):
-        dataset.load_table(file, EVENT_MAPPING, workspace="app", input=name)
-    dataset.add_calculated_attribute(SPENT_EVER, workspace="app")
-    dataset.compact(full=True)
+    del dataset
+    made.rename(folder)
+    return Dataset.open(folder)
 
 
 def import_duckdb(place: Place) -> None:
@@ -187,8 +207,10 @@ def import_duckdb(place: Place) -> None:
 
 
 def tuned(connection: duckdb.DuckDBPyConnection, place: Place) -> None:
-    """What does not fit into memory goes to the benchmark's folder; no progress bar between the lines."""
-    connection.execute(f"SET enable_progress_bar = false; SET temp_directory = '{place.folder / 'spill'}'")
+    """A third of the machine's memory, the rest in the benchmark's folder; no progress bar between the lines."""
+    gigabytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 3e9
+    connection.execute(f"SET memory_limit = '{gigabytes:.1f}GB'; SET enable_progress_bar = false")
+    connection.execute(f"SET temp_directory = '{place.folder / 'spill'}'")
 
 
 def import_parquet(place: Place) -> None:
