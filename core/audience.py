@@ -83,8 +83,11 @@ class Audience(Model):
             raise DefinitionError(list(problems_of(error, document))) from None
 
     @classmethod
-    def of(cls, root: Criterion, *, name: str, workspaces: list[str], **scope: Any) -> Audience:
+    def of(cls, root: Criterion | Any, *, name: str, workspaces: list[str], **scope: Any) -> Audience:
         """An audience from a criterion and its scope; raises DefinitionError."""
+        if not isinstance(root, Criterion):
+            message = f"{type(root).__name__} is no criterion yet."
+            raise DefinitionError([Problem("root", message, "Finish it, for example with .exists() or .at_least(1).")])
         definition = {"version": 1, "root": root.plain.model_dump(mode="json", by_alias=True, exclude_unset=True)}
         return cls.from_dict({"name": name, "workspaces": list(workspaces), **scope, "definition": definition})
 

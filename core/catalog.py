@@ -88,6 +88,14 @@ def _events_overview(store: EventStore) -> pl.DataFrame:
     )
 
 
+VALUE_LISTS: Final = (
+    *("user_attribute", "identity", "device", "location"),
+    *("event_attribute", "event_field", "product_attribute", "product_field"),
+)
+STORED_KINDS: Final = (*EVENT_KINDS, "session_end", "other")
+"""The kinds of events in the files: those that criteria read, and the rest."""
+
+
 def values(
     snapshot: Snapshot, kind: str, name: str, workspace: str, event: tuple[str, str | None] | None = None
 ) -> pl.DataFrame:
@@ -113,9 +121,7 @@ def values(
                 _property(store, rows, owner, where, name) for store, rows in _stores(snapshot, workspace, event)
             ]
         case _:
-            raise CoreError(
-                f"{kind!r} is no list of values.", "Ask for user_attribute, identity, device, event_field, ..."
-            )
+            raise CoreError(f"{kind!r} is no list of values.", f"Ask for {', '.join(VALUE_LISTS)}.")
     return counted(_counted(column) for column in columns)
 
 
@@ -158,6 +164,8 @@ def _counted(column: Column) -> pl.DataFrame:
 
 def events(snapshot: Snapshot, name: str | None, kind: str | None, workspace: str | None) -> pl.LazyFrame:
     """Events as a lazy frame: mpid, timestamp, workspace, input, kind, name, standard fields, attributes, products."""
+    if kind is not None and kind not in STORED_KINDS:
+        raise CoreError(f"{kind!r} is no kind of events.", f"Use one of {', '.join(STORED_KINDS)}.")
     frame = snapshot.table("events")
     for column, wanted in (("name", name), ("kind", kind), ("workspace", workspace)):
         if wanted is not None:

@@ -52,6 +52,10 @@ class Dataset:
         self._snapshot = Snapshot(store, manifest, lease=lease)
         self._memory = Memory(memory_bytes)
 
+    def __repr__(self) -> str:
+        profiles, events = self.size
+        return f"<Dataset {str(self.path)!r}, version {self.version}: {profiles:,} profiles, {events:,} events>"
+
     @classmethod
     def create(cls, path: str | Path, *, shards: int | None = None, memory_bytes: int = DEFAULT_BYTES) -> Dataset:
         """A new, empty dataset in a folder; DatasetError if something is there. `memory_bytes`: see `open`.
@@ -283,8 +287,8 @@ class Dataset:
 
     @profile_retention_days.setter
     def profile_retention_days(self, days: float | None) -> None:
-        if days is not None and (isinstance(days, bool) or not days > 0):
-            raise CoreError(f"A retention of {days} days keeps nobody.", "Give a number of days above 0, or None.")
+        if days is not None and (isinstance(days, bool) or not isinstance(days, int | float) or not days > 0):
+            raise CoreError(f"A retention of {days!r} days keeps nobody.", "Give a number of days above 0, or None.")
         self._store.set_profile_retention(days)
         self.refresh()
 
@@ -373,7 +377,7 @@ class Dataset:
         self._known_workspace(chosen)
         end = self.end or datetime(1970, 1, 1, tzinfo=UTC)
         scope = Scope(self._snapshot, (chosen,), frozenset(), None, millis(now or end))
-        return attribute_frame(scope, scope.universe, list(attributes), chosen)
+        return attribute_frame(scope, scope.universe, attributes, chosen)
 
     def find(self, text: str, *, now: datetime) -> list[Match]:
         """Profiles with that mpid or an identity of exactly that value (`core.profile.find_profiles`)."""
@@ -444,6 +448,8 @@ class Dataset:
             raise DefinitionError(problems)
 
     def _check(self, audience: Audience, audiences: Mapping[str, Audience]) -> None:
+        if not isinstance(audience, Audience):
+            raise CoreError(f"This is no audience but a {type(audience).__name__}.", "Make one by Audience.from_dict.")
         if problems := self._problems(audience, audiences):
             raise DefinitionError(problems)
 

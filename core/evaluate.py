@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -39,6 +39,9 @@ class Evaluation:
         self.audience, self._scope = audience, scope
         self.mask: Mask = scope.judge(audience.root)
         """Who is a member: bool, one a profile of the account. Not to be changed."""
+
+    def __repr__(self) -> str:
+        return f"<Evaluation of {self.audience.name!r}: {self.size:,} of {self.universe:,} profiles at {self.now}>"
 
     @property
     def scope(self) -> Scope:
@@ -106,7 +109,7 @@ def measure_frame(scope: Scope, node: Criterion, texts: Container[str] = ()) -> 
 
 
 def attribute_frame(
-    scope: Scope, mask: Mask, attributes: Sequence[str], workspace: str, texts: Container[str] = ()
+    scope: Scope, mask: Mask, attributes: Iterable[str], workspace: str, texts: Container[str] = ()
 ) -> pl.DataFrame:
     """Profiles of a mask with their latest attributes as of the scope's now: `mpid` and one column an attribute.
 
@@ -115,9 +118,10 @@ def attribute_frame(
     """
     from core.criteria.measures import Values
 
+    names = [attributes] if isinstance(attributes, str) else attributes
     chosen = np.flatnonzero(mask)
     columns = {"mpid": pl.Series(scope.snapshot.mpid[chosen])}
-    for name in attributes:
+    for name in names:
         state = scope.state(scope.snapshot.attribute(workspace, name), "value")
         values = Values(state).texts() if name in texts else Values(state).values()
         columns[name] = values.gather(pl.Series(chosen))

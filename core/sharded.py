@@ -154,7 +154,7 @@ class ShardedDataset(Dataset):
         chosen = workspace if workspace is not None else next(iter(self.workspaces), "")
         self._known_workspace(chosen)
         at_ms = millis(now or self.end or datetime(1970, 1, 1, tzinfo=UTC))
-        names = list(attributes)
+        names = [attributes] if isinstance(attributes, str) else list(attributes)
 
         def frame(shard: Dataset, texts: Container[str]) -> pl.DataFrame:
             scope = Scope(shard.snapshot, (chosen,), frozenset(), None, at_ms)

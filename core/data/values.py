@@ -118,7 +118,9 @@ def moment_ms(text: str) -> int | None:
 
 
 def millis(now: datetime) -> int:
-    """UTC milliseconds of an aware datetime; CoreError for a naive one."""
+    """UTC milliseconds of an aware datetime; CoreError for anything else."""
+    if not isinstance(now, datetime):
+        raise CoreError(f"`now` is no moment: {now!r}.", "Pass an aware datetime, for example datetime.now(UTC).")
     if now.tzinfo is None:
         raise CoreError("`now` has no time zone.", "Pass an aware datetime, for example datetime.now(UTC).")
     delta = now - datetime(1970, 1, 1, tzinfo=UTC)
