@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 from sqlalchemy import ColumnElement, func
+from sqlalchemy import select as columns
 from sqlmodel import Session, col, or_, select
 
 from core.registry.people import names
@@ -32,7 +33,7 @@ def summaries(
     """What the person's account owns or received, changed last first, filtered."""
     builder = _Builder(session, person, at)
     wanted, folded, text = set(statuses), {each.casefold() for each in tags}, search.casefold().strip()
-    found = (builder.summary(row, last) for row, last in _rows(session, person))
+    found = (builder.summary(row) for row in _rows(session, person))
     return tuple(
         each
         for each in found
@@ -81,14 +82,14 @@ def widest(accesses: Iterable[str]) -> Access:
     return max((cast(Access, each) for each in accesses), key=ACCESSES.index, default="private")
 
 
-def size(row: AudienceRow, last: CalculationRow | None) -> Size:
+def size(counted: int | None, estimate: dict[str, Any] | None) -> Size:
     """What the last calculation counted, else the estimate."""
-    if last is not None and last.size is not None:
-        return Size(last.size)
-    if row.estimate is None:
+    if counted is not None:
+        return Size(counted)
+    if estimate is None:
         return Size(estimated=True)
-    kept = row.estimate
-    return Size(kept["size"], True, kept["low"], kept["high"], kept["symbol"], kept["reason"])
+    kept = (estimate[each] for each in ("low", "high", "symbol", "reason"))
+    return Size(estimate["size"], True, *kept)
 
 
 def _seen_by(person: PersonRow) -> ColumnElement[bool]:
@@ -96,14 +97,21 @@ def _seen_by(person: PersonRow) -> ColumnElement[bool]:
     return or_(col(AudienceRow.account_id) == person.account_id, col(AudienceRow.id).in_(received))
 
 
-def _rows(session: Session, person: PersonRow) -> Iterable[tuple[Any, Any]]:
+def _rows(session: Session, person: PersonRow) -> Iterable[Any]:
+    """The columns of an audience, and `counted`, `calculated_at` and `as_of` of its last calculation. Columns and not
+    rows: thousands of objects that are watched for changes would take most of the time."""
     asked = (
-        select(AudienceRow, CalculationRow)
+        columns(
+            *AudienceRow.__table__.columns,  # type: ignore[attr-defined]
+            col(CalculationRow.size).label("counted"),
+            col(CalculationRow.finished_at).label("calculated_at"),
+            col(CalculationRow.now).label("as_of"),
+        )
         .join(CalculationRow, col(CalculationRow.id) == col(AudienceRow.last_calculation), isouter=True)
         .where(_seen_by(person))
         .order_by(col(AudienceRow.updated_at).desc(), col(AudienceRow.id))
     )
-    return session.exec(asked)
+    return session.connection().execute(asked)
 
 
 class _Builder:
@@ -139,10 +147,10 @@ class _Builder:
             audience_id: (int(adds or 0), int(drops or 0)) for audience_id, adds, drops in session.exec(moved)
         }
 
-    def summary(self, row: AudienceRow, last: CalculationRow | None) -> AudienceSummary:
+    def summary(self, row: Any) -> AudienceSummary:
         own = row.account_id == self.person.account_id
         shares = self.shares.get(row.id, {})
-        counted = size(row, last)
+        counted = size(row.counted, row.estimate)
         adds, drops = self.moved.get(row.id, (0, 0))
         members = 0 if counted.estimated else counted.count
         return AudienceSummary(
@@ -155,8 +163,8 @@ class _Builder:
             progress=self.jobs.get(row.id),
             error=row.error,
             size=counted,
-            calculated_at=last.finished_at if last else None,
-            as_of=last.now if last else None,
+            calculated_at=row.calculated_at,
+            as_of=row.as_of,
             adds_24h=adds,
             drops_24h=drops,
             volatility_24h=(adds + drops) / members if members else None,
