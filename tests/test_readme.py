@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,15 +71,20 @@ def test_the_commands_of_the_readme_do_what_it_says(tmp_path: Path) -> None:
     ]
     (tmp_path / "batches.jsonl").write_text("".join(json.dumps(batch) + "\n" for batch in batches))
     commands = shell_lines("README.md", "workbench")
-    assert [shlex.split(line)[1] for line in commands] == ["import", "check", "evaluate", "estimate", "convert"]
+    saved = [*["audiences"] * 4, "why", "profile"]
+    assert [shlex.split(line)[1] for line in commands] == ["import", "check", "evaluate", "estimate", "convert", *saved]
     printed = {}
     for line in commands:
-        done = run([str(Path(sys.executable).with_name("workbench")), *shlex.split(line)[1:]], tmp_path)
+        done = run([str(Path(sys.executable).with_name("workbench")), *shlex.split(line, comments=True)[1:]], tmp_path)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        if shlex.split(line)[1] == "import":  # saved audiences are those of the home's dataset
+            shutil.copytree(tmp_path / "shop", tmp_path / "home" / "dataset")
         printed[shlex.split(line)[1]] = done.stdout
     assert (tmp_path / "members.csv").read_text().split() == ["mpid", "1"]
     assert json.loads(printed["estimate"])["size"] == 1
     assert "Audience.of(" in printed["convert"]
+    assert "active" in printed["audiences"] and "Potential Parisians" in printed["audiences"]
+    assert printed["why"].splitlines()[1].startswith("A member")
 
 
 def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from core.registry import listing, nesting
 from core.registry.access import acting, locked, owned, visible
 from core.registry.audit import record
 from core.registry.database import Database
-from core.registry.jobs import Jobs, common
+from core.registry.jobs import ATTEMPTS, Jobs, common
 from core.registry.memberships import MembershipFiles, Mpids, compared, holds
 from core.registry.people import names
 from core.registry.rows import AudienceRow, CalculationRow
@@ -210,15 +210,18 @@ class Calculations:
             self.jobs.give_back(row, at, again=self._waiting(session, row.audience_id) is None)
 
     def recover(self, at: datetime) -> int:
-        """Mark calculations whose worker died as interrupted and ask for them again; how many there were."""
+        """Mark calculations whose worker died as interrupted and ask for them again, twice; how many there were."""
         with self._database.writing() as session:
             late = self.jobs.expired(session, at)
             audiences = locked(session, *(row.audience_id for row in late))
             found = [row for row in late if self.jobs.interrupt(session, row, at)]
             for row in found:
-                if not row.cancel:
-                    cause = cast(Cause, row.cause)
-                    self.add(session, audiences[row.audience_id], cause, row.requested_by, at, row.now)
+                audience = audiences[row.audience_id]
+                if row.attempts >= ATTEMPTS:
+                    audience.error = f"Its calculation has ended the worker {row.attempts} times; see what that said."
+                elif not row.cancel:
+                    again = self.add(session, audience, cast(Cause, row.cause), row.requested_by, at, row.now)
+                    again.attempts = max(again.attempts, row.attempts)
             return len(found)
 
     def stay(self, before: int, after: int) -> None:

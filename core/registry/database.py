@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from core.errors import RegistryError
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest migration, which this program speaks."""
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"

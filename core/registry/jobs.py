@@ -16,6 +16,9 @@ from core.registry.rows import JobColumns
 LEASE: Final = timedelta(seconds=15)
 """How long a job stays a worker's after its last heartbeat."""
 
+ATTEMPTS: Final = 3
+"""How often a job is begun: one that ends its worker each time is given up."""
+
 Row = TypeVar("Row", bound=JobColumns)
 
 
@@ -31,7 +34,15 @@ class Jobs(Generic[Row]):
             session,
             update(self._table)
             .where(col(self._table.id) == row.id, col(self._table.state) == "queued")
-            .values(state="running", worker=worker, lease_until=at + LEASE, started_at=at, done=0, total=None),
+            .values(
+                state="running",
+                worker=worker,
+                lease_until=at + LEASE,
+                started_at=at,
+                done=0,
+                total=None,
+                attempts=col(self._table.attempts) + 1,
+            ),
         )
         if claimed:
             session.refresh(row)
@@ -68,7 +79,7 @@ class Jobs(Generic[Row]):
         if row.cancel:
             self.end(row, "cancelled", at)
         elif again:
-            row.state, row.worker, row.lease_until = "queued", None, None
+            row.state, row.worker, row.lease_until, row.attempts = "queued", None, None, row.attempts - 1
         else:
             self.end(row, "interrupted", at, "The worker was stopped.")
 

@@ -15,7 +15,7 @@ from core.errors import RegistryError
 from core.registry.access import acting
 from core.registry.audit import record
 from core.registry.database import Database
-from core.registry.jobs import Jobs, common
+from core.registry.jobs import ATTEMPTS, Jobs, common
 from core.registry.people import LOCAL, names
 from core.registry.rows import AccountRow, LoadRow
 from core.registry.values import FORMATS, Format, Load, Person
@@ -128,11 +128,12 @@ class Loads:
 
     def recover(self, at: datetime, dataset_version: int | None) -> tuple[Load, ...]:
         """Mark loads whose worker died. One that cannot have been committed (the dataset's version is still that of
-        its start) is queued again; any other is told as interrupted, for loading it twice could count twice."""
+        its start) is queued again, twice; others are told as interrupted, for loading them again could count twice."""
         with self._database.writing() as session:
             found = [row for row in self.jobs.expired(session, at) if self.jobs.interrupt(session, row, at)]
             for row in found:
-                if row.dataset_version == dataset_version and not row.cancel:
+                again = row.dataset_version == dataset_version and row.attempts < ATTEMPTS
+                if again and not row.cancel:
                     row.state, row.error, row.finished_at = "queued", None, None
                 else:
                     row.error = "The worker ended before it was done. Look whether the data is there, then load again."

@@ -162,6 +162,7 @@ class JobColumns(SQLModel):
     done: int = 0
     total: int | None = None
     cancel: bool = False
+    attempts: int = 0
     error: str | None = Field(default=None, sa_type=Text)
 
 

@@ -139,6 +139,19 @@ def test_a_dead_workers_job_is_marked_and_asked_for_again(registry: Registry, ad
     assert again.audience_id == gold
 
 
+def test_a_calculation_that_ends_every_worker_is_given_up(registry: Registry, admin: Person) -> None:
+    gold = active(registry, admin)
+    for attempt in range(3):
+        at = AT + attempt * HOUR
+        assert len(registry.calculations.claim("w", at)) == 1
+        registry.calculations.recover(at + timedelta(minutes=1))
+    assert registry.calculations.claim("w", AT + 4 * HOUR) == ()
+    (row,) = registry.audiences.list(admin, AT)
+    assert row.status == "error" and "3 times" in (row.error or "")
+    calculate(registry, admin, gold, AT + 5 * HOUR, [1])  # on demand it is tried again
+    assert registry.audiences.list(admin, AT)[0].status == "active"
+
+
 def test_only_active_audiences_are_recalculated(registry: Registry, admin: Person) -> None:
     one, two = active(registry, admin, "One"), active(registry, admin, "Two")
     registry.audiences.create(audience("Draft"), by=admin, at=AT)

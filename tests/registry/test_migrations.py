@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from core.errors import RegistryError
-from core.registry import Registry
-from core.registry.database import HEAD, Database, configuration
+from core.registry import Registry, Size
+from core.registry.database import HEAD, MIGRATIONS, Database, configuration
+from tests.registry.audiences import audience
 from tests.registry.conftest import AT
 
 ROOT = Path(__file__).parents[2]
+DATA = Path(__file__).parent / "earlier"
+"""A small registry as each version wrote it, as SQL that both databases read."""
 
 
 def test_the_tables_are_those_of_the_rows(empty_url: str) -> None:
@@ -26,6 +30,35 @@ def test_the_tables_are_those_of_the_rows(empty_url: str) -> None:
         command.check(configuration(connection))
         assert ScriptDirectory.from_config(configuration(connection)).get_current_head() == HEAD
     database.close()
+
+
+def revisions() -> list[str]:
+    """Every version of the tables that there was, oldest first."""
+    script = ScriptDirectory(str(MIGRATIONS))
+    return [each.revision for each in script.walk_revisions()][::-1]
+
+
+@pytest.mark.parametrize("revision", revisions())
+def test_from_every_earlier_version_with_data(empty_url: str, revision: str, tmp_path: Path) -> None:
+    database = Database(empty_url)
+    with database.engine.execution_options(writes=True).begin() as connection:
+        command.upgrade(configuration(connection), revision)
+        for statement in (DATA / f"{revision}.sql").read_text("utf-8").split(";\n"):
+            if statement.strip():
+                connection.exec_driver_sql(statement)
+    database.close()
+    opened = Registry.open(empty_url, memberships=tmp_path, at=AT)
+    me = opened.people.local()
+    (row,) = opened.audiences.list(me, datetime(2026, 1, 2, 13, tzinfo=UTC))
+    assert (row.id, row.status, row.size, row.adds_24h, row.drops_24h) == ("gold", "calculating", Size(40), 3, 1)
+    assert (row.tags, row.sparkline, row.created_at) == (("Paris",), (38, 40), datetime(2026, 1, 1, 12, tzinfo=UTC))
+    assert opened.versions.get("gold", 1, me) == audience("Gold")
+    assert [each.key for each in opened.drafts.list(me)] == ["gold"]
+    assert [each.state for each in opened.loads.list(me)] == ["done"]
+    (waiting,) = opened.calculations.claim("w", AT)
+    assert waiting.definition == audience("Gold")
+    opened.audiences.tag(["gold"], by=me, at=AT, add=["New"])
+    opened.close()
 
 
 def test_a_newer_registry_is_refused(url: str, tmp_path: Path) -> None:
@@ -51,7 +84,7 @@ OPEN = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from core.registry import Registry
+from core.registry import Registry, Size
 Registry.open(sys.argv[1], memberships=Path(sys.argv[2]), at=datetime(2026, 6, 30, tzinfo=UTC)).close()
 """
 
