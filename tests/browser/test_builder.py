@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +10,12 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from core import Audience, Dataset
 from core.registry import Registry
 from sample_data.make import main as make
-from tests.chromium import FLAGS, find
+from tests.browser.served import served
 
 WAIT_MS = 120_000
 Node = dict[str, Any]
@@ -36,41 +30,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(folder: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with (folder.parent / "app.log").open("wb") as log:
-        app = subprocess.Popen(
-            [sys.executable, "-m", "workbench.cli", "run", "--no-browser", "--port", str(port)],
-            env={**os.environ, "WORKBENCH_HOME": str(folder)},
-            stdout=log,
-            stderr=log,
-        )
-        address = f"http://127.0.0.1:{port}"
-        try:
-            deadline = time.monotonic() + 90
-            while time.monotonic() < deadline and not _healthy(address):
-                time.sleep(0.2)
-            yield address
-        finally:
-            app.terminate()
-            app.wait(20)
-
-
-def _healthy(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(find()), args=list(FLAGS))
-        yield browser
-        browser.close()
+    with served(folder) as address:
+        yield address
 
 
 class Builder:

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +10,13 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from core import Audience, Dataset
 from core.curves import curve
 from core.registry import Registry
 from sample_data.make import main as make
-from tests.chromium import FLAGS, find
+from tests.browser.served import served
 
 WAIT_MS = 90_000
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -49,37 +43,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(home: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with (home.parent / "app.log").open("wb") as log:
-        command = [sys.executable, "-m", "workbench.cli", "run", "--no-browser", "--port", str(port)]
-        app = subprocess.Popen(command, env={**os.environ, "WORKBENCH_HOME": str(home)}, stdout=log, stderr=log)
-        address = f"http://127.0.0.1:{port}"
-        try:
-            deadline = time.monotonic() + 90
-            while time.monotonic() < deadline and not _healthy(address):
-                time.sleep(0.2)
-            yield f"{address}/build?audience=tried"
-        finally:
-            app.terminate()
-            app.wait(30)
-
-
-def _healthy(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(find()), args=list(FLAGS))
-        yield browser
-        browser.close()
+    with served(home) as address:
+        yield f"{address}/build?audience=tried"
 
 
 @pytest.fixture
