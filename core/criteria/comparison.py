@@ -449,6 +449,7 @@ class AnyOf(_AnyOf):
     """Or, on one and the same event."""
 
     CHOICE = "any of"
+    ADDS: ClassVar[Mapping[str, str]] = {"any_of": "Alternative"}
     TEMPLATE = "{any_of}"
 
     any_of: tuple[Where, ...]
@@ -458,6 +459,7 @@ class NoneOf(_NoneOf):
     """Not, on one and the same event."""
 
     CHOICE = "none of"
+    ADDS: ClassVar[Mapping[str, str]] = {"none_of": "Alternative"}
     TEMPLATE = "{none_of}"
 
     none_of: tuple[Where, ...]
@@ -467,6 +469,7 @@ class ProductAnyOf(_AnyOf):
     """Or, on one and the same product."""
 
     CHOICE = "any of"
+    ADDS: ClassVar[Mapping[str, str]] = {"any_of": "Alternative"}
     TEMPLATE = "{any_of}"
 
     any_of: tuple[WhereProduct, ...]
@@ -476,6 +479,7 @@ class ProductNoneOf(_NoneOf):
     """Not, on one and the same product."""
 
     CHOICE = "none of"
+    ADDS: ClassVar[Mapping[str, str]] = {"none_of": "Alternative"}
     TEMPLATE = "{none_of}"
 
     none_of: tuple[WhereProduct, ...]

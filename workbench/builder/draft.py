@@ -37,8 +37,8 @@ class Draft:
     logic_error: str = ""
     undone: list[Node] = field(default_factory=list)
     done: list[Node] = field(default_factory=list)
-    drawn: Answer | None = None
-    """The answer whose charts were drawn, or are about to be."""
+    drawn: Node | None = None
+    """The document whose charts were drawn, or are about to be."""
     _answer: Answer | None = None
     _answered: tuple[object, ...] = ()
 

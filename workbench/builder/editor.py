@@ -169,8 +169,8 @@ class Editor:
                 self._size()
                 changes = st.container()
             if self.answer.evaluation is not None:
-                if self.held.drawn is not self.answer:
-                    self.held.drawn = self.answer
+                if self.held.drawn is not self.held.document:
+                    self.held.drawn = self.held.document
                     session.later()
                 result = self.answer.evaluation
                 with changes:
