@@ -192,7 +192,8 @@ def main() -> None:
     prepare(size, place, names, results)
     answers(names, place, chosen.rounds, steps, results)
     others(size, place, chosen.rounds, steps, results)
-    command = " ".join(["python -m tests.benchmarks", *sys.argv[1:]])
+    said = " ".join(sys.argv[1:]).replace(f"--folder {chosen.folder}", "").split()  # where it lies is nobody's business
+    command = f'make bench BENCH_ARGS="{" ".join(said)}"'
     text = report(results, size, command, names)
     (place.folder / "report.md").write_text(text)
     print(text)
