@@ -201,6 +201,60 @@ def test_batches_of_the_sdk_load_alone(plan: Plan, tmp_path: Path) -> None:
     assert by_mpid < set(alone.profiles([])["mpid"].to_list())
 
 
+ASKED_OF_THE_SDK: dict[str, dict[str, Any]] = {
+    **{kind: {"type": "event", "kind": kind} for kind in ("custom", "attribution", "ecommerce", "screen_view")},
+    **{kind: {"type": "event", "kind": kind} for kind in ("session", "crash", "install", "upgrade", "uninstall")},
+    "often": {"type": "event", "kind": "any", "frequency": {"operator": "at_least", "value": 5}},
+    "bought for": {
+        "type": "event",
+        "kind": "ecommerce",
+        "name": "purchase",
+        "aggregate": {"function": "sum", "of": {"field": "total_amount"}, "operator": "greater_than", "value": 100},
+    },
+    "where": {
+        "type": "event",
+        "kind": "custom",
+        "where": [
+            {"attribute": "even", "operator": "equals", "value": True},
+            {"attribute": "note", "operator": "exists"},
+            {"attribute": "ratio", "operator": "greater_than", "value": 12.5},
+        ],
+    },
+    "surveys": {"type": "consent", "regulation": "gdpr", "purpose": "surveys", "state": "given"},
+    "opted out": {"type": "consent", "regulation": "ccpa", "state": "opted_out"},
+    "segment": {"type": "user_attribute", "attribute": "server_segment", "operator": "exact_match", "value": "g1"},
+    "seat": {"type": "user_attribute", "attribute": "seats", "operator": "includes", "value": "aisle"},
+    "credit": {"type": "user_attribute", "attribute": "credit", "operator": "at_least", "value": 150},
+    "address": {"type": "identity", "identity_type": "email", "operator": "exists"},
+    "customer": {"type": "identity", "identity_type": "customer_id", "operator": "exists"},
+    "advertising id": {"type": "identity", "identity_type": "ios_advertising_id", "operator": "exists"},
+    "attributed": {"type": "attribution", "event": "install"},
+    "sequence": {
+        "type": "sequence",
+        "steps": [{"type": "event", "kind": "custom"}, {"type": "event", "kind": "ecommerce"}],
+        "within": {"amount": 1, "unit": "hours"},
+    },
+}
+
+
+def test_batches_of_the_sdk_have_the_members_that_the_oracle_finds(plan: Plan, tmp_path: Path) -> None:
+    """Every event class, attributes, consent and identities, as the SDK writes them: judged from its raw batches."""
+    batches = list(sdk_batches(plan.people, plan.batches.details, plan.end_ms))
+    alone = Dataset.create(tmp_path / "sdk")
+    alone.load_batches(batches, workspace="travel-app", input="server", kind="feed")
+    world = World()
+    world.load(batches, "travel-app", "server", "feed", None)
+    counts = {}
+    for name, root in ASKED_OF_THE_SDK.items():
+        document = {"name": name, "workspaces": ["travel-app"], "definition": {"version": 1, "root": root}}
+        found = alone.evaluate(Audience.from_dict(document), now=END).members["mpid"].to_list()
+        assert found == sorted(oracle_members(world, document, END)), name
+        counts[name] = len(found)
+    # The all-zero advertising id that every batch carries is no identity; a re-engagement is no install attribution.
+    assert (counts.pop("advertising id"), counts.pop("attributed")) == (0, 0)
+    assert [name for name, count in counts.items() if not count] == []
+
+
 # --- the audiences -------------------------------------------------------------------------------------------------
 
 NAMES = sorted(path.stem for path in AUDIENCES.iterdir())
