@@ -224,7 +224,7 @@ class Store:
         return manifest
 
     def _swap(self, manifest: Manifest, folders: Sequence[Path] = ()) -> None:
-        """Makes a manifest the truth once it and the files of new folders are on disk (decision 30)."""
+        """Makes a manifest the truth once it and the files of new folders are on disk (decision 25)."""
         readers = self.path / _READERS / str(manifest.generation)
         if not readers.exists():
             readers.parent.mkdir(exist_ok=True)
