@@ -51,7 +51,8 @@ def test_journey(chromium: Browser, url: str, folder: Path, tmp_path: Path) -> N
     expect(page.get_by_role("textbox", name="Logic")).to_have_value("A and not B", timeout=WAIT_MS)
     after = size_of(page)
     assert after != before
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save as Draft").click()
+    page.get_by_role("button", name="Save", exact=True).click(timeout=WAIT_MS)
     expect(page.get_by_text("Edited, not saved")).to_be_hidden(timeout=WAIT_MS)
     page.reload()
     expect(page.get_by_role("textbox", name="Logic")).to_have_value("A and not B", timeout=WAIT_MS)
