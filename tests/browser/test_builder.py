@@ -18,6 +18,7 @@ from sample_data.make import main as make
 from tests.browser.served import served
 
 WAIT_MS = 120_000
+pytestmark = pytest.mark.timeout(900)  # a journey waits for some thirty repaints
 Node = dict[str, Any]
 
 
