@@ -104,8 +104,8 @@ def _document(each: AudienceSummary) -> dict[str, Any]:
 
 def _row(each: AudienceSummary) -> list[str]:
     volatility = "–" if each.volatility_24h is None else f"{each.volatility_24h:.1%}".replace("%", " %")
-    about = "~" if each.size.estimated or each.size.symbol == "~" else ""
-    size = f"{about}{each.size.count:,}" if each.size.count is not None else about or "–"
+    about = "~" if each.size.estimated else ""
+    size = each.size.symbol or "–" if each.size.count is None else f"{about}{each.size.count:,}"
     counts = [f"{each.adds_24h:,}", f"{each.drops_24h:,}"]
     return [each.id, each.name, each.status, size, *counts, volatility, ", ".join(each.tags)]
 
