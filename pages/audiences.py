@@ -34,8 +34,9 @@ def filtered(found: Sequence[AudienceSummary], key: str) -> list[AudienceSummary
     return [each for each in found if listing.fits(each, wanted or "", status, tags)]
 
 
+@st.fragment
 def table(data: Dataset, found: list[AudienceSummary], key: str) -> None:
-    """Tiles, filters, actions and the rows of one tab."""
+    """Tiles, filters, actions and the rows of one tab; a filter draws only these again."""
     if not found:
         parts.empty(*EMPTY[key])
         return

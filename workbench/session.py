@@ -28,7 +28,7 @@ from core.explain import Explanation, explain
 from core.profile import Profile, Timeline
 from core.registry import AudienceSummary, Person, Registry
 from core.registry.data import Users
-from core.registry.memberships import holds, united
+from core.registry.memberships import Mpids, holds, united
 from core.suggest import Suggestion
 from core.uses import UsedBy
 from workbench import home
@@ -292,9 +292,14 @@ def dataset_or_new() -> Dataset:
     return found
 
 
+@st.cache_resource(max_entries=2000, show_spinner=False)
+def _members(audience_id: str, calculated_at: datetime, person: Person) -> Mpids:
+    return registry().calculations.members(audience_id, person)
+
+
 @st.cache_resource(max_entries=20, show_spinner=False)
 def _reached(person: Person, calculated: tuple[tuple[str, datetime], ...]) -> int:
-    return united(registry().calculations.members(audience_id, person) for audience_id, _ in calculated)
+    return united(_members(*each, person) for each in calculated)
 
 
 def reached(found: Sequence[AudienceSummary]) -> tuple[int, int]:
@@ -359,8 +364,8 @@ def holding(mpid: int) -> list[tuple[AudienceSummary, bool | None]]:
     services, person = registry(), me()
     found: list[tuple[AudienceSummary, bool | None]] = []
     for each in services.audiences.list(person, clock()):
-        calculated = each.calculated_at is not None
-        found.append((each, holds(services.calculations.members(each.id, person), mpid) if calculated else None))
+        at = each.calculated_at
+        found.append((each, None if at is None else holds(_members(each.id, at, person), mpid)))
     return sorted(found, key=lambda one: (one[1] is not True, one[1] is None, one[0].name.casefold()))
 
 
