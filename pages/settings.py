@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
+import sys
 from importlib.metadata import version
 
 import streamlit as st
@@ -45,6 +47,12 @@ def schedule() -> None:
         st.rerun()
 
 
+def memory_bytes() -> int:
+    """How much memory this process has taken at most."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 def about() -> None:
     """Where everything is kept, and what runs here."""
     database = os.environ.get("WORKBENCH_DATABASE_URL", "").partition("@")[2]
@@ -56,7 +64,7 @@ def about() -> None:
         "Members and uploads on disk": parts.bytes_words(
             home.bytes_of(home.folder() / "memberships") + home.bytes_of(home.folder() / "uploads")
         ),
-        "Memory of the app, at most": parts.bytes_words(session.memory_bytes()),
+        "Memory of the app, at most": parts.bytes_words(memory_bytes()),
         "Python": platform.python_version(),
     }
     st.html(parts.facts([(name, value, "") for name, value in rows.items()]))

@@ -12,7 +12,7 @@ import streamlit as st
 from core import Audience, CoreError, Dataset, DefinitionError, InterchangeError
 from core.interchange import from_mparticle
 from core.registry import ACCESSES, AudienceSummary, SavedAudience
-from workbench import listing, parts, session
+from workbench import downloads, listing, parts, session
 
 BUILD: Final = "../pages/build.py"
 EMPTY: Final = {"version": 1, "root": {"type": "and", "criteria": []}}
@@ -184,7 +184,7 @@ def download(data: Dataset, chosen: Sequence[AudienceSummary]) -> None:
     """A ZIP with one CSV an audience: its members' identities of the chosen types."""
     session.dialog_opens()
     st.caption(f"{names(chosen)}, as of {session.moment(data):%-d %b %Y %H:%M} UTC")
-    types = session.identity_types(data)
+    types = downloads.identity_types(data)
     picked = st.multiselect(
         "Identity types", types, key="download-types", format_func=lambda each: each.replace("_", " "),
         placeholder="Choose at least one",
@@ -194,8 +194,8 @@ def download(data: Dataset, chosen: Sequence[AudienceSummary]) -> None:
         return
     if st.button("Prepare", type="primary", key="download-prepare"):
         with st.spinner("Writing the archive"):
-            session.prepare_download(data, [each.id for each in chosen], picked, neutral)
-    ready = session.prepared_download([each.id for each in chosen], picked, neutral)
+            downloads.prepare(data, [each.id for each in chosen], picked, neutral)
+    ready = downloads.prepared([each.id for each in chosen], picked, neutral)
     if ready is not None:
         name, content, words = ready
         st.caption(words)

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
-import sys
-import tempfile
-import uuid
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,7 +16,6 @@ from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core import Audience, Dataset, suggest
-from core.archive import Download, known_identity_types, write_archive
 from core.computed import Computed
 from core.criteria.calculated import CalculatedAttribute
 from core.entries import Entry
@@ -309,39 +304,15 @@ def reached(found: Sequence[AudienceSummary]) -> tuple[int, int]:
     return _reached(me(), calculated), 0 if data is None else data.size[0]
 
 
-def identity_types(data: Dataset) -> list[str]:
-    """Every identity type that a download can ask for, those that the data holds first."""
-    held = {entry.name: entry.records for entry in catalog_entries(data, moment(data)) if entry.kind == "identity"}
-    return sorted(known_identity_types(data.snapshot), key=lambda name: -held.get(name, 0))
+def keep_download(asked: object, name: str, content: bytes, words: str) -> None:
+    """Keep an archive that was written for what was asked, in place of the one before."""
+    st.session_state["download"] = (asked, name, content, words)
 
 
-def prepare_download(data: Dataset, ids: Sequence[str], types: Sequence[str], neutral: bool) -> None:
-    """Write the archive of some audiences, ready for `prepared_download`."""
-    now, archive_id = moment(data), str(uuid.uuid4())
-    parts = []
-    for audience_id in ids:
-        audience = registry().audiences.get(audience_id, me()).definition_in_force
-        others = registry().audiences.named_by(audience, me())
-        parts.append(Download(audience_id, data.evaluate(audience, now=now, audiences=others)))
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "archive.zip"
-        manifest = write_archive(
-            path, parts, identity_types=types, archive_id=archive_id, generated=clock(), neutralise_formulas=neutral
-        )
-        users = sum(each.total_users for each in manifest.files)
-        told = f"{manifest.total_rows:,} rows of {users:,} members that have one of these identities."
-        st.session_state["download"] = (
-            (tuple(ids), tuple(types), neutral),
-            manifest.archive_name,
-            path.read_bytes(),
-            told,
-        )
-
-
-def prepared_download(ids: Sequence[str], types: Sequence[str], neutral: bool) -> tuple[str, bytes, str] | None:
-    """Name, content and words of the archive that was prepared for exactly this; None where none was."""
+def kept_download(asked: object) -> tuple[str, bytes, str] | None:
+    """Name, content and words of the archive that was written for exactly this; None where none was."""
     held = st.session_state.get("download")
-    return None if held is None or held[0] != (tuple(ids), tuple(types), neutral) else held[1:]
+    return None if held is None or held[0] != asked else held[1:]
 
 
 def dialog_opens() -> None:
@@ -374,12 +345,6 @@ def explanation(data: Dataset, audience_id: str, known: Profile) -> Explanation:
     audience = registry().audiences.get(audience_id, me()).definition_in_force
     others = registry().audiences.named_by(audience, me())
     return explain(data.evaluate(audience, now=known.now, audiences=others), known.mpid)
-
-
-def memory_bytes() -> int:
-    """How much memory this process has taken at most."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 @dataclass

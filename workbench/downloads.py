@@ -1,0 +1,52 @@
+"""The download of chosen audiences as one ZIP, written while the dialog waits."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from core import Dataset
+from core.archive import Download, known_identity_types, write_archive
+from workbench import session
+
+
+def identity_types(data: Dataset) -> list[str]:
+    """Every identity type that can be asked for, those that the data holds most of first."""
+    entries = session.catalog_entries(data, session.moment(data))
+    held = {entry.name: entry.records for entry in entries if entry.kind == "identity"}
+    return sorted(known_identity_types(data.snapshot), key=lambda name: -held.get(name, 0))
+
+
+def prepare(data: Dataset, ids: Sequence[str], types: Sequence[str], neutral: bool) -> None:
+    """Write the archive of some audiences as of now, ready for `prepared`."""
+    registry, me, now = session.registry(), session.me(), session.moment(data)
+    parts = []
+    for audience_id in ids:
+        audience = registry.audiences.get(audience_id, me).definition_in_force
+        others = registry.audiences.named_by(audience, me)
+        parts.append(Download(audience_id, data.evaluate(audience, now=now, audiences=others)))
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "archive.zip"
+        manifest = write_archive(
+            path,
+            parts,
+            identity_types=types,
+            archive_id=str(uuid.uuid4()),
+            generated=session.clock(),
+            neutralise_formulas=neutral,
+        )
+        content = path.read_bytes()
+    users = sum(each.total_users for each in manifest.files)
+    words = f"{manifest.total_rows:,} rows of {users:,} members that have one of these identities."
+    session.keep_download(_asked(ids, types, neutral), manifest.archive_name, content, words)
+
+
+def prepared(ids: Sequence[str], types: Sequence[str], neutral: bool) -> tuple[str, bytes, str] | None:
+    """Name, content and words of the archive that was written for exactly this; None where none was."""
+    return session.kept_download(_asked(ids, types, neutral))
+
+
+def _asked(ids: Sequence[str], types: Sequence[str], neutral: bool) -> object:
+    return tuple(ids), tuple(types), neutral
