@@ -263,12 +263,12 @@ def forget_upload() -> None:
 
 def remember_load(load_id: int) -> None:
     """This load was asked for here: how it ends is told here."""
-    st.session_state["load"] = load_id
+    st.session_state["asked-load"] = load_id
 
 
 def remembered_load() -> int | None:
     """The load that was asked for here last."""
-    found: int | None = st.session_state.get("load")
+    found: int | None = st.session_state.get("asked-load")
     return found
 
 
