@@ -106,8 +106,8 @@ def one_round(mode: str, number: int, engines: list[Engine], audiences: tuple[As
         turn = (at + number) % len(engines)
         sizes = {}
         for engine in [*engines[turn:], *engines[:turn]]:
-            if engine is ours and mode != "edit":
-                ours.forget()
+            if isinstance(engine, Workbench) and mode != "edit":
+                engine.forget()
             ms, sizes[engine.name] = timed(engine, asked, number)
             run = {"mode": mode, "round": number, "audience": asked.name, "engine": engine.name, "ms": ms}
             runs.append({**run, "size": sizes[engine.name]})
