@@ -14,7 +14,7 @@ def filters(entries: list[Entry], data: Dataset) -> list[Entry]:
     with st.container(horizontal=True, key="filters", vertical_alignment="center"):
         wanted = st.text_input(
             "Search", key="catalog-search", placeholder="Search name or value", label_visibility="collapsed",
-            icon=":material/search:", width=260,
+            icon=":material/search:", width=260, live="250ms",
         )  # fmt: skip
         groups = list(dict.fromkeys(each.group for each in entries))
         group = st.pills(

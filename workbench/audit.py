@@ -31,7 +31,7 @@ def draw() -> None:
     with st.container(horizontal=True, key="filters-audit", vertical_alignment="center"):
         wanted = st.text_input(
             "Search", key="audit-search", placeholder="Search name, person or detail", label_visibility="collapsed",
-            icon=":material/search:", width=280,
+            icon=":material/search:", width=280, live="250ms",
         )  # fmt: skip
         kinds = sorted({each.subject_kind for each in found})
         kind = st.pills("Kind", kinds, key="audit-kind", label_visibility="collapsed", format_func=str.capitalize)

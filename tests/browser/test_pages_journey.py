@@ -240,6 +240,7 @@ def test_settings_people_and_the_log(page: Page, url: str, home: Path) -> None:
 def test_readers_find_no_serious_obstacle(page: Page, url: str, name: str) -> None:
     page.goto(f"{url}/{name}")
     ready(page)
+    page.wait_for_timeout(1500)  # what was drawn anew fades in
     found = Axe().run(page).response["violations"]
     serious = [
         (each["id"], each["nodes"][0]["html"][:200]) for each in found if each["impact"] in ("serious", "critical")
