@@ -69,6 +69,8 @@ class Builder:
         """Add a card."""
         self.page.get_by_role("button", name=how, exact=True).last.click()
         self.page.get_by_role("radio", name=kind, exact=True).click()
+        # The card that was open keeps its button until the new one is painted.
+        expect(self.page.get_by_role("button", name="Done")).to_have_count(1, timeout=WAIT_MS)
         expect(self.page.get_by_role("button", name="Done")).to_be_visible(timeout=WAIT_MS)
         self.settled()
 
