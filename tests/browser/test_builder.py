@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from core import Audience, Dataset
 from core.registry import Registry
 from sample_data.make import main as make
-from tests.browser.served import served
+from tests.served import served
 
 WAIT_MS = 120_000
 pytestmark = pytest.mark.timeout(900)  # a journey waits for some thirty repaints

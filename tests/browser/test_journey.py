@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from core import Dataset
 from core.registry import Registry
 from sample_data.make import main as make
-from tests.browser.served import served
+from tests.served import served
 
 WAIT_MS = 60_000
 

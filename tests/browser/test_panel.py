@@ -16,7 +16,7 @@ from core import Audience, Dataset
 from core.curves import curve
 from core.registry import Registry
 from sample_data.make import main as make
-from tests.browser.served import served
+from tests.served import served
 
 WAIT_MS = 90_000
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
