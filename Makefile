@@ -38,6 +38,8 @@ $(READY): requirements.txt pyproject.toml
 		&& $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt; }
 	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements.txt
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@# Compiled once, also where PYTHONDONTWRITEBYTECODE is set: every command would compile it again, for a second.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "import core.registry.registry, sqlalchemy.dialects.sqlite, workbench.commands.audiences"
 	@touch $@
 	@echo "Ready."
 

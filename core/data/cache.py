@@ -104,9 +104,8 @@ def _aligned(size: int) -> int:
 
 def text_arrays(texts: pl.Series, name: str) -> Arrays:
     """Texts as two arrays: their bytes and where each begins."""
-    array: Any = texts.to_arrow()
+    array: Any = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    array = array.cast(pa.large_string())
     _, offsets, data = array.buffers()
     begins = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
     first, last = int(begins[0]), int(begins[-1])

@@ -17,6 +17,7 @@ import pytest
 
 from tests.commands.conftest import batch
 from tests.commands.running import audience, save, workbench
+from workbench.cli import COMMANDS, main
 
 WORKBENCH = str(Path(sys.executable).with_name("workbench"))
 
@@ -27,8 +28,21 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 def test_help_names_every_command(tmp_path: Path) -> None:
     done = subprocess.run([WORKBENCH, "--help"], capture_output=True, text=True, check=True, env=environment(tmp_path))
-    commands = "run import check evaluate estimate download convert calculated-attribute tier".split()
-    assert [name for name in commands if not re.search(rf"^    {name}\b", done.stdout, re.MULTILINE)] == []
+    assert [name for name in COMMANDS if not re.search(rf"^    {name}\b", done.stdout, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_where_it_is_said_to_be(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([name, "--help"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: workbench {name} ")
+
+
+def test_the_list_of_commands_needs_no_core() -> None:
+    """It is there at once; the core takes half a second to import."""
+    code = "import sys, workbench.cli; workbench.cli.main(['--help']); sys.exit('polars' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("arguments", [(), ("fly",), ("check",), ("tier",), ("--version-of-it",)])

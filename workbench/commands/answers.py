@@ -12,18 +12,19 @@ from core.criteria import And, Not, Or
 from core.files import whole_file
 from workbench import home
 from workbench.commands import options, output
+from workbench.commands.parser import Parser
 from workbench.documents import read_audience
 
 
-def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
+def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the three commands."""
-    check = commands.add_parser("check", help="tell every problem and warning of an audience")
+    check = commands.add_parser("check")
     options.add_audience(check)
     options.add_dataset(check)
     options.add_json(check)
     check.set_defaults(run=run_check)
 
-    evaluate = commands.add_parser("evaluate", help="count the members of an audience exactly, list them")
+    evaluate = commands.add_parser("evaluate")
     options.add_audience(evaluate)
     options.add_dataset(evaluate)
     options.add_now(evaluate)
@@ -34,7 +35,7 @@ def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
     options.add_json(evaluate)
     evaluate.set_defaults(run=run_evaluate)
 
-    estimate = commands.add_parser("estimate", help="estimate the size of an audience from a fair sample")
+    estimate = commands.add_parser("estimate")
     options.add_audience(estimate)
     options.add_dataset(estimate)
     options.add_now(estimate)

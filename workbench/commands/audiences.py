@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from core import CoreError, Dataset
 from workbench import home
 from workbench.commands import options, output
+from workbench.commands.parser import Parser
 from workbench.documents import read_audience
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ STATUSES: Final = ("draft", "active", "calculating", "paused", "error")
 _LOOK_SECONDS: Final = 0.1
 
 
-def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
+def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command with its actions."""
-    parser = commands.add_parser("audiences", help="the saved audiences of WORKBENCH_HOME")
-    actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=options.Parser)
+    parser = commands.add_parser("audiences")
+    actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
 
     listed = actions.add_parser("list", help="all of them, changed last first")
     listed.add_argument("--search", default="", metavar="TEXT", help="in name, id or tag")
@@ -50,13 +51,13 @@ def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
     _finish(calculate, run_calculate)
 
 
-def _of_one(actions: Any, name: str, words: str) -> options.Parser:
-    parser: options.Parser = actions.add_parser(name, help=words)
+def _of_one(actions: Any, name: str, words: str) -> Parser:
+    parser: Parser = actions.add_parser(name, help=words)
     parser.add_argument("id", metavar="ID")
     return parser
 
 
-def _finish(parser: options.Parser, run: Callable[[argparse.Namespace], int]) -> None:
+def _finish(parser: Parser, run: Callable[[argparse.Namespace], int]) -> None:
     options.add_json(parser)
     parser.set_defaults(run=run)
 

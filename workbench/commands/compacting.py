@@ -7,11 +7,12 @@ import argparse
 from core import Dataset
 from workbench import home
 from workbench.commands import options, output
+from workbench.commands.parser import Parser
 
 
-def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
+def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command."""
-    parser = commands.add_parser("compact", help="merge the files of many loads; answers stay the same")
+    parser = commands.add_parser("compact")
     options.add_dataset(parser)
     parser.add_argument("--all", action="store_true", help="into one, however few there are")
     options.add_json(parser)

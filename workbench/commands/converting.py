@@ -12,6 +12,7 @@ from core.errors import SqlError
 from core.interchange import from_mparticle, to_mparticle
 from workbench import home
 from workbench.commands import options, output
+from workbench.commands.parser import Parser
 from workbench.documents import read_document
 
 FORMS: Final = ("native", "mparticle")
@@ -21,11 +22,9 @@ PLACEHOLDER: Final = "workspace"
 """Stands for the workspaces that nothing names."""
 
 
-def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
+def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command."""
-    convert = commands.add_parser(
-        "convert", help="write an audience as its whole document, in mParticle's audience schema, as SQL or Python"
-    )
+    convert = commands.add_parser("convert")
     options.add_audience(convert)
     convert.add_argument("--from", dest="source", choices=FORMS, help="what it is (default: seen by its keys)")
     convert.add_argument("--to", required=True, choices=(*FORMS, "sql", "python"))

@@ -10,14 +10,13 @@ from pathlib import Path
 from core import CoreError
 from core.archive import ArchiveManifest, Download, chosen_identity_types, write_archive
 from workbench.commands import options, output
+from workbench.commands.parser import Parser
 from workbench.documents import read_audience
 
 
-def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
+def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command."""
-    download = commands.add_parser(
-        "download", help="write the identities of an audience's members: a ZIP with CSV and manifest"
-    )
+    download = commands.add_parser("download")
     options.add_audience(download)
     options.add_dataset(download)
     options.add_now(download)

@@ -14,15 +14,16 @@ from core.data.guess import guess_mapping
 from core.data.mapping import Mapping
 from workbench import home
 from workbench.commands import options, output
+from workbench.commands.parser import Parser
 from workbench.documents import read_json
 from workbench.loads import FORMATS, load_into, opened, sources
 
 _TOLD_REFUSALS: Final = 20
 
 
-def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
+def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command."""
-    parser = commands.add_parser("import", help="load files into an input of a workspace")
+    parser = commands.add_parser("import")
     parser.add_argument(
         "files", nargs="+", metavar="FILES", help="files, folders or patterns such as 'data/*.jsonl.gz'"
     )

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
 
 from core import Audience, CoreError, Dataset
 from workbench import home
@@ -17,19 +16,6 @@ from workbench.documents import read_audiences
 
 class Misuse(CoreError):
     """The command was called in a way that cannot be meant; the message begins with the option."""
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that raises `Misuse` with one line instead of printing its usage and leaving."""
-
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **{"allow_abbrev": False, **keywords})
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what is wrong."""
-        if message.startswith("argument "):
-            raise Misuse(f"{message.removeprefix('argument ')}.".replace("..", "."))
-        raise Misuse(f"{self.prog}: {message}.", f"See {self.prog} --help.")
 
 
 def moment_of(text: str) -> datetime:

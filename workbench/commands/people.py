@@ -11,25 +11,26 @@ from core.explain import Explained
 from core.profile import Happening, InWorkspace
 from workbench import home
 from workbench.commands import options, output
+from workbench.commands.parser import Parser
 
 _EVENTS: Final = 25
 _GROUPS: Final = {"and": "all of", "or": "any of", "not": "not"}
 
 
-def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
+def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the two commands."""
-    profile = commands.add_parser("profile", help="everything known of one person, and what they did last")
+    profile = commands.add_parser("profile")
     profile.add_argument("profile", metavar="MPID|IDENTITY", help="an mpid, or an identity such as an e-mail address")
     _finish(profile)
     profile.set_defaults(run=run_profile)
-    why = commands.add_parser("why", help="why somebody is in a saved audience or not, with the evidence")
+    why = commands.add_parser("why")
     why.add_argument("profile", metavar="MPID|IDENTITY")
     why.add_argument("id", metavar="ID", help="the id of a saved audience")
     _finish(why)
     why.set_defaults(run=run_why)
 
 
-def _finish(parser: options.Parser) -> None:
+def _finish(parser: Parser) -> None:
     options.add_dataset(parser)
     options.add_now(parser)
     options.add_json(parser)

@@ -18,7 +18,8 @@ from typing import Final
 
 from core import CoreError
 from workbench import home
-from workbench.commands import options, output
+from workbench.commands import output
+from workbench.commands.parser import Parser
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 8501
@@ -29,14 +30,14 @@ _LOOK_SECONDS: Final = 0.3
 _RESTART_SECONDS: Final = 1.0
 
 
-def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
+def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command."""
-    run = commands.add_parser("run", help="open the app")
+    run = commands.add_parser("run")
     run.add_argument("--port", type=_port, default=PORT, metavar="N", help=f"default: {PORT}")
     run.add_argument("--no-browser", action="store_true", help="print the address only")
     run.set_defaults(run=run_app)
 
-    jobs = commands.add_parser("serve-jobs", help="do loads and calculations, as the worker of `run` does")
+    jobs = commands.add_parser("serve-jobs")
     jobs.add_argument("--with-parent", action="store_true", help="end when the process that started it has ended")
     jobs.set_defaults(run=run_jobs)
 

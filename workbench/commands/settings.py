@@ -10,13 +10,14 @@ from typing import Any
 from core import CoreError, Dataset
 from core.data.schema import EVENT_KINDS, TIERS
 from workbench.commands import options, output
+from workbench.commands.parser import Parser
 from workbench.documents import read_json
 
 
-def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
+def add(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the two commands with their own."""
-    calculated = commands.add_parser("calculated-attribute", help="add, list and remove calculated attributes")
-    actions = calculated.add_subparsers(metavar="add|list|remove", required=True, parser_class=options.Parser)
+    calculated = commands.add_parser("calculated-attribute")
+    actions = calculated.add_subparsers(metavar="add|list|remove", required=True, parser_class=Parser)
     parser = actions.add_parser("add", help="define one, or replace the one of that name")
     parser.add_argument("file", type=Path, metavar="FILE.json", help="its definition")
     _finish(parser, run_add, workspace_needed=True)
@@ -25,8 +26,8 @@ def add(commands: argparse._SubParsersAction[options.Parser]) -> None:
     parser.add_argument("name", metavar="NAME")
     _finish(parser, run_remove, workspace_needed=True)
 
-    tier = commands.add_parser("tier", help="set and list the tiers of events")
-    actions = tier.add_subparsers(metavar="set|list", required=True, parser_class=options.Parser)
+    tier = commands.add_parser("tier")
+    actions = tier.add_subparsers(metavar="set|list", required=True, parser_class=Parser)
     parser = actions.add_parser("set", help="set the tier of an event")
     parser.add_argument("--kind", required=True, choices=EVENT_KINDS)
     parser.add_argument("--name", metavar="NAME", help="left out for kinds whose events have no name")
