@@ -119,7 +119,8 @@ def _groups(measure: Measure, asked: Mask) -> Groups:
         case Values():
             return _of_column(measure.column, np.arange(len(measure.column.codes), dtype=np.uint32), asked)
         case Several():
-            return _of_column(measure.column, measure.profile, asked)
+            profile, column = measure.held.rows()
+            return _of_column(column, profile, asked)
     raise AssertionError(f"a measure of another kind: {type(measure).__name__}")
 
 

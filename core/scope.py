@@ -10,12 +10,12 @@ import numpy as np
 from core.context import resolve_inputs
 from core.data.columns import EventStore
 from core.data.events import Rows, Spans, minus, rows_about
-from core.data.facts import Log
+from core.data.facts import Held, Holdings, Log
 from core.data.memory import Memory
 from core.data.schema import EVENT_KINDS
 from core.data.sessions import durations
 from core.data.snapshot import Snapshot
-from core.data.values import NO_MOMENT, Column, Dictionary, Mask
+from core.data.values import Column, Dictionary, Mask
 from core.errors import CoreError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ Counters = np.ndarray[tuple[int], np.dtype[np.signedinteger[Any]]]
 Inputs = frozenset[tuple[str, str]]
 DAY_MS = 86_400_000
 EVER = 1 << 62
-OF_A_VERSION = ("universe", "mask", "measure", "once", "state")
+OF_A_VERSION = ("mask", "measure", "once", "state")
 """What is remembered of one version only; verdicts and tallies serve later ones."""
 
 ANY = "any"
@@ -58,24 +58,7 @@ class Scope:
         self._memory = Memory() if memory is None else memory
         self._key = (snapshot.manifest.version, workspaces, inputs, lookback_days, now_ms, named)
         self._tiers = tuple(frozenset(snapshot.manifest.workspaces[each].tiers.items()) for each in workspaces)
-        end_ms = snapshot.end_ms
-        retains = snapshot.manifest.profile_retention_days is not None
-        until_ms = now_ms if retains or end_ms is None else min(now_ms, end_ms)
-        self.universe = self._memory.remember(("universe", self._key[0], workspaces, until_ms), self._universe)
-
-    def _universe(self) -> Mask:
-        seen = np.zeros(self.size, np.bool_)
-        for workspace in self.workspaces:
-            first = self.snapshot.first_seen(workspace)
-            seen |= (first != NO_MOMENT) & (first <= self.now_ms)
-        days = self.snapshot.manifest.profile_retention_days
-        if days is not None:
-            recent = np.zeros(self.size, np.bool_)
-            for workspace in self.workspaces:
-                last = self.snapshot.last_seen(workspace, self.now_ms)
-                recent |= (last != NO_MOMENT) & (last >= self.now_ms - round(days * DAY_MS))
-            seen &= recent
-        return seen
+        self.universe = snapshot.universe(workspaces, now_ms)
 
     def judge(self, criterion: Criterion) -> Mask:
         """Who of the universe satisfies a criterion. Do not change the answer: it is remembered."""
@@ -116,7 +99,11 @@ class Scope:
         """The latest value of a log's column at this now, one a profile."""
         return self.derived(log, column, lambda: log.state(column, self.now_ms, self.size))
 
-    def derived(self, log: Log, name: str, make: Callable[[], T]) -> T:
+    def held(self, holdings: Holdings) -> Held:
+        """What profiles hold at this now."""
+        return self.derived(holdings, "held", lambda: holdings.at(self.now_ms, self.size))
+
+    def derived(self, log: Log | Holdings, name: str, make: Callable[[], T]) -> T:
         """What `make` gives of the records that a log has at this now."""
         known = log.known(self.now_ms)
         if known < len(log):

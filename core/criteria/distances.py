@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from core.criteria.measures import Measure
+from core.data.cache import Arrays
 from core.data.values import Mask
 
 EARTH_RADIUS_KM: Final = 6371.0088
@@ -19,28 +20,37 @@ EARTH_RADIUS_KM: Final = 6371.0088
 _ROUNDING: Final = 1e-14
 """By so much may the product of two unit vectors be wrong."""
 
+_ROUNDING_OF_A_LINE: Final = 1e-6
+"""By so much may the length of a line in units of the radius be wrong: the square root of `_ROUNDING`, and more."""
+
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Points:
-    """The places of some profiles in degrees, and as unit vectors (shape (3, points))."""
+    """The places of some profiles from south to north: in degrees, and as vectors of length 1."""
 
-    profile: npt.NDArray[np.int64]
+    profile: npt.NDArray[np.uint32]
     latitude: Floats
     longitude: Floats
-    vectors: Floats
-
-    @classmethod
-    def of(cls, profile: npt.NDArray[np.int64], latitude: Floats, longitude: Floats) -> Points:
-        """The points of profiles."""
-        return cls(profile, latitude, longitude, unit_vectors(latitude, longitude))
+    x: Floats
+    y: Floats
+    z: Floats
 
 
-def unit_vectors(latitude: Floats, longitude: Floats) -> Floats:
-    """Places in degrees as vectors of length 1: shape (3, places)."""
+def points_of(profile: npt.NDArray[np.int64], latitude: Floats, longitude: Floats) -> Arrays:
+    """The arrays of `Points` of profiles at some degrees."""
+    north = np.argsort(latitude)
+    latitude, longitude = latitude[north], longitude[north]
+    places: Arrays = {"profile": profile[north].astype(np.uint32), "latitude": latitude, "longitude": longitude}
+    return places | dict(zip("xyz", unit_vectors(latitude, longitude), strict=True))
+
+
+def unit_vectors(latitude: Floats, longitude: Floats) -> tuple[Floats, Floats, Floats]:
+    """x, y and z of places in degrees, as vectors of length 1."""
     lat, lon = np.radians(latitude), np.radians(longitude)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    across = np.cos(lat)
+    return across * np.cos(lon), across * np.sin(lon), np.sin(lat)
 
 
 @dataclass(frozen=True)
@@ -64,13 +74,18 @@ class Distances(Measure):
 
     def within(self, kilometers: float) -> Mask:
         """Who is at most so far away. Angles are compared by their cosines, and exactly where these are too close."""
-        center = unit_vectors(np.array([self.latitude]), np.array([self.longitude]))[:, 0]
-        cosines, limit = center @ self.points.vectors, np.cos(min(kilometers / EARTH_RADIUS_KM, np.pi))
+        points = self.points
+        x, y, z = unit_vectors(np.array([self.latitude]), np.array([self.longitude]))
+        limit = np.cos(min(kilometers / EARTH_RADIUS_KM, np.pi))
+        # The straight line through the Earth is no longer than the way, and no shorter than the difference in height.
+        line = np.sqrt(2 - 2 * limit) + _ROUNDING_OF_A_LINE
+        south, north = np.searchsorted(points.z, [z[0] - line, z[0] + line])
+        cosines = x * points.x[south:north] + y * points.y[south:north] + z * points.z[south:north]
         near = cosines >= limit
         close = np.flatnonzero(np.abs(cosines - limit) <= _ROUNDING)
-        near[close] = self._exact(close) <= kilometers
+        near[close] = self._exact(south + close) <= kilometers
         mask = np.zeros(self.size, np.bool_)
-        mask[self.points.profile[near]] = True
+        mask[points.profile[south:north][near]] = True
         return mask
 
     def values(self) -> pl.Series:

@@ -86,6 +86,10 @@ _ORDER: Final[dict[str, Callable[[Any, Any], Any]]] = {
 }
 
 
+_PIECE: Final = 100_000
+"""So many texts are judged at once; more are judged side by side."""
+
+
 class Matcher:
     """Judges values; `positive` is the twin's verdict, `negated` whether it is turned round."""
 
@@ -143,7 +147,13 @@ class Text(Matcher):
         regex = self.operator.twin == "matches_regex"
         texts = dictionary.raw if regex else dictionary.lower
         holds = self._holds(pl.col("text")).fill_null(value=False)
-        return dictionary.spread(texts.alias("text").to_frame().select(holds).to_series().to_numpy())
+        frame = texts.alias("text").to_frame()
+        if len(texts) > 2 * _PIECE:  # polars looks at one text after the other, unless it is given several pieces
+            pieces = [frame.slice(at, _PIECE).lazy().select(holds) for at in range(0, len(texts), _PIECE)]
+            found = pl.concat(pl.collect_all(pieces))
+        else:
+            found = frame.select(holds)
+        return dictionary.spread(found.to_series().to_numpy())
 
     def _holds(self, texts: pl.Expr) -> pl.Expr:
         value = self.value

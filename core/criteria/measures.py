@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from core.criteria.matchers import Moment, Number
+from core.data.facts import Held
 from core.data.values import ABSENT, FIRST, LIMB, NO_MOMENT, Column, Mask, Millis, plain
 
 if TYPE_CHECKING:
@@ -189,32 +190,30 @@ class Values(Measure):
 
 @dataclass(frozen=True)
 class Several(Measure):
-    """Several free-form values a profile: rows of (profile, value)."""
+    """Several free-form values a profile."""
 
-    size: int
-    profile: npt.NDArray[np.uint32]
-    column: Column
+    held: Held
 
     def values(self) -> pl.Series:
-        rows = pl.DataFrame({"profile": self.profile, "value": self.column.tagged().str.slice(1)})
+        profile, column = self.held.rows()
+        rows = pl.DataFrame({"profile": profile, "value": column.tagged().str.slice(1)})
         joined = rows.group_by("profile").agg(pl.col("value").unique().sort())
-        every = pl.DataFrame({"profile": np.arange(self.size, dtype=np.uint32)})
+        every = pl.DataFrame({"profile": np.arange(len(self.held.first.codes), dtype=np.uint32)})
         return every.join(joined, on="profile", how="left", maintain_order="left")["value"]
 
     def positive(self, matcher: Matcher, scope: Scope) -> Mask:
-        return self._holders(self.column.where(scope.positive(matcher, self.column.dictionary)))
+        table = scope.positive(matcher, self.held.first.dictionary)
+        mask = self.held.first.where(table)
+        mask[self.held.profile[self.held.more.where(table)]] = True
+        return mask
 
     def present(self) -> Mask:
-        return self._holders(self.column.codes != ABSENT)
+        return np.asarray(self.held.first.codes != ABSENT)
 
     def at(self, profile: int) -> list[str]:
-        held = self.column.take(np.flatnonzero(self.profile == profile)).tagged().str.slice(1)
-        return held.drop_nulls().unique().sort().to_list()
-
-    def _holders(self, rows: Mask) -> Mask:
-        mask = np.zeros(self.size, np.bool_)
-        mask[self.profile[rows]] = True
-        return mask
+        more = self.held.more.take(np.flatnonzero(self.held.profile == profile))
+        held = pl.concat([self.held.first.take(np.array([profile])).tagged(), more.tagged()])
+        return held.str.slice(1).drop_nulls().unique().sort().to_list()
 
 
 @dataclass(frozen=True)

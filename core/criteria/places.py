@@ -11,10 +11,11 @@ from pydantic.fields import FieldInfo
 
 from core.criteria.base import Criterion, Pick
 from core.criteria.dials import Dial, Gap
-from core.criteria.distances import Distances, Points
+from core.criteria.distances import Distances, Points, points_of
 from core.criteria.evidence import Condition, Evidence, moment_words, value_words
 from core.criteria.measures import Measure, Values
 from core.criteria.users import ProfileCriterion
+from core.data.cache import Arrays
 from core.data.facts import NO_RECORD
 from core.data.places import find_city
 from core.data.values import Mask
@@ -131,11 +132,16 @@ class Location(ProfileCriterion):
         """From each profile's latest coordinates."""
         log = scope.snapshot.coordinates(self.reads(scope))
 
-        def points() -> Points:
+        def made() -> Arrays:
             latest = log.latest(scope.now_ms, scope.size)
             profile = np.flatnonzero(latest != NO_RECORD)
             records = latest[profile]
-            return Points.of(profile, log.numbers["latitude"][records], log.numbers["longitude"][records])
+            return points_of(profile, log.numbers["latitude"][records], log.numbers["longitude"][records])
+
+        def points() -> Points:
+            if log.known(scope.now_ms) < len(log):
+                return Points(**made())
+            return Points(**scope.snapshot.present("locations", f"points/{self.reads(scope)}", made))
 
         return Distances(scope.size, scope.derived(log, "points", points), *self._center())
 

@@ -271,8 +271,7 @@ class Device(ComparedProfileCriterion):
 
     def measure(self, scope: Scope) -> Several:
         """Every value of the field."""
-        held = scope.snapshot.devices(self.reads(scope), self.field)
-        return Several(scope.size, *held.at(scope.now_ms))
+        return Several(scope.held(scope.snapshot.devices(self.reads(scope), self.field)))
 
     @property
     def compared(self) -> str:
@@ -310,8 +309,7 @@ class Identity(ComparedProfileCriterion):
 
     def measure(self, scope: Scope) -> Several:
         """Every identity of the type."""
-        held = scope.snapshot.identities(self.reads(scope), self.identity_type)
-        return Several(scope.size, *held.at(scope.now_ms))
+        return Several(scope.held(scope.snapshot.identities(self.reads(scope), self.identity_type)))
 
     @property
     def compared(self) -> str:

@@ -119,4 +119,15 @@ def texts(arrays: Arrays, name: str) -> pl.Series:
     """The texts of `text_arrays`."""
     begins, data = arrays[f"{name}.begins"], arrays[f"{name}.bytes"]
     buffers = [None, pa.py_buffer(begins), pa.py_buffer(data)]
-    return pl.Series(pa.LargeStringArray.from_buffers(len(begins) - 1, buffers[1], buffers[2]))
+    return pl.Series(_Capsule(pa.LargeStringArray.from_buffers(len(begins) - 1, buffers[1], buffers[2])))
+
+
+class _Capsule:
+    """An array that polars takes as it is: given a pyarrow one, it would first import pandas, which takes a second."""
+
+    def __init__(self, array: pa.Array) -> None:
+        self._array = array
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        found: tuple[object, object] = self._array.__arrow_c_array__(requested_schema)
+        return found

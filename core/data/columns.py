@@ -228,7 +228,7 @@ class Source:
     file: Path
 
     @cached_property
-    def _identity(self) -> str:
+    def identity(self) -> str:
         """What tells this file from every other: its size and a hash of its end, where Parquet keeps its index."""
         size = self.file.stat().st_size
         with self.file.open("rb") as opened:
@@ -238,4 +238,4 @@ class Source:
     def bundle(self, name: str, rows: int, make: Callable[[], Arrays]) -> Arrays:
         """Arrays derived from this file, from the cache or made."""
         folder = self.file.parents[2] / CACHE / self.file.parent.name
-        return Cache(folder).bundle(name, self._identity, rows, make) if rows >= LEAST_ROWS else make()
+        return Cache(folder).bundle(name, self.identity, rows, make) if rows >= LEAST_ROWS else make()

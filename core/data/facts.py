@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from core.data.cache import Arrays, text_arrays, texts
-from core.data.values import NO_MOMENT, Codes, Column, Dictionary, Mask, Millis, merge
+from core.data.values import ABSENT, NO_MOMENT, Codes, Column, Dictionary, Millis, merge
 
 NO_RECORD = -1
 Profiles = npt.NDArray[np.uint32]
@@ -122,6 +123,24 @@ class Activity:
 
 
 @dataclass(frozen=True)
+class Held:
+    """What profiles hold at one moment: one value of each, and rows (profile, value) of the others, each once.
+
+    `first` has one code a profile, so that what most profiles have one of is judged like an attribute.
+    """
+
+    first: Column
+    profile: Profiles
+    more: Column
+
+    def rows(self) -> tuple[Profiles, Column]:
+        """Everything that is held, a row each."""
+        holders = np.flatnonzero(self.first.codes)
+        codes = np.concatenate([self.first.codes[holders], self.more.codes])
+        return np.concatenate([holders.astype(np.uint32), self.profile]), Column(codes, self.first.dictionary)
+
+
+@dataclass(frozen=True)
 class Holdings:
     """Values that profiles hold, every one ever seen: identities of a type, a device field's values."""
 
@@ -129,9 +148,28 @@ class Holdings:
     time_ms: Millis
     column: Column
 
-    def at(self, now_ms: int) -> tuple[Profiles, Column]:
-        """Profiles and values seen at or before `now`."""
-        seen: Mask = self.time_ms <= now_ms
-        if seen.all():
-            return self.profile, self.column
-        return self.profile[seen], Column(self.column.codes[seen], self.column.dictionary)
+    heads: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    """As that of a log."""
+
+    def known(self, now_ms: int) -> int:
+        """How many records exist at `now`."""
+        return len(self) if now_ms >= self.last_ms else int(np.count_nonzero(self.time_ms <= now_ms))
+
+    def __len__(self) -> int:
+        return len(self.profile)
+
+    @cached_property
+    def last_ms(self) -> int:
+        """When the last one was seen."""
+        return int(self.time_ms.max(initial=NO_MOMENT))
+
+    def at(self, now_ms: int, size: int) -> Held:
+        """What of `size` profiles was seen at or before `now`."""
+        seen = np.flatnonzero((self.time_ms <= now_ms) & (self.column.codes != ABSENT))
+        profile, codes = self.profile[seen], self.column.codes[seen]
+        first: Codes = np.zeros(size, codes.dtype)
+        first[profile] = codes
+        others = np.flatnonzero(first[profile] != codes)
+        more = np.unique((profile[others].astype(np.uint64) << np.uint64(32)) | codes[others])
+        dictionary, values = self.column.dictionary, more.astype(np.uint32).astype(codes.dtype)
+        return Held(Column(first, dictionary), (more >> np.uint64(32)).astype(np.uint32), Column(values, dictionary))

@@ -16,14 +16,14 @@ import polars as pl
 
 from core.data import kernels
 from core.data.cache import Arrays
-from core.data.columns import EventStore, Source, column_arrays, column_of
+from core.data.columns import DAY_MS, EventStore, Source, column_arrays, column_of
 from core.data.events import Events
 from core.data.facts import Activity, Holdings, Log, Seen
 from core.data.leases import Lease
 from core.data.manifest import Manifest, Segment
 from core.data.schema import TABLES
 from core.data.store import Store
-from core.data.values import NO_MOMENT, Column, Millis, merge
+from core.data.values import NO_MOMENT, Column, Mask, Millis, merge
 
 T = TypeVar("T")
 NEVER = 1 << 62
@@ -208,9 +208,39 @@ class Snapshot:
 
         return self.remember_at(("last", workspace), at, last)
 
+    def universe(self, workspaces: tuple[str, ...], now_ms: int) -> Mask:
+        """Who can be a member of an audience of some workspaces at `now` (DEFINITION 2): bool, one a profile."""
+        days = self.manifest.profile_retention_days
+        end = self.end_ms
+        until_ms = now_ms if days is not None or end is None else min(now_ms, end)
+
+        def make() -> Mask:
+            seen = np.zeros(self.size, np.bool_)
+            for workspace in workspaces:
+                first = self.first_seen(workspace)
+                seen |= (first != NO_MOMENT) & (first <= now_ms)
+            if days is not None:
+                recent = np.zeros(self.size, np.bool_)
+                for workspace in workspaces:
+                    last = self.last_seen(workspace, now_ms)
+                    recent |= (last != NO_MOMENT) & (last >= now_ms - round(days * DAY_MS))
+                seen &= recent
+            return seen
+
+        return self.remember_at(("universe", *workspaces), until_ms, make)
+
     def _source(self, segment: Segment) -> Source:
         """Where the column cache keeps what derives from a segment: beside the first of its files."""
         return Source(self.store.folder(segment) / f"{next(iter(segment.tables))}.parquet")
+
+    def present(self, table: str, name: str, make: Callable[[], Arrays]) -> Arrays:
+        """Arrays that derive from every record of a table, from the column cache or made."""
+        segments = [segment for segment in self.manifest.segments if table in segment.tables]
+        if not segments:
+            return make()
+        sources = [self._source(segment) for segment in segments]
+        which = "/".join([name, str(self.size), *(source.identity for source in sources)])
+        return sources[-1].bundle(f"present/{which}", sum(segment.tables[table] for segment in segments), make)
 
     def _carried(
         self, key: tuple[Any, ...], segments: Sequence[Segment], nothing: T, followed: Callable[[T, Segment], T]

@@ -138,6 +138,9 @@ def version_parts(text: str) -> tuple[int, ...] | None:
 
 
 _SERIALS: Final = count()
+_RUNS: Final = 4
+"""At most so many stretches of neighbouring codes are compared; more are looked up in a table."""
+
 _MERGES: Final = 4
 """So many common dictionaries are remembered with the first of theirs."""
 
@@ -154,14 +157,14 @@ class Dictionary:
         self.entries = entries
         codes = np.arange(FIRST, FIRST + len(entries), dtype=np.uint32)
         several = entries.str.starts_with("m").to_numpy() if len(entries) else np.zeros(0, np.bool_)
-        if several.any():
+        self.several = bool(several.any())
+        """Whether an entry holds several values: else its text has its place."""
+        if self.several:
             lists = [orjson.loads(entry[1:]) if entry[0] == "m" else [entry] for entry in entries]
             self.owner: Codes = np.repeat(codes, [len(items) for items in lists])
-            flat = pl.Series([item for items in lists for item in items], dtype=pl.String)
+            self._flat = pl.Series([item for items in lists for item in items], dtype=pl.String)
         else:
-            self.owner, flat = codes, entries
-        self.tags = flat.str.slice(0, 1)
-        self.texts = flat.str.slice(1)
+            self.owner, self._flat = codes, entries
         self._limbs: dict[int, tuple[Integers, ...]] = {}
         self.serial = next(_SERIALS)
         """What of this program's dictionaries it is; verdicts on it are remembered under this number."""
@@ -174,7 +177,10 @@ class Dictionary:
     def spread(self, positive: Mask) -> Mask:
         """A mask over texts as a mask over codes: an entry holds when one of its values does. Shape (len(self),)."""
         table = np.zeros(len(self), np.bool_)
-        table[self.owner[positive]] = True
+        if self.several:
+            table[self.owner[positive]] = True
+        else:
+            table[FIRST:] = positive
         return table
 
     def pick(self, tags: str) -> Mask:
@@ -182,8 +188,20 @@ class Dictionary:
         return self.tags.is_in(list(tags)).to_numpy()
 
     @cached_property
+    def tags(self) -> pl.Series:
+        """The types of texts."""
+        return self._flat.str.slice(0, 1)
+
+    @cached_property
+    def texts(self) -> pl.Series:
+        """The texts without their tags."""
+        return self._flat.str.slice(1)
+
+    @cached_property
     def raw(self) -> pl.Series:
         """Texts that string operators read, case kept; null for lists and nulls."""
+        if not self._flat.str.contains("^[lz]").any():
+            return self.texts
         return pl.select(pl.when(pl.lit(self.tags).is_in(["s", "n", "b"])).then(pl.lit(self.texts))).to_series()
 
     @cached_property
@@ -236,10 +254,10 @@ class Dictionary:
     def over_codes(self, join: np.ufunc, values: Integers) -> Integers:
         """One number a text as one number a code; `join` (add, maximum) joins those of an entry with several values."""
         table = np.full(len(self), 0 if join is np.add else NO_MOMENT, np.int64)
-        if len(self.texts) == len(self.entries):
-            table[FIRST:] = values
-        else:
+        if self.several:
             join.at(table, self.owner, values)
+        else:
+            table[FIRST:] = values
         return table
 
     def decimal(self, at: int) -> Decimal:
@@ -301,7 +319,7 @@ class Column:
     def of(cls, values: pl.Series) -> Column:
         """The column of a series of tagged strings; null is absent, "z" null."""
         entries = values.unique().drop_nulls()
-        entries = entries.filter(entries != "z").sort()
+        entries = in_order(entries.filter(entries != "z"))
         known = pl.Enum(pl.concat([pl.Series(["z"]), entries]))
         physical = (values.cast(known).to_physical().cast(pl.UInt32) + 1).fill_null(ABSENT).to_numpy()
         return cls(narrow(physical, len(entries) + FIRST).copy(), Dictionary(entries))
@@ -313,7 +331,13 @@ class Column:
 
     def where(self, table: Mask) -> Mask:
         """Which rows have a code that a table with an entry a code accepts."""
-        return kernels.pick(self.codes, np.zeros(1, np.int64), np.array([len(self.codes)]), table)
+        edges = np.flatnonzero(np.diff(table, prepend=False, append=False))
+        if len(edges) > 2 * _RUNS:
+            return kernels.pick(self.codes, np.zeros(1, np.int64), np.array([len(self.codes)]), table)
+        mask = np.zeros(len(self.codes), np.bool_)
+        for first, stop in edges.reshape(-1, 2).tolist():  # comparing is ten times faster than looking up
+            mask |= self.codes == first if stop == first + 1 else (self.codes >= first) & (self.codes < stop)
+        return mask
 
     def take(self, rows: npt.NDArray[np.int64]) -> Column:
         """Some rows of the column."""
@@ -323,7 +347,7 @@ class Column:
         """The rows that have a value, and the position of its text in the dictionary; several values, several rows."""
         rows = np.flatnonzero(self.codes >= FIRST)
         codes = self.codes[rows]
-        if len(self.dictionary.texts) == len(self.dictionary.entries):
+        if not self.dictionary.several:
             return rows, codes.astype(np.int64) - FIRST
         first = np.searchsorted(self.dictionary.owner, codes, "left")
         counts = np.searchsorted(self.dictionary.owner, codes, "right") - first
@@ -348,6 +372,15 @@ def _split(rest: Integers, exact: dict[int, int]) -> tuple[Integers, ...]:
     for at, number in exact.items():
         rest[at] = number
     return (*limbs, rest)
+
+
+def in_order(entries: pl.Series) -> pl.Series:
+    """Tagged texts ascending, numbers by their size: so the codes that an operator accepts are neighbours."""
+    if not len(entries) or not entries.str.starts_with("n").any():
+        return entries.sort()
+    text = pl.col("entry").str
+    number = pl.when(text.starts_with("n")).then(text.slice(1)).cast(pl.Float64, strict=False)
+    return entries.alias("entry").to_frame().sort(text.slice(0, 1), number, "entry")["entry"]
 
 
 def narrow(codes: npt.NDArray[Any], size: int) -> Codes:
@@ -383,7 +416,7 @@ def _common(dictionaries: tuple[Dictionary, ...]) -> tuple[Dictionary, list[Code
     first = dictionaries[0].entries
     others = pl.concat([each.entries for each in dictionaries[1:]]).unique()
     if len(first) < 4 * len(others):
-        entries = pl.concat([first, others]).unique().sort()
+        entries = in_order(pl.concat([first, others]).unique())
         return Dictionary(entries), [_places(each, pl.DataFrame({"entry": entries})) for each in dictionaries]
     known = pl.DataFrame({"entry": first}).with_row_index("place").join(pl.DataFrame({"entry": others}), on="entry")
     fresh = others.filter(~others.is_in(known["entry"].implode())).sort()
