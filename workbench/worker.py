@@ -68,6 +68,7 @@ class Worker:
         self._stop = threading.Event()
         self._dataset: Dataset | None = None
         self._seen: int | None = None
+        self._calculated = 0
         self._compacted: int | None = None
 
     def run(self) -> None:
@@ -136,17 +137,24 @@ class Worker:
     # -- compaction ------------------------------------------------------------------------------------------------
 
     def _compact(self) -> bool:
-        """Merge the files of many loads after every change; False where there was nothing to do."""
+        """Merge the files of many loads after every change; False where there was nothing to do.
+
+        It waits until that version is calculated: somebody waits for answers, nobody for fewer files.
+        """
         version = self._version()
         if version is None or version == self._compacted:
             return False
+        while self._calculated < version:
+            if self._stop.wait(IDLE_SECONDS):
+                return False
         dataset = Dataset.open(self._path)
+        before = dataset.version
         try:
-            dataset.compact()
+            merged = dataset.compact()
         except DatasetBusy:
             return False  # somebody else compacts
-        if dataset.version == version + 1:  # nothing was loaded meanwhile: every answer stays
-            self.registry.calculations.stay(version, dataset.version)
+        if merged and dataset.version == before + 1:  # nothing was loaded meanwhile: every answer stays
+            self.registry.calculations.stay(before, dataset.version)
         self._compacted = dataset.version
         dataset.prepare(going=lambda: not self._stop.is_set())
         return True
@@ -166,6 +174,7 @@ class Worker:
             calculations, dataset, assignments, worker=self.name, clock=clock, going=lambda: not self._stop.is_set()
         )
         estimated = estimate(calculations, dataset, clock=clock)
+        self._calculated = dataset.version
         return bool(assignments or estimated)
 
     def _refreshed(self) -> Dataset | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from core import Audience
+from core import Audience, Dataset
 from core.registry import Load, Person, Registry, Size
 from tests.workbench.homes import ROOT, batch, load, run, tier
 
@@ -66,7 +66,7 @@ def start(home: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
     for each in started:
         if each.poll() is None:
             each.terminate()
-            assert each.wait(30) in (0, -signal.SIGTERM), "-15: it had not begun"
+            assert each.wait(30) in (0, -signal.SIGTERM, 128 + signal.SIGTERM), "the others: it had not begun"
 
 
 def activated(registry: Registry, me: Person, document: dict[str, object]) -> str:
@@ -224,3 +224,20 @@ def workers_of(parent: int) -> list[int]:
             if b"serve-jobs" in Path(f"/proc/{child}/cmdline").read_bytes():
                 found.append(child)
     return found
+
+
+def test_many_loads_are_merged_after_the_answers_and_change_none(
+    home: Path, registry: Registry, me: Person, start: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    gold = activated(registry, me, tier("gold"))
+    for number in range(10, 20):
+        load(home, [batch(number, "gold")])
+    before = Dataset.open(home / "dataset")
+    start()
+    until(lambda: Dataset.open(home / "dataset").version > before.version)
+    merged = Dataset.open(home / "dataset")
+    assert (len(before.snapshot.manifest.segments), len(merged.snapshot.manifest.segments)) == (11, 1)
+    (only,) = registry.calculations.history(gold, me)
+    assert (only.size, only.cause) == (12, "activated"), "calculated once, before the files were merged"
+    # What was calculated counts for the merged version: a worker that begins anew has nothing to do.
+    until(lambda: registry.calculations.history(gold, me)[0].dataset_version == merged.version)
