@@ -94,7 +94,7 @@ def shown(found: Computed, wide: bool) -> None:
     with chart:
         share = parts.share(found.having / found.people)
         st.markdown(f"**How the values lie** :gray[{share} of {found.people:,} people have one]")
-        st.altair_chart(counts_chart(found.bars, found.people, parts.scheme()), key="bars")
+        parts.chart(counts_chart(found.bars, found.people, parts.scheme()), "bars", "People by value")
     with people:
         st.markdown("**Some people** :gray[from the least to the greatest]")
         st.html(parts.facts([(str(mpid), profiles.said(value), "") for mpid, value in found.samples]))

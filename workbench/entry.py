@@ -23,7 +23,8 @@ def details(data: Dataset, entry: Entry, everything: list[Entry], users: list[Us
         left, middle, right = st.columns([4, 4, 3], gap="medium")
         with left:
             st.markdown("**Records a day**")
-            st.altair_chart(volume_chart(entry.days, session.moment(data).date(), parts.scheme()), key="volume")
+            drawn = volume_chart(entry.days, session.moment(data).date(), parts.scheme())
+            parts.chart(drawn, "volume", "Records a day")
         with middle:
             if entry.tier is not None:
                 attributes(entry, everything)

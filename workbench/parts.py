@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import streamlit as st
 
 from core import CoreError
+from core.charts.style import Chart
 
 Fact = tuple[str, str, str]
 """Name, value, and since when."""
@@ -114,6 +115,11 @@ def bytes_words(size: int) -> str:
             return f"{value:,.0f} {unit}" if unit == "B" else f"{value:,.1f} {unit}"
         value /= 1000
     raise AssertionError
+
+
+def chart(drawn: Chart, key: str, alt: str) -> None:
+    """A chart of `core.charts`, as wide as its place. `alt`: what it shows, for who does not see it."""
+    st.vega_lite_chart(drawn.document(), key=key, theme=None, alt=alt)
 
 
 def scheme() -> str:

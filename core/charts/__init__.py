@@ -1,4 +1,4 @@
-"""Results as Altair charts, the same in a page and a notebook. Each stands on a frame that can be shown as a table."""
+"""Results as Vega-Lite charts, the same in a page and a notebook; the frame of each can be shown as a table."""
 
 from __future__ import annotations
 

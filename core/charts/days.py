@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-import altair as alt
 import polars as pl
 
-from core.charts.style import palette, signed, styled
+from core.charts.style import Chart, Spec, palette, quantity, signed, styled, word
 
 SIZES: Final = (64, 4)
 """Where the line lies, in pixels from the top: the least and the greatest size."""
@@ -20,7 +19,7 @@ NAMES: Final = 44
 """The width of what stands at the left, in pixels."""
 
 
-def days_chart(frame: pl.DataFrame, theme: str = "light", expected: bool = False) -> alt.LayerChart:
+def days_chart(frame: pl.DataFrame, theme: str = "light", expected: bool = False) -> Chart:
     """A line of sizes, and below it adds (up, green) and drops (down, orange). `expected`: dashed, not yet happened."""
     shown = frame.with_columns(
         at=pl.col("at").dt.epoch("ms"),
@@ -31,51 +30,60 @@ def days_chart(frame: pl.DataFrame, theme: str = "light", expected: bool = False
         come=pl.Series([signed(each) for each in frame["adds"]], dtype=pl.String),
     )
     ticks = [_utc(frame["at"][at]) for at in (0, len(frame) // 2, -1)]
-    axis = alt.Axis(format="%-d %b", values=ticks, title=None, ticks=False, domain=False, grid=False, labelFlush=True)
-    base = alt.Chart(shown).encode(
-        x=alt.X("at:T", scale=alt.Scale(type="utc", padding=6), axis=axis),
-        tooltip=[
-            alt.Tooltip("when:N", title="as of"),
-            alt.Tooltip("size:Q", title="members", format=","),
-            alt.Tooltip("come:N", title="adds in 24 h"),
-            alt.Tooltip("gone:N", title="drops in 24 h"),
+    axis = {
+        "format": "%-d %b", "values": ticks, "title": None, "ticks": False, "domain": False, "grid": False,
+        "labelFlush": True,
+    }  # fmt: skip
+    encoding = {
+        "x": {"field": "at", "type": "temporal", "scale": {"type": "utc", "padding": 6}, "axis": axis},
+        "tooltip": [
+            word("when", title="as of"),
+            quantity("size", title="members", format=","),
+            word("come", title="adds in 24 h"),
+            word("gone", title="drops in 24 h"),
         ],
-    )
-    chart = alt.LayerChart(
-        layer=[_sizes(base, theme, expected), _changes(base, shown, theme)],
-        height=HEIGHT,
-        resolve=alt.Resolve(scale=alt.ScaleResolveMap(y="independent")),
-    )
-    return styled(chart, theme)
+    }
+    layers = [{"layer": _sizes(theme, expected)}, {"layer": _changes(shown, theme)}]
+    apart = {"scale": {"y": "independent"}}
+    return styled(shown, {"height": HEIGHT, "encoding": encoding, "layer": layers, "resolve": apart}, theme)
 
 
-def _utc(at: datetime) -> alt.DateTime:
-    return alt.DateTime(year=at.year, month=at.month, date=at.day, hours=at.hour, minutes=at.minute, utc=True)
+def _utc(at: datetime) -> Spec:
+    return {
+        "year": at.year, "month": at.month, "date": at.day, "hours": at.hour, "minutes": at.minute, "utc": True,
+    }  # fmt: skip
 
 
-def _sizes(base: alt.Chart, theme: str, expected: bool) -> alt.LayerChart:
+def _sizes(theme: str, expected: bool) -> list[Spec]:
     colours = palette(theme)
-    y = alt.Y(
-        "size:Q", title="members", scale=alt.Scale(zero=False, nice=True, range=list(SIZES)),
-        axis=alt.Axis(
-            tickCount=3, format="~s", domain=False, ticks=False, minExtent=NAMES, maxExtent=NAMES, titleY=34,
-            titleAnchor="middle", titleX=-NAMES + 6,
-        ),
-    )  # fmt: skip
-    line = base.mark_line(color=colours.members, strokeWidth=2, strokeDash=[4, 3] if expected else [1, 0]).encode(y=y)
-    end = base.mark_circle(color=colours.members, size=50, opacity=1).encode(y=y).transform_filter("datum.present")
-    hover = base.mark_circle(opacity=0, size=160).encode(y=y)
-    return alt.LayerChart(layer=[line, end, hover])
+    axis = {
+        "tickCount": 3, "format": "~s", "domain": False, "ticks": False, "minExtent": NAMES, "maxExtent": NAMES,
+        "titleY": 34, "titleAnchor": "middle", "titleX": -NAMES + 6,
+    }  # fmt: skip
+    y = quantity("size", title="members", scale={"zero": False, "nice": True, "range": list(SIZES)}, axis=axis)
+    dash = [4, 3] if expected else [1, 0]
+    line = {"type": "line", "color": colours.members, "strokeWidth": 2, "strokeDash": dash}
+    end = {"type": "circle", "color": colours.members, "size": 50, "opacity": 1}
+    hover = {"type": "circle", "opacity": 0, "size": 160}
+    return [
+        {"mark": line, "encoding": {"y": y}},
+        {"transform": [{"filter": "datum.present"}], "mark": end, "encoding": {"y": y}},
+        {"mark": hover, "encoding": {"y": y}},
+    ]
 
 
-def _changes(base: alt.Chart, shown: pl.DataFrame, theme: str) -> alt.LayerChart:
+def _changes(shown: pl.DataFrame, theme: str) -> list[Spec]:
     colours = palette(theme)
     most = max([*shown["adds"].to_list(), *shown["drops"].to_list(), 1])
-    axis = alt.Axis(
-        values=[-most / 2, most / 2], labelExpr="datum.value > 0 ? 'adds' : 'drops'", grid=False, domain=False,
-        ticks=False, minExtent=NAMES, maxExtent=NAMES, title=None, orient="left",
-    )  # fmt: skip
-    scale = alt.Scale(domain=[-most, most], nice=False, range=list(CHANGES))
-    adds = base.mark_bar(color=colours.adds, size=5).encode(y=alt.Y("adds:Q", axis=axis, scale=scale))
-    drops = base.mark_bar(color=colours.drops, size=5).encode(y=alt.Y("below:Q", axis=axis, scale=scale))
-    return alt.LayerChart(layer=[adds, drops])
+    axis = {
+        "values": [-most / 2, most / 2], "labelExpr": "datum.value > 0 ? 'adds' : 'drops'", "grid": False,
+        "domain": False, "ticks": False, "minExtent": NAMES, "maxExtent": NAMES, "title": None, "orient": "left",
+    }  # fmt: skip
+    scale = {"domain": [-most, most], "nice": False, "range": list(CHANGES)}
+    return [
+        {
+            "mark": {"type": "bar", "color": colour, "size": 5},
+            "encoding": {"y": quantity(field, axis=axis, scale=scale)},
+        }
+        for field, colour in (("adds", colours.adds), ("below", colours.drops))
+    ]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-import altair as alt
 import polars as pl
 
-from core.charts.style import layered, palette, percent, times
+from core.charts.style import Chart, Spec, layered, palette, percent, quantity, times, word
 
 ROW: Final = 20
 """The height of a row in pixels."""
@@ -18,53 +17,59 @@ NAMES: Final = 104
 COLUMN: Final = 54
 
 
-def row_axis(order: list[str], bold: str | None = None, width: int = NAMES) -> alt.Y:
+def row_axis(order: list[str], bold: str | None = None, width: int = NAMES) -> Spec:
     """The names of rows, left-aligned, in this order."""
     weight: Any = {"condition": {"test": f"datum.value === '{bold}'", "value": 600}, "value": 400} if bold else 400
-    axis = alt.Axis(
-        title=None, ticks=False, domain=False, grid=False, labelAlign="left", labelPadding=width, labelLimit=width - 8,
-        minExtent=width, maxExtent=width, labelFontWeight=weight, labelOverlap=False,
-    )  # fmt: skip
-    return alt.Y("row:N", sort=order, axis=axis, scale=alt.Scale(paddingInner=0, paddingOuter=0))
+    axis = {
+        "title": None, "ticks": False, "domain": False, "grid": False, "labelAlign": "left", "labelPadding": width,
+        "labelLimit": width - 8, "minExtent": width, "maxExtent": width, "labelFontWeight": weight,
+        "labelOverlap": False,
+    }  # fmt: skip
+    return word("row", sort=order, axis=axis, scale={"paddingInner": 0, "paddingOuter": 0})
 
 
-def ends(base: alt.Chart, columns: Sequence[tuple[str, str]]) -> list[alt.Chart]:
-    """Texts at the rows' end, the last one outermost: (field, colour)."""
+def ends(columns: Sequence[tuple[str, Any]]) -> list[Spec]:
+    """Texts at the rows' end, the last one outermost: (field, colour or its encoding)."""
     return [
-        base.mark_text(align="right", dx=-COLUMN * back).encode(
-            x=alt.value("width"), text=f"{field}:N", color=alt.value(colour)
-        )
+        {
+            "mark": {"type": "text", "align": "right", "dx": -COLUMN * back},
+            "encoding": {
+                "x": {"value": "width"},
+                "text": word(field),
+                "color": {"value": colour} if isinstance(colour, str) else colour,
+            },
+        }
         for back, (field, colour) in enumerate(reversed(columns))
     ]
 
 
-def bar_scale(most: float, columns: int) -> alt.Scale:
+def bar_scale(most: float, columns: int) -> Spec:
     """A scale from 0 that leaves room for columns of figures at the right of a panel."""
-    return alt.Scale(domain=[0, max(most, 1e-9) * (1 + 0.34 * columns)], nice=False, zero=True)
+    return {"domain": [0, max(most, 1e-9) * (1 + 0.34 * columns)], "nice": False, "zero": True}
 
 
-def _bars(
-    frame: pl.DataFrame,
-    share: str,
-    columns: Sequence[tuple[str, str]],
-    tooltip: list[Any],
-    theme: str,
-    most: float,
-    names: int = NAMES,
-) -> tuple[alt.Chart, list[alt.Chart]]:
-    """The base of a frame with `row`, and its layers: track, bar, figures."""
-    colours = palette(theme)
-    base = alt.Chart(frame).encode(y=row_axis(frame["row"].to_list(), width=names), tooltip=tooltip)
-    scale = bar_scale(most, len(columns))
-    track = base.mark_bar(height=BAR, cornerRadius=2, color=colours.track).encode(
-        x=alt.X("none:Q", scale=scale, axis=None), x2="whole:Q"
-    )
-    bar = base.mark_bar(height=BAR, cornerRadius=2, color=colours.members).encode(
-        x=alt.X("none:Q", scale=scale, axis=None), x2=f"{share}:Q"
-    )
-    track = track.transform_calculate(none="0", whole=str(most))
-    bar = bar.transform_calculate(none="0")
-    return base, [track, bar, *ends(base, columns)]
+def bar(colour: str, height: int = BAR, **more: Any) -> Spec:
+    """The mark of a bar."""
+    return {"type": "bar", "height": height, "cornerRadius": 2, "color": colour, **more}
+
+
+def _bar_to(field: str, colour: str, scale: Spec, calculate: dict[str, str]) -> Spec:
+    """A bar from 0 to a field of the frame, or of what is calculated."""
+    transform = [{"calculate": formula, "as": name} for name, formula in {"none": "0", **calculate}.items()]
+    x = quantity("none", scale=scale, axis=None)
+    return {"transform": transform, "mark": bar(colour), "encoding": {"x": x, "x2": {"field": field}}}
+
+
+def _rows(frame: pl.DataFrame, tooltip: list[Any], names: int = NAMES) -> Spec:
+    """The encoding that bars, ticks and figures of a frame with `row` share."""
+    return {"y": row_axis(frame["row"].to_list(), width=names), "tooltip": tooltip}
+
+
+def _bars(share: str, columns: Sequence[tuple[str, str]], theme: str, most: float) -> list[Spec]:
+    """Track, bar, figures."""
+    colours, scale = palette(theme), bar_scale(most, len(columns))
+    track = _bar_to("whole", colours.track, scale, {"whole": str(most)})
+    return [track, _bar_to(share, colours.members, scale, {}), *ends(columns)]
 
 
 def _height(frame: pl.DataFrame) -> int:
@@ -78,7 +83,7 @@ def identity_name(identity_type: str) -> str:
     return known.get(identity_type, identity_type.replace("_", " ").capitalize())
 
 
-def counts_chart(counts: Sequence[tuple[str, int]], total: int, theme: str = "light") -> alt.LayerChart:
+def counts_chart(counts: Sequence[tuple[str, int]], total: int, theme: str = "light") -> Chart:
     """A bar a value: how many people have it, and which share of `total`."""
     colours = palette(theme)
     frame = pl.DataFrame(
@@ -89,13 +94,13 @@ def counts_chart(counts: Sequence[tuple[str, int]], total: int, theme: str = "li
             "percent": [percent(count / total) if total else "–" for _, count in counts],
         }
     )
-    tooltip = [alt.Tooltip("row:N", title="value"), alt.Tooltip("count:N", title="people"), "percent:N"]
+    tooltip = [word("row", title="value"), word("count", title="people"), word("percent")]
     most = float(max((count for _, count in counts), default=1))
-    columns = [("count", colours.ink), ("percent", colours.quiet)]
-    return layered(_bars(frame, "people", columns, tooltip, theme, most)[1], _height(frame), theme)
+    layers = _bars("people", [("count", colours.ink), ("percent", colours.quiet)], theme, most)
+    return layered(frame, _rows(frame, tooltip), layers, _height(frame), theme)
 
 
-def reach_chart(frame: pl.DataFrame, theme: str = "light") -> alt.LayerChart:
+def reach_chart(frame: pl.DataFrame, theme: str = "light") -> Chart:
     """Reach by identity type (`core.composition.reach`): a bar a type, how many members and which share of them."""
     colours = palette(theme)
     shown = frame.with_columns(
@@ -104,16 +109,15 @@ def reach_chart(frame: pl.DataFrame, theme: str = "light") -> alt.LayerChart:
         percent=pl.Series([percent(each) for each in frame["share"]], dtype=pl.String),
     )
     tooltip = [
-        alt.Tooltip("row:N", title="identity"),
-        alt.Tooltip("members:Q", title="members with one", format=","),
-        alt.Tooltip("share:Q", title="share of members", format=".1%"),
+        word("row", title="identity"),
+        quantity("members", title="members with one", format=","),
+        quantity("share", title="share of members", format=".1%"),
     ]
-    columns = [("count", colours.ink), ("percent", colours.quiet)]
-    _, layers = _bars(shown, "share", columns, tooltip, theme, 1.0)
-    return layered(layers, _height(shown), theme)
+    layers = _bars("share", [("count", colours.ink), ("percent", colours.quiet)], theme, 1.0)
+    return layered(shown, _rows(shown, tooltip), layers, _height(shown), theme)
 
 
-def composition_chart(frame: pl.DataFrame, theme: str = "light", against: str = "universe") -> alt.LayerChart:
+def composition_chart(frame: pl.DataFrame, theme: str = "light", against: str = "universe") -> Chart:
     """Composition (`core.composition.composition`): a bar the members' share, a tick the others'."""
     colours = palette(theme)
     shown = frame.with_columns(
@@ -122,19 +126,20 @@ def composition_chart(frame: pl.DataFrame, theme: str = "light", against: str = 
         times=pl.Series([times(each) for each in frame["index"]], dtype=pl.String),
     )
     tooltip = [
-        alt.Tooltip("row:N", title="value"),
-        alt.Tooltip("members:Q", title="members", format=","),
-        alt.Tooltip("share:Q", title="share of members", format=".1%"),
-        alt.Tooltip("against_share:Q", title=f"share of {against}", format=".1%"),
-        alt.Tooltip("times:N", title=f"against {against}"),
+        word("row", title="value"),
+        quantity("members", title="members", format=","),
+        quantity("share", title="share of members", format=".1%"),
+        quantity("against_share", title=f"share of {against}", format=".1%"),
+        word("times", title=f"against {against}"),
     ]
     highest = max([*frame["share"].to_list(), *frame["against_share"].to_list(), 1e-9])
     columns = [("percent", colours.ink), ("times", colours.quiet)]
-    base, (_, bar, *texts) = _bars(shown, "share", columns, tooltip, theme, highest)
-    tick = base.mark_tick(thickness=2, height=ROW - 4, color=colours.ink, orient="vertical").encode(
-        x=alt.X("against_share:Q", scale=bar_scale(highest, len(columns)), axis=None)
-    )
-    return layered([bar, tick, *texts], _height(shown), theme)
+    _, share, *texts = _bars("share", columns, theme, highest)
+    tick = {
+        "mark": {"type": "tick", "thickness": 2, "height": ROW - 4, "color": colours.ink, "orient": "vertical"},
+        "encoding": {"x": quantity("against_share", scale=bar_scale(highest, len(columns)), axis=None)},
+    }
+    return layered(shown, _rows(shown, tooltip), [share, tick, *texts], _height(shown), theme)
 
 
 def _unlike(names: list[str]) -> list[str]:
@@ -148,7 +153,7 @@ def _unlike(names: list[str]) -> list[str]:
     return rows
 
 
-def overlap_chart(frame: pl.DataFrame, theme: str = "light") -> alt.LayerChart:
+def overlap_chart(frame: pl.DataFrame, theme: str = "light") -> Chart:
     """Overlap with other audiences (`core.overlap`): a bar the share of the members who are in the other one too."""
     colours = palette(theme)
     shown = frame.with_columns(
@@ -157,12 +162,11 @@ def overlap_chart(frame: pl.DataFrame, theme: str = "light") -> alt.LayerChart:
         percent=pl.Series([percent(each) for each in frame["share"]], dtype=pl.String),
     )
     tooltip = [
-        alt.Tooltip("name:N", title="audience"),
-        alt.Tooltip("size:Q", title="its members", format=","),
-        alt.Tooltip("both:Q", title="in both", format=","),
-        alt.Tooltip("share:Q", title="share of these members", format=".1%"),
-        alt.Tooltip("jaccard:Q", title="overlap (both / either)", format=".1%"),
+        word("name", title="audience"),
+        quantity("size", title="its members", format=","),
+        quantity("both", title="in both", format=","),
+        quantity("share", title="share of these members", format=".1%"),
+        quantity("jaccard", title="overlap (both / either)", format=".1%"),
     ]
-    columns = [("count", colours.ink), ("percent", colours.quiet)]
-    _, layers = _bars(shown, "share", columns, tooltip, theme, 1.0, 160)
-    return layered(layers, _height(shown), theme)
+    layers = _bars("share", [("count", colours.ink), ("percent", colours.quiet)], theme, 1.0)
+    return layered(shown, _rows(shown, tooltip, 160), layers, _height(shown), theme)

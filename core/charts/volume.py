@@ -6,28 +6,25 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
 
-import altair as alt
 import polars as pl
 
-from core.charts.style import palette, styled
+from core.charts.style import Chart, palette, quantity, styled, word
 
 _SHORT: Final = "datum.value === 0 ? '0' : format(datum.value, '~s')"
 """The label of a figure on an axis: 1.5k."""
 
 
-def volume_chart(counts: Sequence[int], last: date, theme: str = "light") -> alt.Chart:
+def volume_chart(counts: Sequence[int], last: date, theme: str = "light") -> Chart:
     """Counts of UTC days as bars, the day `last` at the right."""
     first = last - timedelta(days=len(counts) - 1)
     rows = [{"day": (first + timedelta(days=at)).isoformat(), "count": count} for at, count in enumerate(counts)]
-    day = alt.Axis(format="%-d %b", grid=False, tickCount=4, ticks=False)
-    bars: alt.Chart = (
-        alt.Chart(pl.DataFrame(rows))
-        .mark_bar(color=palette(theme).members)
-        .encode(
-            alt.X("utcyearmonthdate(day):T", title=None, axis=day),
-            alt.Y("count:Q", title=None, axis=alt.Axis(tickCount=3, domain=False, ticks=False, labelExpr=_SHORT)),
-            tooltip=[alt.Tooltip("day:N", title="day"), alt.Tooltip("count:Q", format=",")],
-        )
-        .properties(height=180)
-    )
-    return styled(bars, theme)
+    days = {"format": "%-d %b", "grid": False, "tickCount": 4, "ticks": False}
+    figures = {"tickCount": 3, "domain": False, "ticks": False, "labelExpr": _SHORT}
+    encoding = {
+        "x": {"field": "day", "type": "temporal", "timeUnit": "utcyearmonthdate", "title": None, "axis": days},
+        "y": quantity("count", title=None, axis=figures),
+        "tooltip": [word("day", title="day"), quantity("count", format=",")],
+    }
+    frame = pl.DataFrame(rows, schema={"day": pl.String(), "count": pl.Int64()})
+    bars = {"type": "bar", "color": palette(theme).members}
+    return styled(frame, {"height": 180, "mark": bars, "encoding": encoding}, theme)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-import altair as alt
 import polars as pl
 
-from core.charts.rows import BAR, ROW, bar_scale, ends, row_axis
-from core.charts.style import layered, palette, signed
+from core.charts.rows import BAR, ROW, bar, bar_scale, ends, row_axis
+from core.charts.style import Chart, Spec, layered, palette, quantity, signed, word
 from core.criteria import And, Criterion, Not, Or
 from core.formula import leaf_letters
 
@@ -68,7 +67,7 @@ def steps_of(node: Criterion, path: str, join: str, *, excluded: bool) -> Iterat
         yield path, node, join, excluded
 
 
-def waterfall(frame: pl.DataFrame, theme: str = "light") -> alt.LayerChart:
+def waterfall(frame: pl.DataFrame, theme: str = "light") -> Chart:
     """The waterfall of `waterfall_frame`; the figure stands at the row's end."""
     colours = palette(theme)
     fills = {
@@ -79,23 +78,23 @@ def waterfall(frame: pl.DataFrame, theme: str = "light") -> alt.LayerChart:
         "members": colours.members,
     }
     shown = frame.with_columns(until=pl.col("to"), since=pl.col("from"))
-    base = alt.Chart(shown).encode(
-        y=row_axis(frame["row"].to_list(), bold="Members", width=86),
-        tooltip=[
-            alt.Tooltip("sentence:N", title="people who"),
-            alt.Tooltip("figure:N", title="change"),
-            alt.Tooltip("until:Q", title="profiles here", format=","),
+    encoding = {
+        "y": row_axis(frame["row"].to_list(), bold="Members", width=86),
+        "tooltip": [
+            word("sentence", title="people who"),
+            word("figure", title="change"),
+            quantity("until", title="profiles here", format=","),
         ],
-    )
+    }
     most = max([*frame["from"].to_list(), *frame["to"].to_list(), 1])
-    x = alt.X("since:Q", scale=bar_scale(most, 1), axis=None)
-    colour = alt.Color("what:N", scale=alt.Scale(domain=list(fills), range=list(fills.values())), legend=None)
-    bars = base.mark_bar(height=BAR + 2, cornerRadius=2).encode(x=x, x2="until:Q", color=colour)
-    dashed = base.mark_bar(
-        height=BAR + 2, cornerRadius=2, filled=False, stroke=colours.quiet, strokeDash=[3, 2], strokeWidth=1
-    ).encode(x=x, x2="until:Q")
-    figures = ends(base, [("figure", colours.ink)])[0].encode(
-        color=alt.condition("datum.what === 'excluded'", alt.value(colours.excluded), alt.value(colours.ink))
-    )
-    layers = [bars, dashed.transform_filter("datum.what === 'kept out'"), figures]
-    return layered([*layers], ROW * len(frame), theme)
+    span = {"x": quantity("since", scale=bar_scale(most, 1), axis=None), "x2": {"field": "until"}}
+    colour = word("what", scale={"domain": list(fills), "range": list(fills.values())}, legend=None)
+    outline = {"filled": False, "stroke": colours.quiet, "strokeDash": [3, 2], "strokeWidth": 1}
+    inked = {"condition": {"test": "datum.what === 'excluded'", "value": colours.excluded}, "value": colours.ink}
+    dashed: Spec = {"transform": [{"filter": "datum.what === 'kept out'"}], "encoding": span}
+    layers = [
+        {"mark": bar(colours.start, BAR + 2), "encoding": {**span, "color": colour}},
+        {**dashed, "mark": bar(colours.quiet, BAR + 2, **outline)},
+        *ends([("figure", inked)]),
+    ]
+    return layered(shown, encoding, layers, ROW * len(frame), theme)

@@ -64,7 +64,7 @@ def test_figures_in_words() -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_chart_is_valid_and_coloured_by_meaning(data: Dataset, theme: str) -> None:
-    """Altair checks a chart against its schema when it is written; members have one colour everywhere."""
+    """Altair checks a chart against Vega-Lite's schema; members have one colour everywhere."""
     result = answer(data, both(A, B))
     history = backtest(data, asked(both(A, B)), now=NOW, days=3).frame
     spread = composition(result.scope, result.mask, traits(data.snapshot, ("shop",))[0].criterion)
@@ -78,8 +78,10 @@ def test_every_chart_is_valid_and_coloured_by_meaning(data: Dataset, theme: str)
         charts.composition_chart(spread, theme),
         charts.overlap_chart(overlap, theme),
         charts.curve_chart(curve, "times", theme),
+        charts.counts_chart([("gold", 2), ("silver", 1)], 3, theme),
+        charts.volume_chart([3, 0, 1], NOW.date(), theme),
     ]
     for chart in drawn:
-        written = chart.to_json()
+        written = chart.altair().to_json()
         assert PALETTES[theme].members in written
         assert '"background": "transparent"' in written

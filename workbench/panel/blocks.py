@@ -10,7 +10,8 @@ import streamlit as st
 from core import charts
 from core.charts.style import signed
 from core.composition import Trait, composition, reach, traits
-from workbench.panel.look import Look, block, show, theme
+from workbench import parts
+from workbench.panel.look import Look, block, show
 from workbench.panel.tabs import tabs
 
 
@@ -60,7 +61,7 @@ def _narrowing(look: Look, tables: bool) -> None:
     columns = {"row": "Criterion", "sentence": "People who", "figure": "Change", "to": "Profiles here"}
     height = 20 * len(frame) + 8
     show(
-        charts.waterfall(frame, theme()), frame, tables, columns, "How each criterion narrows the audience",
+        charts.waterfall(frame, parts.scheme()), frame, tables, columns, "How each criterion narrows the audience",
         f"{look.key}-narrowing", height,
     )  # fmt: skip
 
@@ -74,7 +75,7 @@ def _days(look: Look, tables: bool) -> None:
     columns = {"at": "As of (UTC)", "size": "Members", "adds": "Adds", "drops": "Drops"}
     if tables:
         frame = frame.with_columns(at=frame["at"].dt.strftime("%-d %b %Y %H:%M")).reverse()
-    chart = None if tables else charts.days_chart(frame, theme())
+    chart = None if tables else charts.days_chart(frame, parts.scheme())
     alt = f"Members on each of the last 30 days, {last.size:,} now"
     show(chart, frame, tables, columns, alt, f"{look.key}-days", 158)
 
@@ -89,7 +90,7 @@ def _reach(look: Look, tables: bool) -> None:
         return
     columns = {"identity_type": "Identity", "members": "Members", "share": "Share"}
     shown = frame if tables else frame.head(6)
-    chart = None if tables else charts.reach_chart(shown, theme())
+    chart = None if tables else charts.reach_chart(shown, parts.scheme())
     show(chart, shown, tables, columns, "Members that can be reached, by identity", f"{look.key}-reach", 128)
 
 
@@ -117,7 +118,7 @@ def _composition(look: Look, tables: bool) -> None:
         "against_share": f"Share of {against}",
         "index": "Times as often",
     }
-    chart = None if tables else charts.composition_chart(shown, theme(), against)
+    chart = None if tables else charts.composition_chart(shown, parts.scheme(), against)
     alt = f"Members by {trait.name} against {against}"
     show(chart, shown, tables, columns, alt, f"{look.key}-composition", 212)
 

@@ -9,10 +9,12 @@ from typing import Any
 import streamlit as st
 
 from core import Evaluation, charts
+from core.charts.curves import PICK
 from core.charts.style import signed
 from core.curves import Curve, as_document, curve, dials
 from core.effect import effect
-from workbench.panel.look import Look, Progress, theme
+from workbench import parts
+from workbench.panel.look import Look, Progress
 
 
 def has_curve(look: Look, path: str) -> bool:
@@ -42,9 +44,9 @@ def curve_block(look: Look, path: str, on_pick: Callable[[dict[str, Any]], None]
             return curve(found, path, chosen, step)
 
     frame = look.remembered("curve", make, path, chosen).frame
-    chart = charts.curve_chart(frame, dial.words, theme())
-    event = st.altair_chart(
-        chart, key=f"{key}-{chosen}", theme=None, on_select="rerun", alt=f"Members against {dial.words}"
+    chart = charts.curve_chart(frame, dial.words, parts.scheme())
+    event = st.vega_lite_chart(
+        chart.document(), key=f"{key}-{chosen}", theme=None, on_select="rerun", alt=f"Members against {dial.words}"
     )
     settings = frame["setting"].to_list()
     labels = {
@@ -55,7 +57,7 @@ def curve_block(look: Look, path: str, on_pick: Callable[[dict[str, Any]], None]
         f"Set {dial.words} to", settings, index=settings.index(dial.setting), format_func=labels.__getitem__,
         key=f"{key}-{chosen}-set",
     )  # fmt: skip
-    clicked = [each["setting"] for each in event["selection"].get("pick", [])]
+    clicked = [each["setting"] for each in event["selection"].get(PICK, [])]
     setting = next((each for each in (*clicked, picked) if each != dial.setting), None)
     if setting is not None:
         on_pick(as_document(node, chosen, int(setting) if float(setting).is_integer() else setting))

@@ -16,6 +16,7 @@ from core.formula import leaf_letters
 from core.hints import Hint, hints
 from core.history import History, backtest
 from core.overlap import Others, others
+from workbench import parts
 
 T = TypeVar("T")
 
@@ -100,11 +101,6 @@ class Progress:
             self.slot.empty()
 
 
-def theme() -> str:
-    """ "light" or "dark", as the browser shows the app."""
-    return st.context.theme.type or "light"
-
-
 def block(name: str, note: str = "") -> None:
     """The heading of a block, with a note at its right."""
     aside = f"<span>{note}</span>" if note else ""
@@ -120,7 +116,7 @@ def show(chart: Any, frame: Any, tables: bool, columns: Mapping[str, str], alt: 
         table(frame, columns)
         return
     with st.container(height=height, border=False, key=key):
-        st.altair_chart(chart, key=f"{key}-chart", theme=None, alt=alt)
+        parts.chart(chart, f"{key}-chart", alt)
 
 
 def table(frame: Any, columns: Mapping[str, str]) -> None:

@@ -12,8 +12,8 @@ from core import CoreError, charts
 from core.history import History, forecast
 from core.members import some_members
 from core.near_misses import NearMiss, near_misses, near_misses_frame
-from workbench import why
-from workbench.panel.look import Look, Progress, show, table, theme
+from workbench import parts, why
+from workbench.panel.look import Look, Progress, show, table
 
 OVERLAPS: Final = 9
 
@@ -48,7 +48,7 @@ def _overlap(look: Look, tables: bool) -> None:
         st.caption("No other audience shares a member with this one.")
     else:
         columns = {"name": "Audience", "size": "Its members", "both": "In both", "share": "Share", "jaccard": "Overlap"}
-        chart = None if tables else charts.overlap_chart(frame, theme())
+        chart = None if tables else charts.overlap_chart(frame, parts.scheme())
         show(chart, frame, tables, columns, "Members shared with other audiences", f"{look.key}-overlap", 184)
         st.caption("Members who are in the other audience too, and which share of these members they are.")
     if every.unknown:
@@ -108,7 +108,7 @@ def _ahead(look: Look, tables: bool) -> None:
     columns = {"at": "As of (UTC)", "size": "Members", "adds": "Enter", "drops": "Leave"}
     if tables:
         frame = frame.with_columns(at=frame["at"].dt.strftime("%-d %b %Y %H:%M"))
-    chart = None if tables else charts.days_chart(frame, theme(), expected=True)
+    chart = None if tables else charts.days_chart(frame, parts.scheme(), expected=True)
     show(chart, frame, tables, columns, f"Members on each of the next 30 days, {month:,} at last",
           f"{look.key}-ahead", 160)  # fmt: skip
 
