@@ -50,7 +50,7 @@ class Dataset:
         self._store = store
         manifest, lease = store.held()
         self._snapshot = Snapshot(store, manifest, lease=lease)
-        self._memory = Memory(memory_bytes)
+        self._memory, self._beside = Memory(memory_bytes), Memory(memory_bytes // 2)
 
     def __repr__(self) -> str:
         profiles, events = self.size
@@ -103,7 +103,8 @@ class Dataset:
         manifest, lease = self._store.held()
         if manifest.version != self.version:
             self._snapshot = Snapshot(self._store, manifest, self._snapshot, lease)
-            self._memory.forget(OF_A_VERSION)
+            for memory in (self._memory, self._beside):
+                memory.forget(OF_A_VERSION)
         return self
 
     def prepare(self, going: Callable[[], bool] = lambda: True) -> None:
@@ -457,9 +458,10 @@ class Dataset:
         return audience.problems(self.context(audience, audiences))
 
     def aside(self) -> Dataset:
-        """This version with a memory of its own: what is asked of it crowds nothing out of what this one keeps."""
+        """This version with a second memory, half as big: what is asked of it crowds nothing out of the first one, and
+        after an edit of one criterion finds the others again."""
         other = copy(self)
-        other._memory = Memory(self._memory.limit_bytes)
+        other._memory = self._beside
         return other
 
     def _checked_scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:

@@ -23,18 +23,24 @@ def body(audience_id: str | None, link: str | None) -> None:
 
 
 def draw(audience_id: str | None, link: str | None) -> None:
-    """The head, and the open tab."""
+    """The head, and the open tab. What an edit changes is drawn first: its numbers wait for nothing else."""
     data = session.dataset()
     if data is None:
         st.rerun()
     held = draft.opened(audience_id) if audience_id is not None else sharing.from_text(link or "")
     for each in session.said():
         st.toast(each)
-    head(data, held)
+    top = st.container()
     build, past = st.tabs(["Build", "History"], key="tabs", on_change="rerun")
+    editor = None
     if build.open:
         with build:
-            Editor(data, held).draw()
+            editor = Editor(data, held)
+            editor.numbers()
+    with top:
+        head(data, held)
+    if editor is not None:
+        editor.rest()
     if past.open:
         with past:
             history.draw(held)

@@ -49,9 +49,14 @@ def registry() -> Registry:
     return home.registry()
 
 
-def me() -> Person:
-    """Who uses the app."""
+@st.cache_resource(ttl=2, show_spinner=False)
+def _local(home_path: str) -> Person:
     return registry().people.local()
+
+
+def me() -> Person:
+    """Who uses the app; asked again after some seconds, not at every line of a page."""
+    return _local(str(home.folder().absolute()))
 
 
 def clock() -> datetime:

@@ -55,12 +55,12 @@ def look(root: dict[str, Any]) -> panel.Look:
 
 def drawn(root: dict) -> None:  # type: ignore[type-arg] # AppTest runs the source alone
     """A page with every block."""
+    import streamlit as st
+
     from tests.app.test_panel import look
     from workbench import panel
 
-    found = look(root)
-    panel.changes(found)
-    panel.more(found)
+    panel.draw(look(root), st.container(), st.container())
 
 
 def app(root: dict[str, Any]) -> AppTest:

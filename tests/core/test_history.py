@@ -96,6 +96,13 @@ def test_what_the_present_moment_remembers_stays(data: Dataset) -> None:
     assert data.evaluate(RECENT, now=NOW).mask is result.mask
 
 
+def test_a_second_look_at_a_day_finds_it_again(data: Dataset) -> None:
+    backtest(data, RECENT, now=NOW)
+    day = NOW - timedelta(days=8)
+    masks = [data.aside().evaluate(RECENT, now=day).mask for _ in range(2)]
+    assert masks[0] is masks[1]
+
+
 @law
 @given(dices)
 def test_each_day_is_the_evaluation_at_that_day(dice: Dice) -> None:

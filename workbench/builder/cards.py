@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core import NodeSize, Problem
 from core.criteria import CRITERIA, Criterion
@@ -38,6 +39,8 @@ class Cards:
     """By the list of `Pick`: the workspaces, and the inputs of the audience."""
     curve: Callable[[Node], None]
     """Draws the size against the numbers of a criterion."""
+    form: Callable[[], None] | None = None
+    """Draws the controls of the open card, once the cards are drawn."""
 
     def draw(self) -> None:
         """All cards, and what adds one."""
@@ -48,6 +51,13 @@ class Cards:
             if not self.letters:
                 st.info("No criterion yet: everybody in the workspaces is a member. Add the first one below.")
             self._below(root, "root")
+            self._adding = st.container(horizontal=True, key="add-strip", width="content", gap=None)
+
+    def draw_open(self) -> None:
+        """The controls of the open card, and of the strip below the cards."""
+        if self.form is not None:
+            self.form()
+        with self._adding:
             self._strip()
 
     def _below(self, node: Node, path: str) -> None:
@@ -111,7 +121,7 @@ class Cards:
                 f"{self._numbers(size)}</div>"
             )
             if opened:
-                self._open_card(node, path, letter, excluded)
+                self._open_card(node, path, letter, excluded, st.container(key=f"open-{node_id}", gap=None))
             else:
                 st.button(
                     f"Edit {letter}", key=f"edit-{node_id}", type="tertiary", on_click=self._open, args=(node_id,)
@@ -159,7 +169,14 @@ class Cards:
 
     # -- the open card -------------------------------------------------------------------------------------------------
 
-    def _open_card(self, node: Node, path: str, letter: str, excluded: bool) -> None:
+    def _open_card(self, node: Node, path: str, letter: str, excluded: bool, where: DeltaGenerator) -> None:
+        def draw() -> None:
+            with where:
+                self._form(node, path, letter, excluded)
+
+        self.form = draw
+
+    def _form(self, node: Node, path: str, letter: str, excluded: bool) -> None:
         kind, place = CRITERIA[node["type"]], Place(node["id"])
         with st.container(key=f"form-{node['id']}"):
             form(kind, node, place, path, self.ask)
@@ -219,11 +236,10 @@ class Cards:
     # -- And | Or | Exclude --------------------------------------------------------------------------------------------
 
     def _strip(self) -> None:
-        with st.container(horizontal=True, key="add-strip", width="content", gap=None):
-            for how in ("and", "or", "exclude"):
-                icon = ":material/remove:" if how == "exclude" else None
-                with st.popover(how.capitalize(), type="tertiary", icon=icon, key=f"add-{how}-{len(self.held.done)}"):
-                    self._picker(how)
+        for how in ("and", "or", "exclude"):
+            icon = ":material/remove:" if how == "exclude" else None
+            with st.popover(how.capitalize(), type="tertiary", icon=icon, key=f"add-{how}-{len(self.held.done)}"):
+                self._picker(how)
 
     def _picker(self, how: str) -> None:
         """The kinds of criteria by group: one click adds a card."""

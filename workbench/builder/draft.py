@@ -37,8 +37,6 @@ class Draft:
     logic_error: str = ""
     undone: list[Node] = field(default_factory=list)
     done: list[Node] = field(default_factory=list)
-    drawn: Node | None = None
-    """The document whose charts were drawn, or are about to be."""
     _answer: Answer | None = None
     _answered: tuple[object, ...] = ()
 

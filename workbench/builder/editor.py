@@ -1,9 +1,16 @@
-"""The build tab: scope strip, cards and logic line at the left, answers at the right. One run is one repaint."""
+"""The build tab: scope strip, cards and logic line at the left, answers at the right. One run is one repaint.
+
+The numbers come first in a run, and are on their way to the browser before controls and charts are drawn; another edit
+ends the run wherever it is.
+"""
 
 from __future__ import annotations
 
+import time as clock
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
+from functools import cached_property, partial
+from typing import Final
 
 import streamlit as st
 
@@ -14,6 +21,9 @@ from workbench.builder.cards import Cards
 from workbench.builder.draft import Draft
 from workbench.builder.suggestions import asking
 from workbench.builder.tree import Change, Node, Place
+
+SENDING_S: Final = 0.015
+"""How long a run waits until what it has drawn is sent: the sender shares the interpreter with it."""
 
 
 class Editor:
@@ -39,19 +49,30 @@ class Editor:
 
     # -- what is drawn -------------------------------------------------------------------------------------------------
 
-    def draw(self) -> None:
-        """The builder at the left, the answers at the right.
-
-        An edit is painted in two runs, so that its numbers never wait for charts: the first run ends below the size,
-        what stood there stays, and the second run draws the rest unless another edit has come in between.
-        """
+    def numbers(self) -> None:
+        """The size at the right and the cards at the left; the places of everything else. Call `rest` after it."""
         left, right = st.columns([7, 3], gap="large")
+        with right, st.container(key="panel"):
+            with st.container(key="panel-size"):
+                self._size()
+                self._changes = st.container()
+            self._more = st.container(key="panel-more")
         with left:
+            self._strip = st.container(horizontal=True, key="scope", vertical_alignment="center", gap="small")
+            self._drawn = self._cards()
+            self._drawn.draw()
+            self._line = st.container(key="logic-line")
+        clock.sleep(SENDING_S)
+
+    def rest(self) -> None:
+        """Everything that is not a number of the definition."""
+        with self._strip:
             self._scope()
-            self._cards().draw()
+        self._drawn.draw_open()
+        with self._line:
             self._logic()
-        with right:
-            self._panel()
+        if self.answer.evaluation is not None:
+            self._answers(self.answer.evaluation)
 
     def _cards(self) -> Cards:
         ask = asking(self.data, self.held.document, self.now, self.answer.problems, self.edit)
@@ -69,14 +90,13 @@ class Editor:
 
     def _scope(self) -> None:
         document = self.held.document
-        with st.container(horizontal=True, key="scope", vertical_alignment="center", gap="small"):
-            self._several("Workspaces", "workspaces", list(self.data.workspaces), document["workspaces"])
-            self._several("Inputs", "inputs", self._inputs(document["workspaces"]), document.get("inputs") or [])
-            self._lookback(document.get("lookback_days"))
-            self._as_of()
-            evaluation = self.answer.evaluation
-            universe = f"{evaluation.universe:,}" if evaluation else "–"
-            st.markdown(f":gray[Universe] **{universe}** :gray[profiles]", width="content")
+        self._several("Workspaces", "workspaces", list(self.data.workspaces), document["workspaces"])
+        self._several("Inputs", "inputs", self._inputs(document["workspaces"]), document.get("inputs") or [])
+        self._lookback(document.get("lookback_days"))
+        self._as_of()
+        evaluation = self.answer.evaluation
+        universe = f"{evaluation.universe:,}" if evaluation else "–"
+        st.markdown(f":gray[Universe] **{universe}** :gray[profiles]", width="content")
 
     def _set(self, key: str, value: object) -> None:
         self.held.change({**self.held.document, key: value})
@@ -136,14 +156,13 @@ class Editor:
 
     def _logic(self) -> None:
         held, written = self.held, tree.formula(self.held.root)
-        with st.container(key="logic-line"):
-            st.markdown("**Logic** :gray[:small[Enter applies it. Cards and line edit the same tree.]]")
-            shown = session.put("logic", held.logic_text or written)
-            st.text_input("Logic", shown, key="logic", label_visibility="collapsed", on_change=self._apply)
-            if held.logic_error:
-                st.markdown(f":red[:small[:material/error: {held.logic_error}]]")
-            if self.answer.whole and self.answer.evaluation is not None:
-                st.caption(self.answer.evaluation.audience.sentence.replace("$", "\\$"))
+        st.markdown("**Logic** :gray[:small[Enter applies it. Cards and line edit the same tree.]]")
+        shown = session.put("logic", held.logic_text or written)
+        st.text_input("Logic", shown, key="logic", label_visibility="collapsed", on_change=self._apply)
+        if held.logic_error:
+            st.markdown(f":red[:small[:material/error: {held.logic_error}]]")
+        if self.answer.whole and self.answer.evaluation is not None:
+            st.caption(self.answer.evaluation.audience.sentence.replace("$", "\\$"))
 
     def _apply(self) -> None:
         held, text = self.held, str(session.shown("logic"))
@@ -163,27 +182,17 @@ class Editor:
 
     # -- answers -------------------------------------------------------------------------------------------------------
 
-    def _panel(self) -> None:
-        with st.container(key="panel"):
-            with st.container(key="panel-size"):
-                self._size()
-                changes = st.container()
-            if self.answer.evaluation is not None:
-                if self.held.drawn is not self.held.document:
-                    self.held.drawn = self.held.document
-                    session.later()
-                result = self.answer.evaluation
-                with changes:
-                    panel.changes(self._look(result))
-                with st.container(key="panel-more"):
-                    panel.more(self._look(result))
-                    st.download_button(
-                        "Download members (CSV)",
-                        result.members.write_csv,
-                        f"{self.held.key}.csv",
-                        "text/csv",
-                        on_click="ignore",
-                    )
+    def _answers(self, result: Evaluation) -> None:
+        with self._more:
+            blocks = st.container()
+            st.download_button(
+                "Download members (CSV)",
+                partial(_csv, result),
+                f"{self.held.key}.csv",
+                "text/csv",
+                on_click="ignore",
+            )
+        panel.draw(self._look, self._changes, blocks)
 
     def _size(self) -> None:
         result = self.answer.evaluation
@@ -206,9 +215,11 @@ class Editor:
             names = ", ".join(sorted(letters[each] for each in self.answer.left_out if each in letters))
             st.warning(f"**{names} is not complete.** The numbers leave it out.")
 
-    def _look(self, result: Evaluation) -> panel.Look:
+    @cached_property
+    def _look(self) -> panel.Look:
         """What the answers look at; leaves are called by their letters in the whole tree."""
-        letters = tree.lettered(self.held.root)
+        letters, result = tree.lettered(self.held.root), self.answer.evaluation
+        assert result is not None, "there is an answer to look at"
         return panel.Look(
             self.data,
             result,
@@ -223,7 +234,7 @@ class Editor:
     def _curve(self, node: Node) -> None:
         """The size against the numbers of a criterion; a point that is chosen becomes its number."""
         result, size = self.answer.evaluation, self.answer.sizes.get(node["id"])
-        if result is None or size is None or not panel.has_curve(look := self._look(result), size.path):
+        if result is None or size is None or not panel.has_curve(look := self._look, size.path):
             return
         with st.expander("Size against its numbers", key=f"curve-{node['id']}", on_change="rerun") as shown:
             if shown.open:
@@ -232,3 +243,7 @@ class Editor:
     def _turn(self, node: Node, document: Node) -> None:
         self.edit(Place(node["id"]), lambda held: tree.with_ids({**document, "id": held["id"]}))
         session.later()
+
+
+def _csv(result: Evaluation) -> str:
+    return result.members.write_csv()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from workbench.panel.blocks import changes, more
+from workbench.panel.blocks import draw
 from workbench.panel.edits import curve_block, effect_block, has_curve
 from workbench.panel.look import Look
 
-__all__ = ["Look", "changes", "curve_block", "effect_block", "has_curve", "more"]
+__all__ = ["Look", "curve_block", "draw", "effect_block", "has_curve"]

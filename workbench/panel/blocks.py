@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core import charts
 from core.charts.style import signed
@@ -15,24 +16,31 @@ from workbench.panel.look import Look, block, show
 from workbench.panel.tabs import tabs
 
 
-def more(look: Look) -> None:
-    """Every block below the size, in their order. Call it inside of the container `panel-more`."""
-    blocks = st.container()
-    tables = st.toggle("Tables instead of charts", key=f"{look.key}-tables")
-    with blocks:
+def draw(look: Look, under: DeltaGenerator, below: DeltaGenerator) -> None:
+    """Every answer: badges `under` the size, blocks `below` it. What looks at many days is computed last."""
+    with below:
+        narrowing, days, reach_, composition_, tabs_ = (st.container() for _ in range(5))
+        tables = st.toggle("Tables instead of charts", key=f"{look.key}-tables")
+    with narrowing:
         _narrowing(look, tables)
-        _days(look, tables)
+    with reach_:
         _reach(look, tables)
+    with composition_:
         _composition(look, tables)
+    with tabs_:
         tabs(look, tables)
+    with days:
+        _days(look, tables)
+    with under:
+        _changes(look)
 
 
 # --- under the size ----------------------------------------------------------------------------------------------
 
 
 @st.fragment
-def changes(look: Look) -> None:
-    """Badges: the change against the saved version and against yesterday. Call it below the size."""
+def _changes(look: Look) -> None:
+    """Badges: the change against the saved version and against yesterday."""
     with st.container(horizontal=True, key=f"{look.key}-changes", gap="small"):
         size = look.evaluation.size
         if look.saved is not None:
