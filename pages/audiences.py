@@ -45,6 +45,7 @@ def table(data: Dataset, found: list[AudienceSummary], key: str) -> None:
     if not left:
         parts.empty("No audience fits", "Search for less, or take a status or a tag away.")
         return
+    listing.faults(left)
     above = st.container(key="selection")
     rows = [listing.row(each, shared=key == "Shared With Me") for each in left]
     columns = listing.columns(rows)

@@ -33,7 +33,8 @@ def load(data: Dataset | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="load-actions"):
         go = st.button("Load", type="primary", icon=":material/upload:", key="load")
         keep = chosen.mapping is not None and st.checkbox("Remember the mapping", value=True, key="load-remember")
-        st.caption(f"{len(chosen.files):,} files into {chosen.workspace}/{chosen.input}", width="content")
+        files = "1 file" if len(chosen.files) == 1 else f"{len(chosen.files):,} files"
+        st.caption(f"{files} into {chosen.workspace}/{chosen.input}", width="content")
     if go:
         try:
             session.remember_load(reports.request(chosen, remember=name if keep else None).id)

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from core.files import whole_file
 from workbench.documents import read_audience
 
 if TYPE_CHECKING:
-    from core.registry import Person, Registry
+    from core.registry import Load, Person, Registry
 
 _log = logging.getLogger(__name__)
 UPLOAD_SECONDS: Final = 86_400
@@ -106,3 +107,13 @@ def keep_upload(upload_id: str, name: str, file: BinaryIO) -> Path:
     with whole_file(path) as unfinished, unfinished.open("wb") as target:
         shutil.copyfileobj(file, target)
     return path
+
+
+def forget_uploads(load: Load) -> None:
+    """Remove what was uploaded for a load that has ended, however it did; nothing while it waits or runs."""
+    if not load.uploaded or load.open:
+        return
+    for source in map(Path, load.sources):
+        source.unlink(missing_ok=True)
+        with suppress(OSError):  # there is more in it, or it is gone
+            source.parent.rmdir()

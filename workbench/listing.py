@@ -32,26 +32,27 @@ def columns(rows: Sequence[Row]) -> Mapping[str, Any]:
     statuses = sorted({each for row in rows for each in row["Status"]})
     colours = [STATUS_COLOURS[each.split()[0]] for each in statuses]
     found = {
-        "Name": st.column_config.TextColumn(width=240),
-        "Status": st.column_config.MultiselectColumn(options=statuses, color=colours, width=130),
+        "Name": st.column_config.TextColumn(pinned=True, width=300),
+        "Status": st.column_config.MultiselectColumn(options=statuses, color=colours, width=115),
         " ": st.column_config.TextColumn(width=32, help="≈ estimate, ~ too few to estimate, ⚠ no size"),
-        "Size": st.column_config.NumberColumn(format="localized", width=80),
-        "30 days": st.column_config.LineChartColumn("Size, 30 days", width=110),
+        "Size": st.column_config.NumberColumn(format="localized", width=72),
+        "30 days": st.column_config.LineChartColumn("Size, 30 days", width=105),
         "Adds 24 h": st.column_config.NumberColumn(format="localized", width=80),
-        "Drops 24 h": st.column_config.NumberColumn(format="localized", width=85),
+        "Drops 24 h": st.column_config.NumberColumn(format="localized", width=86),
         "Volatility": st.column_config.NumberColumn(
-            format="percent", width=80, help="(adds + drops) / size, in the last 24 hours"
+            format=f"%.1f{parts.NARROW}%%", width=80, help="(adds + drops) / size, in the last 24 hours"
         ),
-        "Tags": st.column_config.MultiselectColumn(color="gray", width=150),
-        "Updated": st.column_config.DatetimeColumn(format="D MMM HH:mm", help="UTC", width=110),
-        "By": st.column_config.TextColumn(width=100, help="Created by"),
-        "Access": st.column_config.TextColumn(width=85, help="What other accounts may do"),
+        "Outputs": st.column_config.NumberColumn(width=70, help="Connected outputs"),
+        "Tags": st.column_config.MultiselectColumn(color="gray", width=160),
+        "Updated": st.column_config.DatetimeColumn(format="D MMM HH:mm", help="UTC", width=100),
+        "By": st.column_config.TextColumn(width=90, help="Created by"),
+        "Access": st.column_config.TextColumn(width=80, help="What other accounts may do"),
         "Account": st.column_config.TextColumn(width=100),
         "Workspaces": st.column_config.TextColumn(width=140),
         "Note": st.column_config.TextColumn(width=260),
     }
-    always = {"Name", "Status", " ", "Size", "30 days", "Adds 24 h", "Drops 24 h", "Volatility", "Tags", "Updated"}
-    return {name: each for name, each in found.items() if name in always or any(row.get(name) for row in rows)}
+    sometimes = ("Account", "Workspaces", "Note")
+    return {name: each for name, each in found.items() if name not in sometimes or any(row[name] for row in rows)}
 
 
 def row(each: AudienceSummary, shared: bool) -> Row:
@@ -65,7 +66,8 @@ def row(each: AudienceSummary, shared: bool) -> Row:
         "30 days": list(each.sparkline) if len(each.sparkline) > 1 else None,
         "Adds 24 h": each.adds_24h if counted else None,
         "Drops 24 h": each.drops_24h if counted else None,
-        "Volatility": each.volatility_24h if counted else None,
+        "Volatility": 100 * each.volatility_24h if counted and each.volatility_24h is not None else None,
+        "Outputs": len(each.connected_outputs),
         "Tags": list(each.tags),
         "Updated": each.updated_at,
         "By": each.created_by,
@@ -100,6 +102,16 @@ def fits(each: AudienceSummary, wanted: str, status: Status | None, tags: Collec
         and {tag.casefold() for tag in tags} <= {tag.casefold() for tag in each.tags}
         and any(text in part.casefold() for part in (each.name, each.id, *each.tags))
     )
+
+
+def faults(found: Sequence[AudienceSummary]) -> None:
+    """Why some audiences have no size or could not be calculated: the first three with their reasons."""
+    reasons = [(each.name, reason) for each in found if (reason := each.error or each.size.reason)]
+    lines = [f"**{parts.plain(name)}:** {parts.plain(reason)}" for name, reason in reasons[:3]]
+    if len(reasons) > 3:
+        lines.append(f"and {len(reasons) - 3:,} more: the column Note has every reason.")
+    if lines:
+        st.error("  \n".join(lines), icon=":material/error:")
 
 
 def tiles(found: Sequence[AudienceSummary]) -> None:

@@ -103,8 +103,9 @@ def pager(key: str, at: int, size: int, total: int, what: str) -> None:
 
 
 def plain(text: str) -> str:
-    """A text of the data inside Markdown: nothing in it is a mark."""
-    return re.sub(r"([\\`*_{}\[\]()#+.!|~<>$:-])", r"\\\1", text)
+    """A text of the data inside Markdown: nothing in it is a mark, and no address a link."""
+    unlinked = re.sub(r"(@|://|www(?=\.))", "\\1\u2060", text, flags=re.IGNORECASE)
+    return re.sub(r"([\\`*_{}\[\]()#+.!|~<>$:-])", r"\\\1", unlinked)
 
 
 def bytes_words(size: int) -> str:

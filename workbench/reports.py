@@ -12,7 +12,7 @@ from typing import Any, Final
 import streamlit as st
 
 from core.registry import Load
-from workbench import parts, session
+from workbench import home, parts, session
 from workbench.wizard import Chosen
 
 COLUMNS: Final[Mapping[str, Any]] = {
@@ -99,7 +99,7 @@ def _follow(ids: list[int]) -> None:
                 each.progress or 0.0, f"{state_words(each)}: {files_words(each)} into {each.workspace}/{each.input}"
             )
             if st.button("Cancel", key=f"cancel-{each.id}", disabled=each.cancelling or not me.may("admin")):
-                registry.loads.cancel(each.id, by=me, at=session.clock())
+                home.forget_uploads(registry.loads.cancel(each.id, by=me, at=session.clock()))
 
 
 def files_words(each: Load) -> str:

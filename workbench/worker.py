@@ -19,7 +19,7 @@ from core.errors import LeaseLost
 from core.registry import Load, Registry
 from core.registry.calculating import FAILURES, calculate, estimate
 from core.registry.jobs import LEASE
-from workbench.home import open_dataset
+from workbench import home
 from workbench.loads import load_into, opened, sources
 
 HEARTBEAT_SECONDS: Final = LEASE.total_seconds() / 5
@@ -99,7 +99,8 @@ class Worker:
     def _load(self) -> bool:
         """Do the next load; False where none waits."""
         loads, version = self.registry.loads, self._version()
-        loads.recover(clock(), version)
+        for ended in loads.recover(clock(), version):
+            home.forget_uploads(ended)
         load = loads.claim(self.name, clock(), version)
         if load is None:
             return False
@@ -123,13 +124,12 @@ class Worker:
             with opened(self._path) as dataset:
                 report = _loaded(dataset, load, progress)
         except Stopped:
-            loads.give_back(load.id, self.name, clock())
+            ended = loads.give_back(load.id, self.name, clock())
         except FAILURES as error:
-            loads.finish(load.id, self.name, clock(), str(error) or type(error).__name__)
+            ended = loads.finish(load.id, self.name, clock(), str(error) or type(error).__name__)
         else:
-            loads.finish(load.id, self.name, clock(), report)
-            for source in load.sources if load.uploaded else ():
-                Path(source).unlink(missing_ok=True)
+            ended = loads.finish(load.id, self.name, clock(), report)
+        home.forget_uploads(ended)
 
     def _version(self) -> int | None:
         return Dataset.open(self._path).version if self._path.exists() else None
@@ -179,7 +179,7 @@ class Worker:
 
     def _refreshed(self) -> Dataset | None:
         if self._dataset is None and self._path.exists():
-            self._dataset = open_dataset(self._path)
+            self._dataset = home.open_dataset(self._path)
         return None if self._dataset is None else self._dataset.refresh()
 
     def _ask(self, dataset: Dataset) -> None:

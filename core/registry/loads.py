@@ -44,7 +44,7 @@ class Loads:
     ) -> Load:
         """Ask the worker to load paths of files, folders or globs. Admin only. `at` is the arrival of the data.
 
-        Tables need a mapping (InputError for an invalid one). `uploaded` files are removed when they are loaded.
+        Tables need a mapping (InputError for an invalid one). `uploaded` files are removed when it has ended.
         """
         if format not in FORMATS or not sources or not workspace.strip() or not input.strip():
             raise RegistryError("A load needs a format, files, a workspace and an input.", f"Formats: {FORMATS}.")
@@ -88,13 +88,15 @@ class Loads:
             known = names(session)
             return tuple(_value(row, known) for row in session.exec(asked.limit(limit)))
 
-    def cancel(self, load_id: int, *, by: Person, at: datetime) -> None:
-        """Cancel a load that waits or runs; the dataset stays as it was before it."""
+    def cancel(self, load_id: int, *, by: Person, at: datetime) -> Load:
+        """Cancel a load that waits or runs (one that runs ends soon); the dataset stays as it was before it."""
         with self._database.writing() as session:
             person = acting(session, by, "admin")
             row = self.jobs.row(session, load_id)
             self.jobs.cancel(session, row, at)
             record(session, person, at, "cancelled", "load", str(load_id), f"{row.workspace}/{row.input}")
+            session.refresh(row)
+            return _value(row, names(session))
 
     # -- the worker's side -----------------------------------------------------------------------------------------
 
@@ -111,7 +113,7 @@ class Loads:
             row.dataset_version = dataset_version
             return _value(row, names(session))
 
-    def finish(self, load_id: int, worker: str, at: datetime, report: LoadReport | str) -> None:
+    def finish(self, load_id: int, worker: str, at: datetime, report: LoadReport | str) -> Load:
         """The report of a load; a text says why there is none. LeaseLost."""
         with self._database.writing() as session:
             row = self.jobs.held(session, load_id, worker)
@@ -120,11 +122,14 @@ class Loads:
             else:
                 row.report = asdict(report)
                 self.jobs.end(row, "done", at)
+            return _value(row, names(session))
 
-    def give_back(self, load_id: int, worker: str, at: datetime) -> None:
+    def give_back(self, load_id: int, worker: str, at: datetime) -> Load:
         """Stop a load of which nothing was committed: cancelled if somebody wants that, else it waits again."""
         with self._database.writing() as session:
-            self.jobs.give_back(self.jobs.held(session, load_id, worker), at)
+            row = self.jobs.held(session, load_id, worker)
+            self.jobs.give_back(row, at)
+            return _value(row, names(session))
 
     def recover(self, at: datetime, dataset_version: int | None) -> tuple[Load, ...]:
         """Mark loads whose worker died. One that cannot have been committed (the dataset's version is still that of

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from core.registry import Registry
 from tests.workbench.homes import NOW, answer, batch, load, run, tier
 
 
@@ -86,6 +87,21 @@ def test_a_definition_that_cannot_be_evaluated_is_refused(home: Path) -> None:
     assert refused.stderr.startswith("root: ")
     failed = run(home, "audiences", "calculate", "broken")
     assert failed.returncode == 2 and "nowhere" in failed.stderr
+
+
+def test_sharing(home: Path) -> None:
+    gold = created(home, tier("gold"))
+    registry = Registry.open(f"sqlite:///{home / 'registry.sqlite'}", memberships=home / "memberships", at=NOW)
+    partner = registry.people.add_account("The Partner", by=registry.people.local(), at=NOW)
+    shared = answer(home, "audiences", "share", gold, "the partner", "usable")
+    assert shared == {"id": gold, "account": partner.id, "access": "usable"}
+    assert answer(home, "audiences", "list")[0]["access"] == "usable"
+    assert answer(home, "audiences", "share", gold, partner.id, "private")["access"] == "private"
+    assert registry.audiences.shares(gold, registry.people.local()) == {}
+    for wrong in (("share", gold, "nobody", "usable"), ("share", "nothing", partner.id, "usable"), ("share", gold)):
+        done = run(home, "audiences", *wrong)
+        assert (done.returncode, done.stdout) == (2, "")
+    registry.close()
 
 
 def test_profile_and_why(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ import pytest
 from core import Audience, Dataset
 from core.registry import Load, Person, Registry, Size
 from tests.workbench.homes import ROOT, batch, load, run, tier
+from workbench import home as home_module
 
 WAIT_SECONDS = 90.0
 
@@ -107,13 +109,25 @@ def test_a_load_is_done_and_what_is_active_follows(
             format="mparticle", sources=sources, workspace="shop", input="ios", uploaded=uploaded, by=me, at=clock()
         )
 
-    asked, wrong = ask([str(file)], uploaded=True), ask([str(tmp_path / "nowhere.jsonl")])
+    cut, unwanted = tmp_path / "cut" / "cut.jsonl.gz", tmp_path / "unwanted" / "unwanted.jsonl"
+    for each in (cut, unwanted):
+        each.parent.mkdir()
+        each.write_bytes(gzip.compress(b'{"mpid": 1}')[:-9])
+    never = ask([str(unwanted)], uploaded=True)
+    home_module.forget_uploads(never)
+    assert unwanted.exists(), "it still waits"
+    home_module.forget_uploads(registry.loads.cancel(never.id, by=me, at=clock()))
+    assert not unwanted.parent.exists(), "an upload goes with its load when that is cancelled"
+    asked, damaged = ask([str(file)], uploaded=True), ask([str(cut)], uploaded=True)
+    wrong = ask([str(tmp_path / "nowhere.jsonl")])
     start()
     until(lambda: not registry.loads.get(wrong.id, me).open)
     done = registry.loads.get(asked.id, me)
     assert done.state == "done" and done.report is not None, done
     assert (done.report["batches"], len(done.report["refusals"])) == (5, 1)
     assert not file.exists(), "an upload is removed when it is loaded"
+    assert registry.loads.get(damaged.id, me).state == "failed"
+    assert not cut.parent.exists(), "and when it fails"
     failed = registry.loads.get(wrong.id, me)
     assert failed.state == "failed" and "no such file" in (failed.error or "")
     until(lambda: size(registry, me, gold) == Size(7))

@@ -1,4 +1,4 @@
-"""Saved audiences: `audiences list|show|create|activate|pause|clone|tag|delete|calculate`."""
+"""Saved audiences: `audiences list|show|create|activate|pause|clone|tag|share|delete|calculate`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from workbench.documents import read_audience
 if TYPE_CHECKING:
     from core.registry import AudienceSummary, Calculation, Person, Registry, SavedAudience
 
+ACCESSES: Final = ("private", "view_only", "usable")
 STATUSES: Final = ("draft", "active", "calculating", "paused", "error")
 _LOOK_SECONDS: Final = 0.1
 
@@ -45,6 +46,10 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     tag.add_argument("tags", nargs="+", metavar="TAG")
     tag.add_argument("--remove", action="store_true", help="remove them instead")
     _finish(tag, run_tag)
+    share = _of_one(actions, "share", "say what another account may do with it")
+    share.add_argument("account", metavar="ACCOUNT", help="its id or name")
+    share.add_argument("access", choices=ACCESSES, help="usable: also name it in their own audiences")
+    _finish(share, run_share)
     _finish(_of_one(actions, "delete", "delete it with its versions and calculations, without asking"), run_delete)
     calculate = _of_one(actions, "calculate", "calculate its members now, and wait")
     options.add_now(calculate)
@@ -98,7 +103,7 @@ def _document(each: AudienceSummary) -> dict[str, Any]:
         "volatility_24h": each.volatility_24h,
         "tags": list(each.tags),
         "access": each.access,
-        "connected_outputs": [],
+        "connected_outputs": list(each.connected_outputs),
         "error": each.error,
     }
 
@@ -203,6 +208,20 @@ def run_tag(given: argparse.Namespace) -> int:
         output.say_json({"id": given.id, "tags": list(tags)})
     else:
         output.say(f"{given.id}: {', '.join(tags) or 'no tags'}.")
+    return 0
+
+
+def run_share(given: argparse.Namespace) -> int:
+    """Let an account see or use it, or take that back."""
+    registry, me = _opened()
+    accounts = registry.people.accounts()
+    known = {each.name.casefold(): each.id for each in accounts} | {each.id: each.id for each in accounts}
+    account = known.get(given.account) or known.get(given.account.casefold(), given.account)
+    registry.audiences.share(given.id, account, given.access, by=me, at=_clock())
+    if given.json:
+        output.say_json({"id": given.id, "account": account, "access": given.access})
+    else:
+        output.say(f"{given.id}: {given.access.replace('_', ' ')} for {account}.")
     return 0
 
 
