@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 
 from core import catalog
@@ -33,6 +34,7 @@ from core.errors import CoreError, DefinitionError, Problem
 from core.estimate import Estimate, estimate
 from core.evaluate import Evaluation, attribute_frame
 from core.profile import Match, Profile, Timeline, find_profiles, profile_of, recently_seen, timeline_of
+from core.sampler import Sampler
 from core.scope import OF_A_VERSION, Scope
 from core.suggest import Values
 
@@ -51,6 +53,7 @@ class Dataset:
         manifest, lease = store.held()
         self._snapshot = Snapshot(store, manifest, lease=lease)
         self._memory, self._beside = Memory(memory_bytes), Memory(memory_bytes // 2)
+        self._sampler = Sampler(memory_bytes)
 
     def __repr__(self) -> str:
         profiles, events = self.size
@@ -112,7 +115,11 @@ class Dataset:
 
         Nothing depends on it: what is missing is made when it is first asked for.
         """
+        self._prepare(going, self._manifest.profiles)
+
+    def _prepare(self, going: Callable[[], bool], profiles: int) -> None:
         self._snapshot.prepare(going)
+        self._sampler.fill(self._snapshot, profiles, going)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -414,8 +421,23 @@ class Dataset:
         self, audience: Audience, *, now: datetime, audiences: Mapping[str, Audience] | None = None
     ) -> Estimate:
         """The audience's size from the fair sample. Raises DefinitionError; a technical failure is `symbol` "error"."""
-        scope = self._checked_scope(audience, now, audiences or {})
-        return estimate([scope], audience.root, self._manifest.profiles)
+        self._check(audience, audiences or {})
+        profiles = self._manifest.profiles
+        return estimate(self._sampled(audience, now, audiences or {}, profiles), audience.root, profiles)
+
+    def _sampled(
+        self, audience: Audience, now: datetime, audiences: Mapping[str, Audience], profiles: int
+    ) -> Iterator[tuple[Scope, int]]:
+        """Where the sample of so many profiles is judged (`core.estimate`)."""
+        found = self._sampler.snapshot(self._snapshot, profiles)
+        read = (self._snapshot, self._memory) if found is None else (found, self._sampler.memory)
+        now_ms = millis(now)
+
+        def universe() -> int:
+            return int(np.count_nonzero(self._snapshot.universe(audience.workspaces, now_ms)))
+
+        size = self._sampler.memory.remember(("once", "universe", self.version, audience.workspaces, now_ms), universe)
+        yield self._scope_of(audience, now_ms, audiences, *read), size
 
     def evaluate_many(
         self,
@@ -464,22 +486,32 @@ class Dataset:
         other._memory = self._beside
         return other
 
+    def fresh(self) -> Dataset:
+        """This version with nothing remembered; what is mapped from files stays."""
+        other = copy(self)
+        other._memory, other._beside = Memory(self._memory.limit_bytes), Memory(self._beside.limit_bytes)
+        other._sampler = self._sampler.fresh()
+        return other
+
     def _checked_scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:
         self._check(audience, audiences)
         return self.scope(audience, now, audiences)
 
     def scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:
         """What an audience may see at `now`; scopes of one dataset share what is remembered."""
-        now_ms = millis(now)
+        return self._scope_of(audience, millis(now), audiences, self._snapshot, self._memory)
 
+    def _scope_of(
+        self, audience: Audience, now_ms: int, audiences: Mapping[str, Audience], snapshot: Snapshot, memory: Memory
+    ) -> Scope:
         def members_of(audience_id: str) -> Mask:
             other = audiences[audience_id]
-            return self.scope(other, now, {}).judge(other.root)
+            return self._scope_of(other, now_ms, {}, snapshot, memory).judge(other.root)
 
         inputs = self._inputs(audience)[0]
         named = tuple(sorted((each, audiences[each].model_dump_json()) for each in audience.named_audiences))
         lookback = audience.lookback_days
-        return Scope(self._snapshot, audience.workspaces, inputs, lookback, now_ms, members_of, self._memory, named)
+        return Scope(snapshot, audience.workspaces, inputs, lookback, now_ms, members_of, memory, named)
 
     def _inputs(self, audience: Audience) -> tuple[frozenset[tuple[str, str]], list[str]]:
         every = self._every_input(audience)

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from core.data import sample
 from core.data.values import Mask
 from core.errors import DatasetError
 
 if TYPE_CHECKING:
     from core.criteria import Criterion
     from core.scope import Scope
-
-SAMPLE: Final = 50_000
-"""About how many profiles are sampled."""
 
 LEAST: Final = 30
 """Fewer sampled members than this say too little."""
@@ -39,25 +37,29 @@ class Estimate:
     reason: str | None = None
 
 
-def estimate(scopes: Iterable[Scope], root: Criterion, profiles: int) -> Estimate:
-    """The size of a tree in all of the scopes, one a shard, of so many profiles; a technical failure is an estimate."""
+def estimate(parts: Iterable[tuple[Scope, int]], root: Criterion, profiles: int) -> Estimate:
+    """The size of a tree in an account of so many profiles; a technical failure is an estimate, too.
+
+    `parts`: of every shard the scope in which the sample is judged, of everybody or of the sample's slice, and the size
+    of the shard's universe.
+    """
     sampled_members = users = universe = 0
     try:
-        for scope in scopes:
-            sample = sampled(scope.snapshot.hash, profiles)
-            sampled_members += int(np.count_nonzero(scope.judge(root) & sample))
-            users += int(np.count_nonzero(sample & scope.universe))
-            universe += int(np.count_nonzero(scope.universe))
+        for scope, size in parts:
+            sampled = in_sample(scope.snapshot.hash, profiles)
+            sampled_members += int(np.count_nonzero(scope.judge(root) & sampled))
+            users += int(np.count_nonzero(sampled & scope.universe))
+            universe += size
     except (DatasetError, pl.exceptions.PolarsError, OSError, MemoryError) as error:
         return Estimate(None, None, None, 0, "error", str(error))
-    return estimated(sampled_members, users, universe, profiles <= SAMPLE)
+    return estimated(sampled_members, users, universe, profiles <= sample.SAMPLE)
 
 
-def sampled(hashes: np.ndarray[tuple[int], np.dtype[np.uint64]], profiles: int) -> Mask:
+def in_sample(hashes: np.ndarray[tuple[int], np.dtype[np.uint64]], profiles: int) -> Mask:
     """Which of these profiles are in the sample: bool, one a profile; all where the account's `profiles` are few."""
-    if profiles <= SAMPLE:
+    if profiles <= sample.SAMPLE:
         return np.ones(len(hashes), np.bool_)
-    threshold = np.uint64(SAMPLE / profiles * 2**64)
+    threshold = np.uint64(sample.SAMPLE / profiles * 2**64)
     return np.asarray(hashes < threshold)
 
 

@@ -7,6 +7,7 @@ shards. Settings, identities and the keys of copies are the whole's.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -29,6 +30,7 @@ from core.errors import CoreError
 from core.estimate import Estimate, estimate
 from core.evaluate import Evaluation, NodeSize, attribute_frame, measure_frame
 from core.profile import Match, Profile, Timeline
+from core.sampler import Sampler
 from core.scope import Scope
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class ShardedDataset(Dataset):
         self._store, self._memory_bytes = store, memory_bytes
         self._version, self._lease = store.held()
         self._kept: dict[int, Dataset] = {}
+        self._samplers: dict[int, Sampler] = {}
 
     @property
     def _manifest(self) -> Manifest:
@@ -80,6 +83,7 @@ class ShardedDataset(Dataset):
         if number in self._kept:
             return self._kept[number]
         shard = Dataset(self._store.shard(number, self._version), self._memory_bytes // self.shard_count)
+        shard._sampler = self._samplers.setdefault(number, shard._sampler)  # slices are small: they all stay
         events = sum(_events(self._version, each) for each in range(number + 1))
         if events <= KEPT_EVENTS:
             self._kept[number] = shard
@@ -87,16 +91,26 @@ class ShardedDataset(Dataset):
 
     def prepare(self, going: Callable[[], bool] = lambda: True) -> None:
         for shard in self.shards():
-            shard.prepare(going)
+            if going():
+                shard._prepare(going, self._version.profiles)
 
     def home(self, mpid: int) -> Dataset:
         """The shard in which an mpid is, or would be."""
         return self._shard(int(shard_of(np.array([mpid], np.int64), len(self._version.shards))[0]))
 
     def aside(self) -> Dataset:
-        """This version with a memory of its own."""
-        other = ShardedDataset(self._store, self._memory_bytes)
-        other._version, other._lease = self._version, self._lease
+        """This version with a second memory in every shard; see `Dataset.aside`."""
+        return self._with(lambda shard: shard.aside())
+
+    def fresh(self) -> Dataset:
+        """This version with nothing remembered; what is mapped from files stays."""
+        other = self._with(lambda shard: shard.fresh())
+        other._samplers = {number: sampler.fresh() for number, sampler in self._samplers.items()}
+        return other
+
+    def _with(self, changed: Callable[[Dataset], Dataset]) -> ShardedDataset:
+        other = copy(self)
+        other._kept = {number: changed(shard) for number, shard in self._kept.items()}
         return other
 
     # -- what the data holds ---------------------------------------------------------------------------------------
@@ -223,8 +237,9 @@ class ShardedDataset(Dataset):
     ) -> Estimate:
         """The audience's size from the fair sample, which is one of the whole; see `Dataset.estimate`."""
         self._check(audience, audiences or {})
-        scopes = (shard.scope(audience, now, audiences or {}) for shard in self.shards())
-        return estimate(scopes, audience.root, self._version.profiles)
+        profiles = self._version.profiles
+        parts = (part for shard in self.shards() for part in shard._sampled(audience, now, audiences or {}, profiles))
+        return estimate(parts, audience.root, profiles)
 
 
 def _events(manifest: Manifest, number: int) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core import Audience, Dataset
+from core import Audience, Dataset, Estimate
 from core.data import kernels
 from tests.benchmarks.audiences import SPENT_EVER, THIRTEEN, Asked
 from tests.benchmarks.data import END_MS, EVENT_MAPPING, INPUTS, PROFILE_MAPPING
@@ -57,10 +57,14 @@ class Workbench(Engine):
 
     def forget(self) -> None:
         """Leave behind what was computed; columns stay mapped, as tables stay in the others' buffers."""
-        self.dataset = self.dataset.aside()
+        self.dataset = self.dataset.fresh()
 
     def size(self, asked: Asked, edit: int) -> int:
         return self.dataset.evaluate(Audience.from_dict(asked.document(edit)), now=NOW, audiences=self.named).size
+
+    def estimate(self, asked: Asked, edit: int) -> Estimate:
+        """The size as it is estimated from the sample."""
+        return self.dataset.estimate(Audience.from_dict(asked.document(edit)), now=NOW, audiences=self.named)
 
     def members(self, asked: Asked, edit: int) -> Members:
         result = self.dataset.evaluate(Audience.from_dict(asked.document(edit)), now=NOW, audiences=self.named)

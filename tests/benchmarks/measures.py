@@ -67,6 +67,27 @@ def session(place: Place) -> dict[str, float]:
     }
 
 
+# -- estimates --------------------------------------------------------------------------------------------------------
+
+
+def estimates(place: Place, rounds: int) -> dict[str, float]:
+    """Milliseconds of processor time to the 13 sizes, nothing remembered: evaluated, and estimated from the slice."""
+    engine = Workbench(place.folder / "workbench")
+    engine.dataset.prepare()
+    took: dict[str, list[float]] = {"evaluated (ms)": [], "estimated (ms)": []}
+    for edit in range(rounds + 1):
+        for name, ask in (("evaluated (ms)", engine.size), ("estimated (ms)", engine.estimate)):
+            total = 0.0
+            for asked in THIRTEEN:
+                engine.forget()
+                start = time.process_time()
+                ask(asked, edit)
+                total += (time.process_time() - start) * 1e3
+            took[name].append(total)
+    told = {name: statistics.median(each[1:]) for name, each in took.items()}
+    return {**told, "evaluated / estimated": told["evaluated (ms)"] / told["estimated (ms)"]}
+
+
 # -- imports ----------------------------------------------------------------------------------------------------------
 
 

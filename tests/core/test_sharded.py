@@ -169,7 +169,7 @@ def test_numbers_in_some_shards_and_texts_in_others(tmp_path: Path) -> None:
 
 
 def test_the_sample_is_one_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.estimate.SAMPLE", 100)
+    monkeypatch.setattr("core.data.sample.SAMPLE", 100)
     estimates = []
     for shards in (None, 4):
         dataset = Dataset.create(tmp_path / f"{shards}", shards=shards)
