@@ -9,7 +9,7 @@ import numpy as np
 
 from core.context import resolve_inputs
 from core.data.columns import EventStore
-from core.data.events import Rows, Spans, minus, rows_about
+from core.data.events import Events, Index, Rows, Spans, minus, rows_about
 from core.data.facts import Held, Holdings, Log
 from core.data.memory import Memory
 from core.data.schema import EVENT_KINDS
@@ -145,9 +145,18 @@ class Scope:
         return {events: (first, last) for events, first, last in clipped if first <= last}
 
     def rows(
-        self, kind: str, name: str | None, custom_type: str | None, inputs: Inputs, spans: Spans
+        self,
+        kind: str,
+        name: str | None,
+        custom_type: str | None,
+        inputs: Inputs,
+        spans: Spans,
+        names: Callable[[EventStore], Mask | None] = lambda store: None,
     ) -> Iterator[Rows]:
-        """The events of a kind (or `any`) and name through some inputs in some spans."""
+        """The events of a kind (or `any`) and name through some inputs in some spans.
+
+        `names`: which names of a store may count (None: every one); it spares looking at the rows of the others.
+        """
         kinds = EVENT_KINDS if kind == ANY else (kind,)
         for workspace in self.workspaces:
             chosen = frozenset(source for owner, source in inputs if owner == workspace)
@@ -155,6 +164,7 @@ class Scope:
             for events, (first_ms, last_ms) in spans.items():
                 named = (events.chosen(workspace, one, name, out) for one, out in demoted.items())
                 groups = np.array(sorted(number for some in named for number in some), np.int64)
+                groups = _narrowed(events, groups, names)
                 for rows in events.rows(groups, first_ms, last_ms, once=kind == ANY):
                     mine = rows.of(events.inputs, chosen)
                     if custom_type is not None:
@@ -172,3 +182,13 @@ class Scope:
         if where == "field" and name == "session_duration_ms" and store.kind == "session":
             return durations(store, self.snapshot, self.now_ms)
         return store.column(where, name)
+
+
+def _narrowed(events: Events, groups: Index, names: Callable[[EventStore], Mask | None]) -> Index:
+    """Those of some groups of a segment whose names may count."""
+    masks = [(names(store), mine) for store, mine in events.groups_by_store(groups)]
+    if all(mask is None for mask, _ in masks):
+        return groups
+    wanted = [np.ones(len(mine), np.bool_) if mask is None else mask[mine] for mask, mine in masks]
+    found: Index = groups[np.concatenate(wanted)]
+    return found

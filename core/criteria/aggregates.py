@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,11 @@ import polars as pl
 
 from core.criteria.matchers import Number, Presence
 from core.criteria.measures import Amounts, Counts, Measure, Moments, Values
-from core.data import kernels
-from core.data.events import Events, Index, Rows
-from core.data.values import ABSENT, FIRST, LIMB, NO_MOMENT, Codes, Column, Dictionary, Millis, merge
+from core.data import kernels, loops
+from core.data.columns import DAY_MS, EventStore, Products
+from core.data.events import Index, Rows, earliest, latest
+from core.data.values import ABSENT, FIRST, LIMB, NO_MOMENT, Codes, Column, Dictionary, Mask
+from core.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from core.criteria.comparison import Comparison
@@ -29,26 +32,43 @@ UNIQUE_LIST_LIMIT = 100
 _MOST: Final = 1 << 62
 """No whole number that is added up may come near to this."""
 
-_TEXTS: Final = pl.DataFrame(schema={"text": pl.String, "tag": pl.String})
-
 
 @dataclass(frozen=True)
 class Piece:
-    """Values of some rows of a segment: whose each is, and as codes. `rows` in the same order, for their times."""
+    """Values of some events of a store, or of their products: a column, and which of its rows count."""
 
-    events: Events
-    rows: Rows | Index
-    profile: Profiles
+    frame: EventStore | Products
+    rows: Rows
     column: Column
+    keep: Mask
 
-    def times(self) -> Millis:
-        """UTC milliseconds, one a value."""
-        return self.rows.times() if isinstance(self.rows, Rows) else self.events.times_of(self.rows)
+    def ranges(self, starts: Index, stops: Index) -> kernels.Ranges:
+        """Ranges of the segment's rows as ranges of the column's, with what is kept of them."""
+        return self.frame.places(starts), self.frame.places(stops), self.keep
 
-    def arrival(self) -> Index:
-        """Order of arrival, one a value."""
-        arrival = self.events.arrival
-        return self.rows.take(arrival) if isinstance(self.rows, Rows) else arrival[self.rows]
+    def part(self, *columns: npt.NDArray[Any]) -> kernels.Part:
+        """Whose each value is and its code, as kernels read them; tables for the codes follow."""
+        ranges = self.ranges(self.rows.starts, self.rows.stops)
+        return kernels.Part(self.frame.profile, ranges, (self.column.codes, *columns))
+
+    def timed(self, table: Codes) -> kernels.Part:
+        """The same in order of time and arrival."""
+        starts, stops, days = self.rows.runs()
+        columns = (self.column.codes, table, self.frame.clock, self.frame.arrival)
+        return kernels.Part(self.frame.profile, self.ranges(starts, stops), columns, (days * DAY_MS,))
+
+    @cached_property
+    def size(self) -> int:
+        """How many rows of the column lie in the ranges."""
+        starts, stops, _ = self.ranges(self.rows.starts, self.rows.stops)
+        return int((stops - starts).sum())
+
+    def taken(self) -> tuple[Profiles, Codes]:
+        """The codes that count, row by row, and whose each is."""
+        starts, stops, keep = self.ranges(self.rows.starts, self.rows.stops)
+        at = loops.rows_of(starts, stops)
+        profile, codes = self.frame.profile[at], self.column.codes[at]
+        return (profile[keep], codes[keep]) if len(keep) else (profile, codes)
 
 
 @dataclass(frozen=True)
@@ -57,60 +77,79 @@ class Gathered:
 
     size: int
     pieces: list[Piece]
+    vocabulary: Vocabulary
+
+    def common(self) -> tuple[Dictionary, list[Codes]]:
+        """One dictionary for all pieces, and for each of them the code in it of every code of its own."""
+        own = [piece.column.dictionary for piece in self.pieces]
+        whole = self.vocabulary.of(own)
+        return whole, [_every_code(each) if (codes := self.vocabulary.codes(each)) is None else codes for each in own]
+
+    def rows_by_text(self) -> tuple[Profiles, Profiles, pl.Series]:
+        """(profile, text) of every value; a text is its place in the last, tagged, alphabetical."""
+        whole, tables = self.common()
+        places, texts = whole.places_by_text
+        whose, which = [np.zeros(0, np.uint32)], [np.zeros(0, np.uint32)]
+        for piece, table in zip(self.pieces, tables, strict=True):
+            profile, codes = piece.taken()
+            rows, at = Column(table[codes], whole).flat()
+            readable = places[at] >= 0
+            whose.append(profile[rows[readable]])
+            which.append(places[at[readable]].astype(np.uint32))
+        return np.concatenate(whose), np.concatenate(which), texts
 
     def by_text(self) -> tuple[Profiles, Index, Index, pl.Series]:
         """Distinct (profile, text) with how often, ordered by both; a text is its place in the last, tagged."""
-        dictionaries = [piece.column.dictionary for piece in self.pieces]
-        known = pl.concat([_TEXTS, *(pl.DataFrame({"text": each.raw, "tag": each.tags}) for each in dictionaries)])
-        known = known.drop_nulls().group_by("text").agg(pl.col("tag").max()).sort("text")
-        width, texts = max(len(known), 1), pl.Enum(known["text"])
-        pairs = [np.zeros(0, np.int64)]
-        for piece, dictionary in zip(self.pieces, dictionaries, strict=True):
-            ids = dictionary.raw.cast(texts).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
-            rows, at = piece.column.flat()
-            readable = ids[at] >= 0
-            pairs.append(piece.profile[rows[readable]].astype(np.int64) * width + ids[at[readable]])
-        every = np.sort(np.concatenate(pairs))
+        profile, places, texts = self.rows_by_text()
+        width = max(len(texts), 1)
+        every = np.sort(profile.astype(np.int64) * width + places)
         begins = np.flatnonzero(np.diff(every, prepend=-1))
         counts = np.diff(begins, append=len(every))
-        tagged = pl.select(pl.concat_str(pl.lit(known["tag"]), pl.lit(known["text"]))).to_series()
-        return (every[begins] // width).astype(np.uint32), every[begins] % width, counts, tagged
+        return (every[begins] // width).astype(np.uint32), every[begins] % width, counts, texts
 
-    def limbs(self, rows: int) -> tuple[int, list[tuple[Index, ...]]]:
-        """A power of ten that makes every number whole, and for every piece the numbers of its texts times it in limbs.
+    @property
+    def decimals(self) -> int:
+        """How many decimals the numbers have at most."""
+        return max((piece.column.dictionary.decimals for piece in self.pieces), default=0)
 
-        As many limbs for all; only one where the sum of so many rows fits into it.
+    def addends(self) -> list[tuple[Index, ...]]:
+        """For every piece what its codes add to a sum, times 10^decimals, in limbs.
+
+        As many limbs for all; only one where the sum of all rows fits into it.
         """
-        decimals = max((piece.column.dictionary.decimals for piece in self.pieces), default=0)
-        found = [piece.column.dictionary.limbs(decimals) for piece in self.pieces]
-        most = max((len(limbs) for limbs in found), default=1)
-        largest = max((int(np.abs(limbs[-1]).max(initial=0)) for limbs in found), default=0)
-        if most == 1 and largest * max(rows, 1) < _MOST:
-            return 10**decimals, found
-        split = [(limbs[0] % LIMB, limbs[0] // LIMB) if len(limbs) == 1 else limbs for limbs in found]
-        most = max(most, 2)
-        return 10**decimals, [(*limbs, *[np.zeros_like(limbs[0])] * (most - len(limbs))) for limbs in split]
+        decimals, rows = self.decimals, sum(piece.size for piece in self.pieces)
+        known = [piece.column.dictionary.addends(decimals) for piece in self.pieces]
+        most = max((len(limbs) for limbs, _ in known), default=1)
+        if most == 1 and max((largest for _, largest in known), default=0) * rows < _MOST:
+            return [limbs for limbs, _ in known]
+        return _alike([limbs for limbs, _ in known])
 
     def numbers(self) -> npt.NDArray[np.int64]:
         """How many values that read as a number each profile has."""
-        counts = np.zeros(self.size, np.int64)
-        for piece in self.pieces:
-            ones = piece.column.dictionary.numeric.astype(np.int64)
-            kernels.add(piece.profile, piece.column.codes, piece.column.dictionary.over_codes(np.add, ones), counts)
-        return counts
+        return kernels.add([piece.part(piece.column.dictionary.numbers_a_code) for piece in self.pieces], self.size)
+
+
+def _every_code(dictionary: Dictionary) -> Codes:
+    return np.arange(len(dictionary), dtype=np.uint32)
+
+
+def _alike(found: list[tuple[Index, ...]]) -> list[tuple[Index, ...]]:
+    """Numbers in limbs, two or more and as many for all."""
+    split = [(limbs[0] % LIMB, limbs[0] // LIMB) if len(limbs) == 1 else limbs for limbs in found]
+    most = max(map(len, split), default=2)
+    return [(*limbs, *[np.zeros_like(limbs[0])] * (most - len(limbs))) for limbs in split]
 
 
 def total(values: Gathered) -> Amounts:
     """`sum`: 0 where there is no value."""
-    scale, limbs = values.limbs(sum(len(piece.profile) for piece in values.pieces))
-    sums = [np.zeros(values.size, np.int64) for _ in limbs[0]] if limbs else [np.zeros(values.size, np.int64)]
-    for piece, mine in zip(values.pieces, limbs, strict=True):
-        for limb, added in zip(mine, sums, strict=True):
-            kernels.add(piece.profile, piece.column.codes, piece.column.dictionary.over_codes(np.add, limb), added)
+    sums = [
+        kernels.add([piece.part(limb) for piece, limb in zip(values.pieces, each, strict=True)], values.size)
+        for each in zip(*values.addends(), strict=True)
+    ] or [np.zeros(values.size, np.int64)]
     for at in range(1, len(sums)):  # carried over, so that no two limbs cancel each other out
         sums[at] += sums[at - 1] // LIMB
         sums[at - 1] %= LIMB
-    return Amounts(tuple(sums), scale, None, np.ones(values.size, np.bool_))
+    return Amounts(tuple(sums), 10**values.decimals, None, np.ones(values.size, np.bool_))
 
 
 def average(values: Gathered) -> Amounts:
@@ -121,46 +160,41 @@ def average(values: Gathered) -> Amounts:
 
 def extreme(values: Gathered, largest: bool) -> Amounts:
     """`minimum` / `maximum`: nothing where there is no value."""
-    scale, limbs = values.limbs(rows=1)
-    every = [np.concatenate(each) for each in zip(*limbs, strict=True)] or [np.zeros(0, np.int64)]
+    found = [piece.column.dictionary.limbs(values.decimals) for piece in values.pieces]
+    if any(len(limbs) > 1 for limbs in found):
+        found = _alike(found)
+    every = [np.concatenate(each) for each in zip(*found, strict=True)] or [np.zeros(0, np.int64)]
     # What is compared: the number itself, or where it has several limbs its place among all of them.
     order = np.lexsort(every) if len(every) > 1 else None
     weights = every[0] if order is None else np.argsort(order)
-    turn = 1 if largest else -1
-    best = np.full(values.size, NO_MOMENT, np.int64)
-    at = 0
+    turn, one = (1 if largest else -1), np.ones(1, np.int64)
+    parts, at = [], 0
     for piece in values.pieces:
         dictionary = piece.column.dictionary
         mine = np.where(dictionary.numeric, weights[at : at + len(dictionary.texts)] * turn, NO_MOMENT)
         at += len(dictionary.texts)
-        kernels.highest(piece.profile, dictionary.over_codes(np.maximum, mine)[piece.column.codes], best)
+        part = piece.part(dictionary.over_codes(np.maximum, mine), one)
+        parts.append(part._replace(each=(np.zeros(len(part.ranges[0]), np.int64),)))
+    best = kernels.highest(parts, values.size)
     present = best != NO_MOMENT
     best = np.where(present, best * turn, 0)
     chosen = [best] if order is None else [limb[order[best]] for limb in every]
-    return Amounts(tuple(chosen), scale, None, present)
+    return Amounts(tuple(chosen), 10**values.decimals, None, present)
 
 
 def unique_count(values: Gathered) -> Counts:
     """`unique_count`: distinct texts, case kept; 0 where there is no value."""
-    return Counts(np.bincount(values.by_text()[0], minlength=values.size))
+    profile, ids, texts = values.rows_by_text()
+    return Counts(kernels.distinct(profile, ids, len(texts), values.size))
 
 
 def edge(values: Gathered, last: bool) -> Values:
     """`first` / `last` value that is not null; of events at one moment the later arrival is last."""
-    turn = 1 if last else -1
-    held = [piece.column.codes >= FIRST for piece in values.pieces]
-    for ordered in (Piece.times, Piece.arrival):
-        best = np.full(values.size, NO_MOMENT, np.int64)
-        whens = [ordered(piece)[mask] * turn for piece, mask in zip(values.pieces, held, strict=True)]
-        for piece, mask, when in zip(values.pieces, held, whens, strict=True):
-            kernels.highest(piece.profile[mask], when, best)
-        for piece, mask, when in zip(values.pieces, held, whens, strict=True):
-            mask[mask] = when == best[piece.profile[mask]]
-    columns = merge([piece.column.take(np.flatnonzero(mask)) for piece, mask in zip(values.pieces, held, strict=True)])
-    codes: Codes = np.zeros(values.size, np.uint32)
-    for piece, mask, column in zip(values.pieces, held, columns, strict=True):
-        codes[piece.profile[mask][::turn]] = column.codes[::turn]  # several products of one event: in their order
-    return Values(Column(codes, columns[0].dictionary if columns else Column.missing(0).dictionary))
+    whole, tables = values.common()
+    parts = []
+    for piece, table in zip(values.pieces, tables, strict=True):
+        parts.append(piece.timed(np.where(table < FIRST, 0, table)))
+    return Values(Column(kernels.edge(parts, 1 if last else -1, values.size), whole))
 
 
 def most_frequent(values: Gathered) -> Values:
@@ -188,11 +222,7 @@ def unique_list(values: Gathered) -> Values:
 
 def moment(rows: list[Rows], size: int, last: bool) -> Moments:
     """`first_timestamp` / `last_timestamp` of events."""
-    turn = 1 if last else -1
-    best = np.full(size, NO_MOMENT, np.int64)
-    for part in rows:
-        kernels.highest(part.take(part.events.profile), part.times() * turn, best)
-    return Moments(np.where(best == NO_MOMENT, NO_MOMENT, best * turn))
+    return Moments(latest(rows, size) if last else earliest(rows, size))
 
 
 FUNCTIONS: Final[dict[str, Callable[[Gathered], Measure]]] = {

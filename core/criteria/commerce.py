@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-import numpy as np
-
 from core.criteria.base import Criterion
 from core.criteria.comparison import WhereProduct
 from core.criteria.dials import Dial, Gap, moment_gap
@@ -15,8 +13,8 @@ from core.criteria.evidence import Condition, Evidence, moment_words
 from core.criteria.measures import Measure, Moments
 from core.criteria.qualifying import latest, qualifying
 from core.criteria.windows import EVER, PastWindow, Wait
-from core.data import kernels
-from core.data.values import NO_MOMENT, Mask, Millis
+from core.data.events import latest as latest_event
+from core.data.values import NO_MOMENT, Mask
 from core.errors import Problem
 
 if TYPE_CHECKING:
@@ -45,8 +43,10 @@ class CartAbandonment(Criterion):
 
     def measure(self, scope: Scope) -> Moments:
         """The moment of the latest add to cart that no purchase followed."""
-        left, bought = _latest(self._added, scope), _latest(BOUGHT, scope)
-        left[(bought != NO_MOMENT) & (bought >= left)] = NO_MOMENT
+        left = latest_event(qualifying(self._added, scope, self._added.reads(scope)), scope.size)
+        since = self.when.bounds(scope.now_ms)[0] if self.when else -EVER  # what was bought before the first of them
+        bought = latest_event(qualifying(BOUGHT, scope, BOUGHT.reads(scope), (since, EVER)), scope.size)
+        left[bought >= left] = NO_MOMENT
         return Moments(left)
 
     @property
@@ -111,11 +111,3 @@ class CartAbandonment(Criterion):
 
 
 BOUGHT: Final = Event(type="event", kind="ecommerce", name="purchase")
-
-
-def _latest(event: Event, scope: Scope) -> Millis:
-    """Each profile's latest qualifying event, `NO_MOMENT` where there is none."""
-    latest = np.full(scope.size, NO_MOMENT, np.int64)
-    for rows in qualifying(event, scope, event.reads(scope)):
-        kernels.highest(rows.take(rows.events.profile), rows.times(), latest)
-    return latest

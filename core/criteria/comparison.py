@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
@@ -376,7 +376,7 @@ class ProductPredicate(Predicate):
 Leaf = Callable[[Predicate], Mask]
 
 
-def all_of(entries: tuple[Any, ...], leaf: Leaf, size: int) -> Mask:
+def all_of(entries: Sequence[Any], leaf: Leaf, size: int) -> Mask:
     """Rows on which every entry holds: bool, shape (size,)."""
     mask = np.ones(size, np.bool_)
     for entry in entries:

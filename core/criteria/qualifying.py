@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +12,9 @@ from core.criteria.aggregates import Gathered, Piece
 from core.criteria.comparison import Predicate, ProductRef, Ref, all_of, predicates
 from core.criteria.evidence import LATEST, Happening, dated
 from core.criteria.windows import EVER, Bounds
+from core.data import kernels
 from core.data.columns import EventStore
-from core.data.events import Events, Index, Rows, Spans, counted
+from core.data.events import Events, Rows, Spans, counted
 from core.data.values import Column, Mask
 
 if TYPE_CHECKING:
@@ -53,49 +54,86 @@ def _both(event: Event, scope: Scope, bounds: Bounds) -> Bounds:
 
 
 def _in_spans(event: Event, scope: Scope, inputs: Inputs, spans: Spans) -> Iterator[Rows]:
-    for rows in scope.rows(event.kind, event.name, event.custom_type, inputs, spans):
-        if not event.where and not event.where_product:
-            yield rows
-        else:
-            narrowed = (_narrow(store, mine, event, scope) for store, mine in rows.by_store())
-            yield from (mine for mine in narrowed if len(mine))
+    what = event.kind, event.name, event.custom_type, inputs, spans
+    if not event.where and not event.where_product:
+        yield from scope.rows(*what)
+        return
+    on_events = Verdicts(event, scope, lambda store, ref: scope.event_column(store, *ref))
+    found = [each for rows in scope.rows(*what, names=on_events.names) for each in rows.by_store()]
+    on_events.stores = [store for store, _ in found]
+    on_products = _on_products(event, scope, on_events.stores)
+    for store, rows in found:
+        mine = rows
+        if entries := [entry for entry in event.where if not on_events.settled(entry, store)]:
+            mine = mine.where(on_events.of_events(entries, store, mine))
+        if event.where_product:
+            holds = on_products.of_products(event.where_product, store, mine)
+            mine = mine.where(store.products.some(holds, (mine.starts, mine.stops)))
+        if len(mine):
+            yield mine
 
 
-def _narrow(store: EventStore, rows: Rows, event: Event, scope: Scope) -> Rows:
-    if event.where:
+class Verdicts:
+    """What the predicates of an event say about the columns of some stores, each distinct value being judged once."""
+
+    def __init__(
+        self, event: Event, scope: Scope, column: Callable[[EventStore, tuple[str, str]], Column], owner: str = "event"
+    ) -> None:
+        """`column(store, ref)`: a property of the `owner`, the events of a store or their products."""
+        self._event, self._scope, self._column, self._owner = event, scope, column, owner
+        self.stores: list[EventStore] = []
+        self._asked: set[tuple[str, str]] = set()
+
+    def table(self, predicate: Predicate, store: EventStore) -> Mask:
+        """Which codes of a store's column a predicate's positive twin accepts."""
+        ref, dictionary = predicate.ref, self._column(store, predicate.ref).dictionary
+        vocabulary = self._scope.snapshot.vocabulary(self._event.kind, self._event.name, self._owner, *ref)
+        if ref not in self._asked:
+            self._asked.add(ref)
+            vocabulary.of(self._column(each, ref).dictionary for each in self.stores)
+        positive = self._scope.positive(predicate.matcher, vocabulary.of([dictionary]))
+        return vocabulary.seen_from(dictionary, positive)
+
+    def names(self, store: EventStore) -> Mask | None:
+        """Which names of a store may qualify, by what is the same for all events of a name; None: all may."""
+        masks = []
+        for entry in self._event.where:
+            if isinstance(entry, Predicate) and (codes := store.by_name(*entry.ref)) is not None:
+                masks.append(_verdict(entry, self.table(entry, store)[codes]))
+        return np.logical_and.reduce(masks) if masks else None
+
+    def settled(self, entry: Any, store: EventStore) -> bool:
+        """Whether `names` has judged an entry of `where`."""
+        return isinstance(entry, Predicate) and store.by_name(*entry.ref) is not None
+
+    def of_events(self, entries: Sequence[Any], store: EventStore, rows: Rows) -> Mask:
+        """On which events of ranges every entry holds."""
 
         def leaf(predicate: Predicate) -> Mask:
-            column = scope.event_column(store, *predicate.ref)
-            return _verdict(predicate, rows.picked(column.codes, _table(predicate, column, scope), store.start))
+            codes = self._column(store, predicate.ref).codes
+            return _verdict(predicate, rows.picked(codes, self.table(predicate, store), store.start))
 
-        rows = rows.where(all_of(event.where, leaf, rows.size))
-    if event.where_product:
-        hit = np.zeros(store.size, np.bool_)
-        hit[store.products.owner[product_rows(event, store, rows, scope)]] = True
-        rows = rows.where(Rows(rows.events, rows.first, rows.last).take(hit, store.start))
-    return rows
+        return all_of(entries, leaf, rows.size)
+
+    def of_products(self, entries: Sequence[Any], store: EventStore, rows: Rows) -> Mask:
+        """For which products of the events of ranges every entry holds."""
+        starts, stops = store.products.places(rows.starts), store.products.places(rows.stops)
+
+        def leaf(predicate: Predicate) -> Mask:
+            codes = self._column(store, predicate.ref).codes
+            return _verdict(predicate, kernels.pick(codes, starts, stops, self.table(predicate, store)))
+
+        return all_of(entries, leaf, int((stops - starts).sum()))
 
 
-def _table(predicate: Predicate, column: Column, scope: Scope) -> Mask:
-    return scope.positive(predicate.matcher, column.dictionary)
+def _on_products(event: Event, scope: Scope, stores: list[EventStore]) -> Verdicts:
+    verdicts = Verdicts(event, scope, lambda store, ref: store.products.column(*ref), "product")
+    verdicts.stores = stores
+    return verdicts
 
 
 def _verdict(predicate: Predicate, positive: Mask) -> Mask:
     return ~positive if predicate.matcher.operator.negated else positive
-
-
-def product_rows(event: Event, store: EventStore, rows: Rows, scope: Scope) -> Index:
-    """The products (row numbers in the store's products) of some events that satisfy `where_product`."""
-    products = store.products
-    wanted = np.zeros(store.size, np.bool_)
-    wanted[rows.index() - store.start] = True
-    found = np.flatnonzero(wanted[products.owner])
-
-    def leaf(predicate: Predicate) -> Mask:
-        column = products.column(*predicate.ref)
-        return _verdict(predicate, _table(predicate, column, scope)[column.codes[found]])
-
-    return found[all_of(event.where_product, leaf, len(found))]
 
 
 def latest(rows: list[Rows]) -> tuple[Happening, ...]:
@@ -123,14 +161,17 @@ def _happening(events: Events, row: int, at_ms: int) -> Happening:
 def gather(event: Event, of: Ref, rows: list[Rows], scope: Scope) -> Gathered:
     """The values of a property of qualifying events, or of their products that satisfy `where_product`."""
     pieces = []
-    for part in rows:
-        for store, mine in part.by_store():
-            if isinstance(of, ProductRef):
-                found = product_rows(event, store, mine, scope)
-                index, column = store.products.owner[found] + store.start, store.products.column(*of.ref)
-                pieces.append(Piece(part.events, index, part.events.profile[index], column.take(found)))
-            else:
-                column = scope.event_column(store, *of.ref)
-                taken = Column(mine.take(column.codes, store.start), column.dictionary)
-                pieces.append(Piece(part.events, mine, mine.take(part.events.profile), taken))
-    return Gathered(scope.size, pieces)
+    found = [each for part in rows for each in part.by_store()]
+    of_products = isinstance(of, ProductRef)
+    on_products = _on_products(event, scope, [store for store, _ in found])
+    for store, mine in found:
+        if of_products:
+            keep = store.products.kept(mine.keep, (mine.starts, mine.stops))
+            if event.where_product:
+                wanted = on_products.of_products(event.where_product, store, mine)
+                keep = keep & wanted if len(keep) else wanted
+            pieces.append(Piece(store.products, mine, store.products.column(*of.ref), keep))
+        else:
+            pieces.append(Piece(store, mine, scope.event_column(store, *of.ref), mine.keep))
+    owner = "product" if of_products else "event"
+    return Gathered(scope.size, pieces, scope.snapshot.vocabulary(event.kind, event.name, owner, *of.ref))

@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import xxhash
 
+from core.data import loops
 from core.data.cache import LEAST_ROWS, Arrays, Cache, text_arrays, texts
 from core.data.schema import PRODUCT_FIELDS
 from core.data.store import CACHE
-from core.data.values import Column, Dictionary, Mask, Millis
+from core.data.values import Codes, Column, Dictionary, Mask, Millis
 
 if TYPE_CHECKING:
     from core.data.events import Events
@@ -106,9 +107,60 @@ def _bag(bags: pl.Series) -> Iterator[tuple[str, Index, pl.Series]]:
 class Products:
     """The products of a store's events, one below the other; `owner` is the event row of each, ascending."""
 
-    def __init__(self, arrays: Arrays) -> None:
+    def __init__(self, store: EventStore, arrays: Arrays) -> None:
         self.owner: Index = arrays["owner"]
-        self._pack = Pack(len(self.owner), arrays)
+        self._store, self._pack = store, Pack(len(self.owner), arrays)
+
+    @cached_property
+    def begins(self) -> Index | None:
+        """The first product of each event, and behind them how many there are; None where each event has just one."""
+        size, owner = self._store.size, self.owner
+        if len(owner) == size and (owner[1:] > owner[:-1]).all():
+            return None
+        return np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=size))])
+
+    def places(self, rows: Index) -> Index:
+        """Where the products of events begin that are given by their rows of the segment."""
+        within = rows - self._store.start
+        return within if self.begins is None else self.begins[within]
+
+    def _of_owners(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return values if self.begins is None else values[self.owner]
+
+    @cached_property
+    def profile(self) -> npt.NDArray[np.uint32]:
+        """Profile index, one a product."""
+        return self._of_owners(self._store.profile)
+
+    @property
+    def clock(self) -> npt.NDArray[np.uint32]:
+        """Milliseconds since the UTC day began, one a product."""
+        return self._of_owners(self._store.clock)
+
+    @property
+    def arrival(self) -> Index:
+        """Order of arrival, one a product."""
+        return self._of_owners(self._store.arrival)
+
+    def kept(self, keep: Mask, rows: tuple[Index, Index]) -> Mask:
+        """A mask over the events of ranges (their rows of the segment) as one over their products."""
+        if self.begins is None or not len(keep):
+            return keep
+        return np.repeat(keep, self._counts(rows))
+
+    def some(self, mask: Mask, rows: tuple[Index, Index]) -> Mask:
+        """A mask over the products of the events of ranges as one over the events: those with one that it accepts."""
+        if self.begins is None:
+            return mask
+        hits = np.concatenate([[0], np.cumsum(mask)])
+        ends = np.cumsum(self._counts(rows))
+        found: Mask = hits[ends] > hits[np.concatenate([[0], ends[:-1]])]
+        return found
+
+    def _counts(self, rows: tuple[Index, Index]) -> Index:
+        assert self.begins is not None
+        at = loops.rows_of(rows[0] - self._store.start, rows[1] - self._store.start)
+        return np.diff(self.begins)[at]
 
     @staticmethod
     def arrays(products: pl.Series) -> Arrays:
@@ -140,6 +192,7 @@ class EventStore:
         self.size = self.stop - self.start
         self.names = {group.name: (group.first - self.start, group.last - self.start) for group in groups}
         self._columns: dict[str, Column] = {}
+        self._by_name: dict[tuple[str, str], Codes | None] = {}
 
     def lazy(self, row: int) -> pl.LazyFrame:
         """One row with every column of the durable file."""
@@ -158,6 +211,15 @@ class EventStore:
     def profile(self) -> npt.NDArray[np.uint32]:
         """Profile index, one a row."""
         return self.events.profile[self.start : self.stop]
+
+    @property
+    def clock(self) -> npt.NDArray[np.uint32]:
+        """Milliseconds since the UTC day began, one a row."""
+        return self.events.clock[self.start : self.stop]
+
+    def places(self, rows: Index) -> Index:
+        """Rows of the segment as rows of this store."""
+        return rows - self.start
 
     @property
     def day(self) -> Index:
@@ -189,7 +251,7 @@ class EventStore:
     @cached_property
     def products(self) -> Products:
         """The products of these events."""
-        return Products(self.bundle("products", lambda: Products.arrays(self.read("products")["products"])))
+        return Products(self, self.bundle("products", lambda: Products.arrays(self.read("products")["products"])))
 
     def prepare(self) -> None:
         """Make what the column cache is to hold of these events, fields aside: they are quick to read."""
@@ -209,6 +271,21 @@ class EventStore:
             arrays = self.bundle(f"field/{name}", lambda: column_arrays(Column.of(self.read(name)[name])))
             self._columns[name] = column_of(arrays)
         return self._columns[name]
+
+    def by_name(self, where: str, name: str) -> Codes | None:
+        """A property that is the same on all rows of each name, one code a name: a screen's name, for one.
+
+        None where the rows of a name differ, and where all rows have one name.
+        """
+        key = where, name
+        if key not in self._by_name:
+            self._by_name[key] = None
+            if len(self.names) > 1:
+                codes, bounds = self.column(where, name).codes, np.array(list(self.names.values()))
+                firsts = codes[bounds[:, 0]]
+                if (codes == np.repeat(firsts, bounds[:, 1] - bounds[:, 0])).all():
+                    self._by_name[key] = firsts
+        return self._by_name[key]
 
 
 def column_arrays(column: Column) -> Arrays:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.data import kernels
+from core.data import kernels, loops
 from core.data.cache import Arrays, text_arrays, texts
 from core.data.columns import DAY_MS, EventStore, Group, Source
 from core.data.values import Codes, Mask, Millis, narrow
@@ -50,8 +50,16 @@ class Events:
             Group(workspace, kind, name if named else None, first, last)
             for workspace, kind, name, named, first, last in zip(*columns, *bounds, strict=True)
         ]
-        self.stores = [EventStore(self, some) for some in _clusters(self.groups)]
+        clusters = list(_clusters(self.groups))
+        self.stores = [EventStore(self, some) for some in clusters]
         """Where the properties of events are read; each holds rows of one workspace and kind."""
+        self._first_groups = np.cumsum([0, *map(len, clusters)])
+
+    @cached_property
+    def store_runs(self) -> Index:
+        """The first run of every store, and behind them how many runs there are."""
+        starts = [store.start for store in self.stores]
+        return np.append(self.begins.searchsorted(starts), len(self.slots))
 
     @cached_property
     def _rows(self) -> Arrays:
@@ -157,6 +165,12 @@ class Events:
             return [known[name]] if name in known and name not in leave_out else []
         return [number for each, number in known.items() if each not in leave_out]
 
+    def groups_by_store(self, groups: Index) -> Iterator[tuple[EventStore, Index]]:
+        """The stores of some groups (ascending), each with which of its names they are."""
+        bounds = groups.searchsorted(self._first_groups)
+        for number in np.flatnonzero(np.diff(bounds)).tolist():
+            yield self.stores[number], groups[bounds[number] : bounds[number + 1]] - self._first_groups[number]
+
     @cached_property
     def _also_groups(self) -> Index:
         firsts = [group.first for group in self.groups]
@@ -186,10 +200,7 @@ class Events:
                 cuts.add(last_day)
                 last_day -= 1
         found = [self._runs(groups, first_day, last_day)] if first_day <= last_day else []
-        for day in sorted(cuts):
-            edge = self._runs(groups, day, day)
-            times = edge.times()
-            found.append(edge.where((times >= first_ms) & (times <= last_ms)))
+        found += [self._runs(groups, day, day).between(first_ms, last_ms, day) for day in sorted(cuts)]
         return [rows for rows in found if rows.size]
 
     def of_workspace(self, workspace: str, after_ms: int, until_ms: int) -> list[Rows]:
@@ -200,13 +211,16 @@ class Events:
     def _runs(self, groups: Index, first_day: int, last_day: int) -> Rows:
         """The rows of some groups on some days."""
         base = groups << _DAY_BITS
-        first = np.searchsorted(self.slots, base + (first_day + _DAY_ZERO), "left")
-        last = np.searchsorted(self.slots, base + (last_day + _DAY_ZERO), "right")
+        first = self.slots.searchsorted(base + (first_day + _DAY_ZERO), "left")
+        last = self.slots.searchsorted(base + (last_day + _DAY_ZERO), "right")
         some = last > first
-        first, last = first[some], last[some]
-        apart = np.ones(len(first) + 1, np.bool_)  # neighbours become one range
-        apart[1:-1] = first[1:] != last[:-1]
-        return Rows(self, first[apart[:-1]], last[apart[1:]])
+        if not some.all():
+            first, last = first[some], last[some]
+        if len(first) > 1:  # neighbours become one range
+            apart = np.ones(len(first) + 1, np.bool_)
+            apart[1:-1] = first[1:] != last[:-1]
+            first, last = first[apart[:-1]], last[apart[1:]]
+        return Rows(self, first, last)
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,13 +260,19 @@ class Rows:
 
     def take(self, values: npt.NDArray[Any], start: int = 0) -> npt.NDArray[Any]:
         """These rows of an array with one entry a row of the segment from `start` on."""
-        whole = values[kernels.rows_of(self.starts - start, self.stops - start)]
+        whole = values[loops.rows_of(self.starts - start, self.stops - start)]
         return whole[self.keep] if len(self.keep) else whole
 
     def index(self) -> Index:
         """These rows' numbers in the segment."""
-        whole = kernels.numbers_of(self.starts, self.stops)
+        whole = loops.numbers_of(self.starts, self.stops)
         return whole[self.keep] if len(self.keep) else whole
+
+    def between(self, first_ms: int, last_ms: int, day: int) -> Rows:
+        """Those between two moments, both included, all of them being of one UTC day."""
+        clock = Rows(self.events, self.first, self.last).take(self.events.clock)
+        low, high = max(first_ms - day * DAY_MS, 0), min(last_ms - day * DAY_MS, DAY_MS)
+        return self.where((clock >= low) & (clock <= high))
 
     def where(self, mask: Mask) -> Rows:
         """Those that a mask over the rows of all ranges accepts too."""
@@ -265,8 +285,9 @@ class Rows:
     def of(self, coded: tuple[list[str], Codes], wanted: frozenset[str]) -> Rows:
         """Those whose text (`Events.inputs`, `Events.custom_types`) is wanted."""
         names, codes = coded
-        allowed = np.array([name in wanted for name in names], np.bool_)
-        return self if allowed.all() else self.where(self.picked(codes, allowed))
+        if wanted.issuperset(names):
+            return self
+        return self.where(self.picked(codes, np.array([name in wanted for name in names], np.bool_)))
 
     def of_profiles(self, wanted: Mask) -> Rows:
         """Those of wanted profiles (bool, one a profile)."""
@@ -284,20 +305,37 @@ class Rows:
 
     def by_store(self) -> Iterator[tuple[EventStore, Rows]]:
         """These rows store by store; the properties of rows are read there."""
-        at, first, last = 0, self.first, self.last
-        for store in self.events.stores:
-            low, high = np.searchsorted(self.events.begins, (store.start, store.stop))
-            mine = (first < high) & (last > low)
+        bounds, stores = self.events.store_runs, self.events.stores
+        low = int(bounds.searchsorted(self.first[0], "right")) - 1
+        high = int(bounds.searchsorted(self.last[-1], "left"))
+        if high - low == 1:
+            yield stores[low], self
+            return
+        at = 0
+        for number in range(low, high):
+            begin, end = bounds[number], bounds[number + 1]
+            mine = (self.first < end) & (self.last > begin)
             if mine.any():
-                rows = Rows(self.events, np.maximum(first[mine], low), np.minimum(last[mine], high))
+                rows = Rows(self.events, np.maximum(self.first[mine], begin), np.minimum(self.last[mine], end))
                 if len(self.keep):
                     rows = rows.where(self.keep[at : at + rows.size])
                 at += rows.size
-                yield store, rows
+                yield stores[number], rows
+
+    @property
+    def counted(self) -> kernels.Part:
+        """Whose each row is, as kernels count it."""
+        return kernels.Part(self.events.profile, self.ranges)
+
+    def timed(self, turn: int) -> kernels.Part:
+        """Whose and when each row is, as `kernels.highest` reads it; a `turn` of -1 asks for the earliest."""
+        starts, stops, days = self.runs()
+        columns = (self.events.clock, kernels.NO_NUMBERS, np.array([turn]))
+        return kernels.Part(self.events.profile, (starts, stops, self.keep), columns, (days * DAY_MS,))
 
     def runs(self) -> tuple[Index, Index, Index]:
         """First row, row after the last and UTC day of every run."""
-        runs = kernels.numbers_of(self.first, self.last)
+        runs = loops.numbers_of(self.first, self.last)
         return self.events.begins[runs], self.events.begins[runs + 1], self.events.days(runs)
 
     def times(self) -> Millis:
@@ -335,7 +373,18 @@ def rows_about(spans: Spans) -> int:
 
 def counted(rows: Iterable[Rows], size: int) -> npt.NDArray[Any]:
     """How many of the rows each profile has: whole numbers, shape (size,)."""
-    return kernels.count([(part.events.profile, part.ranges) for part in rows], size)
+    return kernels.count([part.counted for part in rows], size)
+
+
+def latest(rows: Iterable[Rows], size: int) -> Millis:
+    """The moment of each profile's latest row, `NEVER` where it has none."""
+    return kernels.highest([part.timed(1) for part in rows], size)
+
+
+def earliest(rows: Iterable[Rows], size: int) -> Millis:
+    """The moment of each profile's earliest row, `NEVER` where it has none."""
+    found = kernels.highest([part.timed(-1) for part in rows], size)
+    return np.where(found == loops.NEVER, loops.NEVER, -found)
 
 
 def days_counted(rows: Iterable[Rows], size: int) -> npt.NDArray[Any]:
@@ -345,13 +394,13 @@ def days_counted(rows: Iterable[Rows], size: int) -> npt.NDArray[Any]:
     counts = np.zeros(size, np.int32)
     every = np.unique(np.concatenate([np.zeros(0, np.int64), *(days for _, _, days in runs)]))
     for some in (every[at : at + 64] for at in range(0, len(every), 64)):  # a bit a day
-        marks = np.zeros(size, np.uint64)
+        parts = []
         for part, (starts, stops, days) in zip(rows, runs, strict=True):
             mine = (days >= some[0]) & (days <= some[-1])
             keep = part.keep[np.repeat(mine, stops - starts)] if len(part.keep) else part.keep
             bits = np.uint64(1) << np.searchsorted(some, days[mine]).astype(np.uint64)
-            kernels.mark(part.events.profile, (starts[mine], stops[mine], keep), bits, marks)
-        counts += np.bitwise_count(marks)
+            parts.append(kernels.Part(part.events.profile, (starts[mine], stops[mine], keep), each=(bits,)))
+        counts += np.bitwise_count(kernels.mark(parts, size))
     return counts
 
 

@@ -1,26 +1,25 @@
-"""The six inner loops over rows: compiled by numba once that is loaded, numpy until then, with the same answers.
+"""The inner loops over rows: compiled by numba once that is loaded, numpy until then, with the same answers.
 
 Loading starts in the background when a process has looked at enough rows for it to pay, and nobody waits for it. All
 numbers are whole, so that no order of adding matters. Rows are ranges (`starts`, `stops`) of the arrays that hold them;
-`keep` says which rows of all ranges, one behind the other, count (empty: all of them).
+`keep` says which rows of all ranges, one behind the other, count (empty: all of them). Nothing is copied row by row
+before it is counted: the loops read the columns where they lie.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from os import cpu_count
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[Any]
-Index: TypeAlias = npt.NDArray[np.int64]
-Mask: TypeAlias = npt.NDArray[np.bool_]
+from core.data.loops import LOOPS, NEVER, Array, Index, Mask
+
 Ranges: TypeAlias = tuple[Index, Index, Mask]
 """`starts`, `stops`, `keep`."""
 
@@ -33,187 +32,39 @@ BLOCK: Final = 1 << 19
 ALL: Final[Mask] = np.zeros(0, np.bool_)
 """The `keep` that keeps every row."""
 
-NEVER: Final = np.iinfo(np.int64).min
-"""No moment, no number: lower than all."""
+NO_NUMBERS: Final[Index] = np.zeros(0, np.int64)
+"""The `numbers` of values that stand for themselves."""
 
 
-# The loops: plain Python for numba to compile.
+class Part(NamedTuple):
+    """Some rows of arrays that have one entry a row, and what a loop reads beside them."""
 
-
-def _count(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array) -> None:
-    at = 0
-    for each in range(len(starts)):
-        start, stop = starts[each], stops[each]
-        if len(keep):
-            for row in range(start, stop):
-                counts[profile[row]] += keep[at + row - start]
-            at += stop - start
-        else:
-            for row in range(start, stop):
-                counts[profile[row]] += 1
-
-
-def _pick(codes: Array, starts: Index, stops: Index, table: Mask, out: Mask) -> None:
-    at = 0
-    for each in range(len(starts)):
-        for row in range(starts[each], stops[each]):
-            out[at] = table[codes[row]]
-            at += 1
-
-
-def _add(profile: Array, codes: Array, weights: Index, sums: Index) -> None:
-    for row in range(len(profile)):
-        sums[profile[row]] += weights[codes[row]]
-
-
-def _highest(profile: Array, values: Index, best: Index) -> None:
-    for row in range(len(profile)):
-        if values[row] > best[profile[row]]:
-            best[profile[row]] = values[row]
-
-
-def _mark(profile: Array, starts: Index, stops: Index, keep: Mask, bits: Array, marks: Array) -> None:
-    at = 0
-    for each in range(len(starts)):
-        start, stop, bit = starts[each], stops[each], bits[each]
-        for row in range(start, stop):
-            if len(keep) == 0 or keep[at + row - start]:
-                marks[profile[row]] |= bit
-        at += stop - start
-
-
-def _chain(profile: Array, times: Index, step: Array, steps: int, within: int, moments: Index) -> None:
-    # Rows are put together by profile (a counting sort), then each profile's few by time.
-    begins = np.zeros(len(moments) + 1, np.int64)
-    for row in range(len(profile)):
-        begins[profile[row] + 1] += 1
-    for each in range(len(moments)):
-        begins[each + 1] += begins[each]
-    free, order = begins.copy(), np.empty(len(profile), np.int64)
-    for row in range(len(profile)):
-        order[free[profile[row]]] = row
-        free[profile[row]] += 1
-    # For each step the latest start of a chain that came so far, `before` this moment and `upto` it.
-    before, upto = np.empty(steps, np.int64), np.empty(steps, np.int64)
-    for each in range(len(moments)):
-        mine = order[begins[each] : begins[each + 1]]
-        if len(mine) > 64:
-            mine = mine[np.argsort(times[mine])]
-        for at in range(1, len(mine) if len(mine) <= 64 else 1):
-            row, place = mine[at], at
-            while place > 0 and times[mine[place - 1]] > times[row]:
-                mine[place] = mine[place - 1]
-                place -= 1
-            mine[place] = row
-        before[:] = NEVER
-        upto[:] = NEVER
-        now = NEVER
-        for row in mine:
-            time, which = times[row], step[row]
-            if time != now:
-                before[:] = upto
-                now = time
-            start = time if which == 0 else before[which - 1]
-            upto[which] = max(start, upto[which])
-            if which == steps - 1 and start != NEVER and time - start <= within:
-                moments[each] = time
-
-
-# Their twins in numpy.
-
-
-def numbers_of(starts: Index, stops: Index) -> Index:
-    """The numbers in ranges, one behind the other."""
-    if len(starts) == 1:
-        return np.arange(starts[0], stops[0])
-    lengths = stops - starts
-    ends = np.cumsum(lengths)
-    numbers: Index = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
-    return numbers
-
-
-def rows_of(starts: Index, stops: Index) -> Index | slice:
-    """Ranges as what indexes an array; one range makes no copy."""
-    return slice(int(starts[0]), int(stops[0])) if len(starts) == 1 else numbers_of(starts, stops)
-
-
-def _count_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array) -> None:
-    chosen = profile[rows_of(starts, stops)]
-    counts += np.bincount(chosen[keep] if len(keep) else chosen, minlength=len(counts)).astype(counts.dtype)
-
-
-def _pick_numpy(codes: Array, starts: Index, stops: Index, table: Mask, out: Mask) -> None:
-    out[:] = table[codes[rows_of(starts, stops)]]
-
-
-def _add_numpy(profile: Array, codes: Array, weights: Index, sums: Index) -> None:
-    np.add.at(sums, profile, weights[codes])
-
-
-def _highest_numpy(profile: Array, values: Index, best: Index) -> None:
-    np.maximum.at(best, profile, values)
-
-
-def _mark_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, bits: Array, marks: Array) -> None:
-    chosen, lengths = profile[rows_of(starts, stops)], stops - starts
-    for bit in np.unique(bits):
-        mine = np.repeat(bits == bit, lengths)
-        marks[chosen[mine & keep if len(keep) else mine]] |= bit
-
-
-def _chain_numpy(profile: Array, times: Index, step: Array, steps: int, within: int, moments: Index) -> None:
-    # Every row is one number, its place among all (profile, time). From each row of the last step the chain goes back
-    # to the latest earlier row of the step before: no other chain that ends there starts later.
-    order = np.lexsort((times, profile))
-    new = np.ones(len(order), np.bool_)
-    new[1:] = (np.diff(profile[order]) != 0) | (np.diff(times[order]) != 0)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.cumsum(new)
-    each = [order[step[order] == number] for number in range(steps)]
-    starts = ends = each[-1]
-    for earlier in reversed(each[:-1]):
-        at = np.searchsorted(place[earlier], place[starts], "left") - 1
-        found = at >= 0
-        ends, starts = ends[found], earlier[at[found]]
-        same = profile[starts] == profile[ends]
-        ends, starts = ends[same], starts[same]
-    quick = ends[times[ends] - times[starts] <= within]
-    np.maximum.at(moments, profile[quick], times[quick])
+    profile: Array
+    ranges: Ranges
+    columns: tuple[Array, ...] = ()
+    """One entry a row, or tables that rows are looked up in: the same for every range."""
+    each: tuple[Array, ...] = ()
+    """One entry a range."""
 
 
 Mode = Literal["numpy", "compiled"]
 MODES: Final[tuple[Mode, ...]] = ("numpy", "compiled")
-_LOOPS: Final = {
-    "count": _count,
-    "pick": _pick,
-    "add": _add,
-    "highest": _highest,
-    "mark": _mark,
-    "chain": _chain,
-}
-_TWINS: Final[dict[str, Callable[..., None]]] = {
-    "count": _count_numpy,
-    "pick": _pick_numpy,
-    "add": _add_numpy,
-    "highest": _highest_numpy,
-    "mark": _mark_numpy,
-    "chain": _chain_numpy,
-}
 
 
 def _examples() -> dict[str, list[tuple[Any, ...]]]:
     """Calls of every shape that occurs, so that each is compiled."""
-    profile, one, keep = np.zeros(1, np.uint32), np.zeros(1, np.int64), np.zeros(1, np.bool_)
+    who, one, keep = np.zeros(1, np.uint32), np.zeros(1, np.int64), np.zeros(1, np.bool_)
     codes = [np.zeros(1, dtype) for dtype in (np.uint8, np.uint16, np.uint32)]
-    marks = np.zeros(1, np.uint64)
-    read = _frozen
+    rows, marks, read, sums = (who, one, one + 1, keep), np.zeros(1, np.uint64), _frozen, np.zeros(1, np.int64)
     return {
-        "count": [(*read(profile, one, one + 1, keep), np.zeros(1, np.int32))],
+        "count": [(*read(*rows), np.zeros(1, np.int32))],
         "pick": [(*read(each, one, one + 1, keep), np.zeros(1, np.bool_)) for each in codes],
-        "add": [(*read(profile, each, one), np.zeros(1, np.int64)) for each in codes],
-        "highest": [(*read(profile, one), np.zeros(1, np.int64))],
-        "mark": [(*read(profile, one, one + 1, keep, marks), np.zeros(1, np.uint64))],
-        "chain": [(*read(profile, one, codes[1]), 1, 0, np.zeros(1, np.int64))],
+        "add": [(*read(*rows, each, one), sums) for each in codes],
+        "highest": [(*read(*rows, each, one, one, one), sums) for each in (*codes, one)],
+        "mark": [(*read(*rows, marks), np.zeros(1, np.uint64))],
+        "edge": [(*read(*rows, each, who, who, one, one, one), np.zeros((1, 3), np.int64)) for each in codes],
+        "distinct": [(*read(who, who), 1, sums)],
+        "chain": [(*read(who, one, codes[1]), 1, 0, sums)],
     }
 
 
@@ -234,7 +85,7 @@ class _State:
         for name, calls in _examples().items():
             if not threading.main_thread().is_alive():
                 return
-            plain: Any = _LOOPS[name]
+            plain: Any = LOOPS[name][0]
             try:
                 loop = numba.njit(nogil=True, cache=True)(plain)
             except RuntimeError:  # no folder to keep compiled code in: it is compiled anew in every process
@@ -272,15 +123,18 @@ def _loop(name: str, rows: int) -> Callable[..., None]:
     _state.rows += rows
     if _state.rows >= ENOUGH and _state.thread is None:
         _state.wake()
-    return _TWINS[name] if _state.only == "numpy" else _state.compiled.get(name, _TWINS[name])
+    twin = LOOPS[name][1]
+    return twin if _state.only == "numpy" else _state.compiled.get(name, twin)
 
 
 def _frozen(*arrays: Array) -> list[Array]:
     """The arrays read only and in one piece: mapped ones are, and each kind of array would be compiled by itself."""
     found = []
     for array in arrays:
-        view = np.ascontiguousarray(array).view()
-        view.flags.writeable = False
+        view = array
+        if view.flags.writeable or not view.flags.c_contiguous:
+            view = np.ascontiguousarray(array).view()
+            view.flags.writeable = False
         found.append(view)
     return found
 
@@ -290,44 +144,57 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(min(cpu_count() or 1, 8), "kernels")
 
 
-def _pieces(ranges: Ranges) -> Iterator[tuple[Ranges, slice]]:
-    """The ranges in pieces of `BLOCK` rows, and which of all rows each is."""
+def _rows(ranges: Ranges) -> int:
+    return int((ranges[1] - ranges[0]).sum())
+
+
+def _pieces(ranges: Ranges) -> Iterator[tuple[Ranges, slice, slice]]:
+    """The ranges in pieces of `BLOCK` rows; which of all ranges and which of all rows each is."""
     starts, stops, keep = ranges
     ends = np.cumsum(stops - starts)
     total = int(ends[-1]) if len(ends) else 0
     if total <= 2 * BLOCK:
-        yield ranges, slice(0, total)
+        yield ranges, slice(None), slice(0, total)
         return
     begins = ends - (stops - starts)
     for first in range(0, total, BLOCK):
         last = min(first + BLOCK, total)
-        some = slice(np.searchsorted(ends, first, "right"), np.searchsorted(ends, last, "left") + 1)
+        some = slice(int(np.searchsorted(ends, first, "right")), int(np.searchsorted(ends, last, "left")) + 1)
         shift = starts[some] - begins[some]
         piece = np.maximum(begins[some], first) + shift, np.minimum(ends[some], last) + shift, keep[first:last]
-        yield piece, slice(first, last)
+        yield piece, some, slice(first, last)
 
 
-def count(parts: Sequence[tuple[Array, Ranges]], size: int) -> Array:
-    """How many rows each profile has in all parts (`profile` and its ranges): whole numbers, shape (size,)."""
-    work = [(profile, piece, at.stop - at.start) for profile, ranges in parts for piece, at in _pieces(ranges)]
-    total = sum(rows for _, _, rows in work)
-    loop = _loop("count", total)
-    if total >= np.iinfo(np.int32).max:
-        loop = _count_numpy  # only then could a counter overflow
+def _cut(part: Part) -> Iterator[Part]:
+    for ranges, some, _ in _pieces(part.ranges):
+        yield Part(part.profile, ranges, part.columns, tuple(each[some] for each in part.each))
 
-    def run(some: list[tuple[Array, Ranges, int]]) -> Array:
-        counts = np.zeros(size, np.int64 if total >= np.iinfo(np.int32).max else np.int32)
-        for profile, ranges, _ in some:
-            loop(*_frozen(profile, *ranges), counts)
-        return counts
 
-    if total <= 2 * BLOCK:
-        return run(work)
-    shares = min(_pool()._max_workers, -(-total // BLOCK))
-    found = list(_pool().map(run, (work[at::shares] for at in range(shares))))
+def _over(loop: Callable[..., None], parts: Iterable[Part], out: Array) -> Array:
+    for profile, ranges, columns, each in parts:
+        loop(*_frozen(profile, *ranges, *columns, *each), out)
+    return out
+
+
+def _scatter(name: str, parts: Sequence[Part], rows: int, fresh: Callable[[], Array], join: np.ufunc) -> Array:
+    """What a loop makes of all parts. Many rows are shared out: each thread fills an array of its own."""
+    loop = _loop(name, rows)
+    shares = min(_pool()._max_workers, rows // BLOCK)
+    if shares < 2:
+        return _over(loop, parts, fresh())
+    pieces = sorted((piece for part in parts for piece in _cut(part)), key=lambda piece: -_rows(piece.ranges))
+    found = list(_pool().map(lambda some: _over(loop, some, fresh()), (pieces[at::shares] for at in range(shares))))
     for other in found[1:]:
-        found[0] += other
+        join(found[0], other, out=found[0])
     return found[0]
+
+
+def count(parts: Sequence[Part], size: int) -> Array:
+    """How many rows each profile has in all parts: whole numbers, shape (size,)."""
+    rows = sum(_rows(part.ranges) for part in parts)
+    if rows >= np.iinfo(np.int32).max:  # only then could a counter overflow
+        return _over(LOOPS["count"][1], parts, np.zeros(size, np.int64))
+    return _scatter("count", parts, rows, lambda: np.zeros(size, np.int32), np.add)
 
 
 def pick(codes: Array, starts: Index, stops: Index, table: Mask) -> Mask:
@@ -336,8 +203,8 @@ def pick(codes: Array, starts: Index, stops: Index, table: Mask) -> Mask:
     loop = _loop("pick", len(out))
     pieces = list(_pieces((starts, stops, ALL)))
 
-    def run(piece: tuple[Ranges, slice]) -> None:
-        (first, last, _), at = piece
+    def run(piece: tuple[Ranges, slice, slice]) -> None:
+        (first, last, _), _, at = piece
         loop(*_frozen(codes, first, last, table), out[at])
 
     for _ in map(run, pieces) if len(pieces) == 1 else _pool().map(run, pieces):
@@ -345,19 +212,57 @@ def pick(codes: Array, starts: Index, stops: Index, table: Mask) -> Mask:
     return out
 
 
-def add(profile: Array, codes: Array, weights: Index, sums: Index) -> None:
-    """sums[p] += weights[codes[row]] for every row of profile p; the caller sees to it that nothing overflows."""
-    _loop("add", len(profile))(*_frozen(profile, codes, weights), sums)
+def add(parts: Sequence[Part], size: int) -> Index:
+    """For each profile the sum of `weights[codes[row]]` over its rows: int64, shape (size,).
+
+    A part's columns are `codes` and `weights`. The caller sees to it that nothing overflows.
+    """
+    rows = sum(_rows(part.ranges) for part in parts)
+    return _scatter("add", parts, rows, lambda: np.zeros(size, np.int64), np.add)
 
 
-def highest(profile: Array, values: Index, best: Index) -> None:
-    """best[p] = the largest of itself and the values of profile p."""
-    _loop("highest", len(profile))(*_frozen(profile, values), best)
+def highest(parts: Sequence[Part], size: int) -> Index:
+    """For each profile the largest value of its rows, `NEVER` where it has none: int64, shape (size,).
+
+    A part's columns are `values`, `numbers` and `turn` (one entry, 1 or -1), and it has `bases`, one a range. A row's
+    value is numbers[values[row]]; where there are no numbers, turn * (base of its range + values[row]).
+    """
+    rows = sum(_rows(part.ranges) for part in parts)
+    return _scatter("highest", parts, rows, lambda: np.full(size, NEVER, np.int64), np.maximum)
 
 
-def mark(profile: Array, ranges: Ranges, bits: Array, marks: Array) -> None:
-    """marks[p] |= the bit (uint64, one a range) of every range in which profile p has a row."""
-    _loop("mark", int((ranges[1] - ranges[0]).sum()))(*_frozen(profile, *ranges, bits), marks)
+def moments(profile: Array, times: Index, turn: int) -> Part:
+    """Moments and whose they are, as `highest` reads them; a `turn` of -1 asks for the earliest."""
+    zero = np.zeros(1, np.int64)
+    ranges = zero, np.array([len(profile)]), ALL
+    return Part(profile, ranges, (times, NO_NUMBERS, np.array([turn])), (zero,))
+
+
+def mark(parts: Sequence[Part], size: int) -> Array:
+    """For each profile the bits (uint64, one a range) of every range in which it has a row, joined by `or`."""
+    rows = sum(_rows(part.ranges) for part in parts)
+    return _scatter("mark", parts, rows, lambda: np.zeros(size, np.uint64), np.bitwise_or)
+
+
+def edge(parts: Sequence[Part], turn: int, size: int) -> Array:
+    """For each profile the code (table[codes[row]], 0 where it has none) of its last row that has one: uint32.
+
+    A part's columns are `codes`, `table` (uint32; 0: the row has none), `clock` and `arrival`, and it has `bases`, one
+    a range. The last row is that of the greatest (turn * (base + clock), turn * arrival); of rows that are equal in
+    both, the one that comes last by turn. Parts are looked at one after the other.
+    """
+    found = np.full((size, 3), NEVER, np.int64)
+    loop, sign = _loop("edge", sum(_rows(part.ranges) for part in parts)), np.array([turn])
+    for profile, ranges, columns, each in parts:
+        loop(*_frozen(profile, *ranges, *columns, sign, *each), found)
+    return np.where(found[:, 0] == NEVER, 0, found[:, 2]).astype(np.uint32)
+
+
+def distinct(profile: Array, values: Array, width: int, size: int) -> Index:
+    """How many different values (uint32 below `width`) the rows of each profile have: int64, shape (size,)."""
+    counts = np.zeros(size, np.int64)
+    _loop("distinct", len(profile))(*_frozen(profile, values), max(width, 1), counts)
+    return counts
 
 
 def chain(profile: Array, times: Index, step: Array, steps: int, within: int | None, size: int) -> Index:

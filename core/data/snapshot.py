@@ -24,6 +24,7 @@ from core.data.manifest import Manifest, Segment
 from core.data.schema import TABLES
 from core.data.store import Store
 from core.data.values import NO_MOMENT, Column, Mask, Millis, merge
+from core.data.vocabulary import Vocabulary
 
 T = TypeVar("T")
 NEVER = 1 << 62
@@ -46,6 +47,7 @@ class Snapshot:
         self._memo: dict[tuple[Any, ...], Any] = {}
         self._opened: dict[Path, Events] = dict(earlier._opened) if earlier else {}
         self._carry: dict[tuple[Any, ...], tuple[tuple[str, ...], Any]] = dict(earlier._carry) if earlier else {}
+        self._vocabularies: dict[tuple[Any, ...], Vocabulary] = earlier._vocabularies if earlier else {}
 
     @cached_property
     def _segments(self) -> dict[Path, Events]:
@@ -127,6 +129,10 @@ class Snapshot:
                 return
             store.prepare()
 
+    def vocabulary(self, *key: Any) -> Vocabulary:
+        """What the segments hold of a property of some events; it grows as they are asked."""
+        return self._vocabularies.setdefault(key, Vocabulary())
+
     @property
     def segments(self) -> list[Events]:
         """The events of every segment that has some."""
@@ -144,21 +150,21 @@ class Snapshot:
 
     def _read_seen(self, segment: Segment, workspace: str, after_ms: int, until_ms: int) -> Arrays:
         """When profiles were first and last seen by a segment after a moment and up to another."""
-        first, last = np.full(self.size, NO_MOMENT), np.full(self.size, NO_MOMENT)
-        parts = []
         if until_ms == NEVER:
-            parts.append(self._read_batches(segment, workspace))
+            profile, times = self._read_batches(segment, workspace)
         else:  # history asks for many moments of the past
             key = ("batches", segment.name, workspace)
             profile, times = self.remember(key, lambda: self._read_batches(segment, workspace))
             known = slice(*np.searchsorted(times, [after_ms, until_ms], "right"))
-            parts.append((profile[known], times[known]))
-        for file in self.store.files("events", segments=[segment]):
-            found = self._segments[file].of_workspace(workspace, after_ms, until_ms)
-            parts += [(rows.take(rows.events.profile), rows.times()) for rows in found]
-        for profile, times in parts:
-            kernels.highest(profile, times, last)
-            kernels.highest(profile, -times, first)
+            profile, times = profile[known], times[known]
+        files = self.store.files("events", segments=[segment])
+        rows = [each for file in files for each in self._segments[file].of_workspace(workspace, after_ms, until_ms)]
+
+        def latest(turn: int) -> Millis:
+            parts = [kernels.moments(profile, times, turn), *(each.timed(turn) for each in rows)]
+            return kernels.highest(parts, self.size)
+
+        last, first = latest(1), latest(-1)
         seen = np.flatnonzero(last != NO_MOMENT)
         return {"profile": seen.astype(np.uint32), "first_ms": -first[seen], "last_ms": last[seen]}
 

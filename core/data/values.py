@@ -166,6 +166,7 @@ class Dictionary:
         else:
             self.owner, self._flat = codes, entries
         self._limbs: dict[int, tuple[Integers, ...]] = {}
+        self._addends: dict[int, tuple[tuple[Integers, ...], int]] = {}
         self.serial = next(_SERIALS)
         """What of this program's dictionaries it is; verdicts on it are remembered under this number."""
         self.merges: dict[tuple[Dictionary, ...], tuple[Dictionary, list[Codes | None]]] = {}
@@ -203,6 +204,15 @@ class Dictionary:
         if not self._flat.str.contains("^[lz]").any():
             return self.texts
         return pl.select(pl.when(pl.lit(self.tags).is_in(["s", "n", "b"])).then(pl.lit(self.texts))).to_series()
+
+    @cached_property
+    def places_by_text(self) -> tuple[Integers, pl.Series]:
+        """The texts that string operators read, each once, tagged and alphabetical; and for every text its place there,
+        -1 for what has none. The same text as a number and as a string is one."""
+        known = pl.DataFrame({"text": self.raw, "tag": self.tags}).drop_nulls()
+        known = known.group_by("text").agg(pl.col("tag").max()).sort("text")
+        places = self.raw.cast(pl.Enum(known["text"])).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+        return places, pl.select(pl.concat_str(pl.lit(known["tag"]), pl.lit(known["text"]))).to_series()
 
     @cached_property
     def lower(self) -> pl.Series:
@@ -250,6 +260,18 @@ class Dictionary:
             exact = {at: int(Fraction(self.decimal(at)) * 10**decimals) for at in wild}
             self._limbs[decimals] = _split(rest, exact) if exact else (rest,)
         return self._limbs[decimals]
+
+    def addends(self, decimals: int) -> tuple[tuple[Integers, ...], int]:
+        """`limbs` as what each code adds to a sum, and the largest of the last of them; remembered."""
+        if decimals not in self._addends:
+            limbs = tuple(self.over_codes(np.add, limb) for limb in self.limbs(decimals))
+            self._addends[decimals] = limbs, int(np.abs(limbs[-1]).max(initial=0))
+        return self._addends[decimals]
+
+    @cached_property
+    def numbers_a_code(self) -> Integers:
+        """How many of each code's texts read as a number."""
+        return self.over_codes(np.add, self.numeric.astype(np.int64))
 
     def over_codes(self, join: np.ufunc, values: Integers) -> Integers:
         """One number a text as one number a code; `join` (add, maximum) joins those of an entry with several values."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data import kernels
+from core.data import kernels, loops
 
 SIZE = 20
 
@@ -18,8 +18,8 @@ SIZE = 20
 def both(run: Callable[[], Any]) -> Any:
     """What a call gives, the same with both kinds of loops."""
     found = []
-    for loops in kernels.MODES:
-        with kernels.only(loops):
+    for mode in kernels.MODES:
+        with kernels.only(mode):
             found.append(run())
     assert np.array_equal(found[0], found[1])
     return found[0]
@@ -41,13 +41,13 @@ profiles = st.lists(st.integers(0, SIZE - 1), min_size=60, max_size=60).map(lamb
 
 
 @given(profiles, ranges())
-def test_count(profile: kernels.Array, some: tuple[kernels.Ranges, list[int]]) -> None:
-    counts = both(lambda: kernels.count([(profile, some[0])], SIZE))
+def test_count(profile: loops.Array, some: tuple[kernels.Ranges, list[int]]) -> None:
+    counts = both(lambda: kernels.count([kernels.Part(profile, some[0])], SIZE))
     assert counts.tolist() == [sum(profile[row] == each for row in some[1]) for each in range(SIZE)]
 
 
 @given(st.sampled_from([np.uint8, np.uint16, np.uint32]), profiles, ranges())
-def test_pick(dtype: Any, codes: kernels.Array, some: tuple[kernels.Ranges, list[int]]) -> None:
+def test_pick(dtype: Any, codes: loops.Array, some: tuple[kernels.Ranges, list[int]]) -> None:
     table = np.arange(SIZE) % 3 == 0
     starts, stops, _ = some[0]
     picked = both(lambda: kernels.pick(codes.astype(dtype), starts, stops, table))
@@ -55,57 +55,116 @@ def test_pick(dtype: Any, codes: kernels.Array, some: tuple[kernels.Ranges, list
     assert picked.tolist() == [codes[row] % 3 == 0 for row in rows]
 
 
-@given(st.sampled_from([np.uint8, np.uint16, np.uint32]), profiles, profiles)
-def test_add(dtype: Any, profile: kernels.Array, codes: kernels.Array) -> None:
+@given(st.sampled_from([np.uint8, np.uint16, np.uint32]), profiles, profiles, ranges())
+def test_add(dtype: Any, profile: loops.Array, codes: loops.Array, some: tuple[kernels.Ranges, list[int]]) -> None:
     weights = np.arange(SIZE, dtype=np.int64) * 10**15 - 7
-
-    def run() -> kernels.Index:
-        sums = np.ones(SIZE, np.int64)
-        kernels.add(profile, codes.astype(dtype), weights, sums)
-        return sums
-
-    expected = [1] * SIZE
-    for who, code in zip(profile.tolist(), codes.tolist(), strict=True):
-        expected[who] += code * 10**15 - 7
-    assert both(run).tolist() == expected
+    part = kernels.Part(profile, some[0], (codes.astype(dtype), weights))
+    expected = [0] * SIZE
+    for row in some[1]:
+        expected[profile[row]] += int(codes[row]) * 10**15 - 7
+    assert both(lambda: kernels.add([part], SIZE)).tolist() == expected
+    assert both(lambda: kernels.add([part, part], SIZE)).tolist() == [2 * each for each in expected]
 
 
-@given(profiles, st.lists(st.integers(-(2**62), 2**62), min_size=60, max_size=60))
-def test_highest(profile: kernels.Array, values: list[int]) -> None:
-    def run() -> kernels.Index:
-        best = np.full(SIZE, kernels.NEVER)
-        kernels.highest(profile, np.array(values, np.int64), best)
-        return best
+def best(profile: loops.Array, values: list[int], rows: list[int]) -> list[int]:
+    return [max([loops.NEVER, *(values[row] for row in rows if profile[row] == each)]) for each in range(SIZE)]
 
-    expected = [max([kernels.NEVER, *(v for p, v in zip(profile, values, strict=True) if p == n)]) for n in range(SIZE)]
-    assert both(run).tolist() == expected
+
+@given(st.sampled_from([np.uint8, np.uint16, np.uint32]), profiles, profiles, ranges())
+def test_highest_number(
+    dtype: Any, profile: loops.Array, codes: loops.Array, some: tuple[kernels.Ranges, list[int]]
+) -> None:
+    numbers = (np.arange(SIZE, dtype=np.int64) * 7) % SIZE * 10**15 - 7
+    numbers[3] = loops.NEVER
+    columns = codes.astype(dtype), numbers, np.ones(1, np.int64)
+    part = kernels.Part(profile, some[0], columns, (np.zeros(len(some[0][0]), np.int64),))
+    expected = best(profile, [int(numbers[code]) for code in codes], some[1])
+    assert both(lambda: kernels.highest([part], SIZE)).tolist() == expected
+
+
+@given(profiles, profiles, ranges(), st.sampled_from([1, -1]))
+def test_highest_moment(
+    profile: loops.Array, clock: loops.Array, some: tuple[kernels.Ranges, list[int]], turn: int
+) -> None:
+    (starts, stops, keep), meant = some
+    bases = np.arange(len(starts), dtype=np.int64)[::-1] * 5 - 10
+    part = kernels.Part(profile, (starts, stops, keep), (clock, kernels.NO_NUMBERS, np.array([turn])), (bases.copy(),))
+    moments = [0] * 60
+    for start, stop, base in zip(starts, stops, bases, strict=True):
+        for row in range(start, stop):
+            moments[row] = turn * (int(base) + int(clock[row]))
+    assert both(lambda: kernels.highest([part], SIZE)).tolist() == best(profile, moments, meant)
+
+
+@given(profiles, st.lists(st.integers(-(2**62), 2**62), min_size=60, max_size=60), st.sampled_from([1, -1]))
+def test_highest_of_moments(profile: loops.Array, times: list[int], turn: int) -> None:
+    part = kernels.moments(profile, np.array(times, np.int64), turn)
+    expected = best(profile, [turn * each for each in times], list(range(60)))
+    assert both(lambda: kernels.highest([part], SIZE)).tolist() == expected
+
+
+@given(
+    st.sampled_from([np.uint8, np.uint16, np.uint32]),
+    profiles,
+    profiles,
+    ranges(),
+    ranges(),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=60, max_size=60),
+    st.sampled_from([1, -1]),
+)
+def test_edge(
+    dtype: Any,
+    profile: loops.Array,
+    codes: loops.Array,
+    first: tuple[kernels.Ranges, list[int]],
+    second: tuple[kernels.Ranges, list[int]],
+    when: list[tuple[int, int]],
+    turn: int,
+) -> None:
+    table = np.where(np.arange(SIZE) % 3 == 0, 0, np.arange(SIZE) + 100).astype(np.uint32)
+    clock, arrival = np.array([each for each, _ in when], np.uint32), np.array([each for _, each in when], np.int64)
+    parts, found = [], dict[int, tuple[int, int, int, int]]()
+    for number, ((starts, stops, keep), meant) in enumerate((first, second)):
+        bases = np.arange(len(starts), dtype=np.int64) * 2
+        parts.append(
+            kernels.Part(profile, (starts, stops, keep), (codes.astype(dtype), table, clock, arrival), (bases,))
+        )
+        for start, stop, base in zip(starts, stops, bases, strict=True):
+            for row in range(start, stop):
+                if row in meant and table[codes[row]]:
+                    key = turn * int(base + clock[row]), turn * int(arrival[row]), turn * (60 * number + row)
+                    who = int(profile[row])
+                    found[who] = max(found.get(who, (loops.NEVER,) * 4), (*key, int(table[codes[row]])))
+    expected = [found.get(each, (0,))[-1] for each in range(SIZE)]
+    assert both(lambda: kernels.edge(parts, turn, SIZE)).tolist() == expected
+
+
+@given(profiles, profiles)
+def test_distinct(profile: loops.Array, values: loops.Array) -> None:
+    expected = [len({int(v) for p, v in zip(profile, values, strict=True) if p == each}) for each in range(SIZE)]
+    assert both(lambda: kernels.distinct(profile, values, SIZE, SIZE)).tolist() == expected
 
 
 @given(profiles, ranges(), st.lists(st.integers(0, 63), min_size=8, max_size=8))
-def test_mark(profile: kernels.Array, some: tuple[kernels.Ranges, list[int]], days: list[int]) -> None:
+def test_mark(profile: loops.Array, some: tuple[kernels.Ranges, list[int]], days: list[int]) -> None:
     (starts, stops, keep), meant = some
     bits = np.uint64(1) << np.array(days[: len(starts)], np.uint64)
-
-    def run() -> kernels.Array:
-        marks = np.zeros(SIZE, np.uint64)
-        kernels.mark(profile, (starts, stops, keep), bits, marks)
-        return marks
-
+    part = kernels.Part(profile, (starts, stops, keep), each=(bits,))
     expected = [0] * SIZE
     for start, stop, day in zip(starts, stops, days, strict=False):
         for row in range(start, stop):
             if row in meant:
                 expected[profile[row]] |= 1 << day
-    assert both(run).tolist() == expected
+    assert both(lambda: kernels.mark([part], SIZE)).tolist() == expected
 
 
 def completions(events: list[tuple[int, int]], steps: int, within: int | None) -> int:
     """The latest completion by trying every chain: events of one profile as (time, step)."""
-    found = [kernels.NEVER]
+    found = [loops.NEVER]
 
     def follow(step: int, began: int, now: int) -> None:
         if step == steps:
-            found.append(now if within is None or now - began <= within else kernels.NEVER)
+            found.append(now if within is None or now - began <= within else loops.NEVER)
             return
         for time, which in events:
             if which == step and (step == 0 or time > now):
@@ -138,7 +197,8 @@ def test_much_work_is_shared(kept: bool, monkeypatch: pytest.MonkeyPatch) -> Non
     stops = np.array([30, 900, 1_001, 4_321, 5_000])
     rows = np.concatenate([np.arange(start, stop) for start, stop in zip(starts, stops, strict=True)])
     keep = dice.random(len(rows)) < 0.5 if kept else kernels.ALL
-    counts = both(lambda: kernels.count([(profile, (starts, stops, keep)), (profile, (starts, stops, keep))], SIZE))
+    part = kernels.Part(profile, (starts, stops, keep))
+    counts = both(lambda: kernels.count([part, part], SIZE))
     meant = rows[keep] if kept else rows
     assert counts.tolist() == (2 * np.bincount(profile[meant], minlength=SIZE)).tolist()
     table = np.arange(SIZE) % 2 == 0
@@ -150,10 +210,10 @@ def test_the_compiler_is_loaded_when_it_pays(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(kernels, "_state", state)
     monkeypatch.setattr(kernels, "ENOUGH", 100)
     profile, one = np.zeros(60, np.uint32), (np.array([0]), np.array([60]), kernels.ALL)
-    assert kernels.count([(profile, one)], 1).tolist() == [60]
+    assert kernels.count([kernels.Part(profile, one)], 1).tolist() == [60]
     assert state.thread is None, "too little to do"
-    assert kernels.count([(profile, one)], 1).tolist() == [60]
+    assert kernels.count([kernels.Part(profile, one)], 1).tolist() == [60]
     assert state.thread is not None
     state.thread.join()
-    assert set(state.compiled) == set(kernels._LOOPS)
-    assert kernels.count([(profile, one)], 1).tolist() == [60]
+    assert set(state.compiled) == set(loops.LOOPS)
+    assert kernels.count([kernels.Part(profile, one)], 1).tolist() == [60]

@@ -1,0 +1,307 @@
+"""The inner loops over rows, each beside its twin in numpy; `kernels` runs them.
+
+They are plain Python for numba to compile. The last argument is what they fill. Rows are ranges (`starts`, `stops`) of
+the arrays that hold them; `keep` says which rows of all ranges, one behind the other, count (empty: all of them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+Index: TypeAlias = npt.NDArray[np.int64]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+NEVER: Final = np.iinfo(np.int64).min
+"""No moment, no number: lower than all."""
+
+
+def numbers_of(starts: Index, stops: Index) -> Index:
+    """The numbers in ranges, one behind the other."""
+    if len(starts) == 1:
+        return np.arange(starts[0], stops[0])
+    lengths = stops - starts
+    ends = np.cumsum(lengths)
+    numbers: Index = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+    return numbers
+
+
+def rows_of(starts: Index, stops: Index) -> Index | slice:
+    """Ranges as what indexes an array; one range makes no copy."""
+    return slice(int(starts[0]), int(stops[0])) if len(starts) == 1 else numbers_of(starts, stops)
+
+
+def _chosen(starts: Index, stops: Index, keep: Mask) -> Index | slice:
+    rows = rows_of(starts, stops)
+    if not len(keep):
+        return rows
+    numbers: Index = (np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows)[keep]
+    return numbers
+
+
+def _repeated(each: Array, starts: Index, stops: Index, keep: Mask) -> Array:
+    """What every chosen row's range has."""
+    every = np.repeat(each, stops - starts)
+    return every[keep] if len(keep) else every
+
+
+def _count(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array) -> None:
+    at = 0
+    for each in range(len(starts)):
+        start, stop = starts[each], stops[each]
+        if len(keep):
+            for row in range(start, stop):
+                counts[profile[row]] += keep[at + row - start]
+            at += stop - start
+        else:
+            for row in range(start, stop):
+                counts[profile[row]] += 1
+
+
+def _count_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array) -> None:
+    chosen = profile[rows_of(starts, stops)]
+    counts += np.bincount(chosen[keep] if len(keep) else chosen, minlength=len(counts)).astype(counts.dtype)
+
+
+def _pick(codes: Array, starts: Index, stops: Index, table: Mask, out: Mask) -> None:
+    at = 0
+    for each in range(len(starts)):
+        for row in range(starts[each], stops[each]):
+            out[at] = table[codes[row]]
+            at += 1
+
+
+def _pick_numpy(codes: Array, starts: Index, stops: Index, table: Mask, out: Mask) -> None:
+    out[:] = table[codes[rows_of(starts, stops)]]
+
+
+def _add(profile: Array, starts: Index, stops: Index, keep: Mask, codes: Array, weights: Index, sums: Index) -> None:
+    at = 0
+    for each in range(len(starts)):
+        start, stop = starts[each], stops[each]
+        if len(keep):
+            for row in range(start, stop):
+                if keep[at + row - start]:
+                    sums[profile[row]] += weights[codes[row]]
+            at += stop - start
+        else:
+            for row in range(start, stop):
+                sums[profile[row]] += weights[codes[row]]
+
+
+def _add_numpy(
+    profile: Array, starts: Index, stops: Index, keep: Mask, codes: Array, weights: Index, sums: Index
+) -> None:
+    rows = _chosen(starts, stops, keep)
+    np.add.at(sums, profile[rows], weights[codes[rows]])
+
+
+def _highest(
+    profile: Array,
+    starts: Index,
+    stops: Index,
+    keep: Mask,
+    values: Array,
+    numbers: Index,
+    turn: Index,
+    bases: Index,
+    best: Index,
+) -> None:
+    at = 0
+    for each in range(len(starts)):
+        start, stop, base = starts[each], stops[each], bases[each]
+        for row in range(start, stop):
+            if len(keep) == 0 or keep[at + row - start]:
+                value = numbers[values[row]] if len(numbers) else turn[0] * (base + np.int64(values[row]))
+                if value > best[profile[row]]:
+                    best[profile[row]] = value
+        at += stop - start
+
+
+def _highest_numpy(
+    profile: Array,
+    starts: Index,
+    stops: Index,
+    keep: Mask,
+    values: Array,
+    numbers: Index,
+    turn: Index,
+    bases: Index,
+    best: Index,
+) -> None:
+    rows = _chosen(starts, stops, keep)
+    if len(numbers):
+        found = numbers[values[rows]]
+    else:
+        found = turn * (_repeated(bases, starts, stops, keep) + values[rows].astype(np.int64))
+    np.maximum.at(best, profile[rows], found)
+
+
+def _mark(profile: Array, starts: Index, stops: Index, keep: Mask, bits: Array, marks: Array) -> None:
+    at = 0
+    for each in range(len(starts)):
+        start, stop, bit = starts[each], stops[each], bits[each]
+        for row in range(start, stop):
+            if len(keep) == 0 or keep[at + row - start]:
+                marks[profile[row]] |= bit
+        at += stop - start
+
+
+def _mark_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, bits: Array, marks: Array) -> None:
+    np.bitwise_or.at(marks, profile[_chosen(starts, stops, keep)], _repeated(bits, starts, stops, keep))
+
+
+def _edge(
+    profile: Array,
+    starts: Index,
+    stops: Index,
+    keep: Mask,
+    codes: Array,
+    table: Array,
+    clock: Array,
+    arrival: Index,
+    turn: Index,
+    bases: Index,
+    found: Index,
+) -> None:
+    at, sign = 0, turn[0]
+    for each in range(len(starts)):
+        start, stop, base = starts[each], stops[each], bases[each]
+        for row in range(start, stop):
+            code = table[codes[row]]
+            if code != 0 and (len(keep) == 0 or keep[at + row - start]):
+                best, time = found[profile[row]], sign * (base + np.int64(clock[row]))
+                if time > best[0] or (
+                    time == best[0] and (sign * arrival[row] > best[1] or (sign * arrival[row] == best[1] and sign > 0))
+                ):
+                    best[0], best[1], best[2] = time, sign * arrival[row], code
+        at += stop - start
+
+
+def _edge_numpy(
+    profile: Array,
+    starts: Index,
+    stops: Index,
+    keep: Mask,
+    codes: Array,
+    table: Array,
+    clock: Array,
+    arrival: Index,
+    turn: Index,
+    bases: Index,
+    found: Index,
+) -> None:
+    rows = _chosen(starts, stops, keep)
+    some = table[codes[rows]] != 0
+    rows = numbers_of(starts, stops)[some] if isinstance(rows, slice) else rows[some]
+    times = turn * (_repeated(bases, starts, stops, keep)[some] + clock[rows].astype(np.int64))
+    order = np.lexsort((turn * np.arange(len(rows)), turn * arrival[rows], times))
+    who = profile[rows[order]]
+    last = np.ones(len(who), np.bool_)  # of those that a stable sort by profile puts last
+    by_profile = np.argsort(who, kind="stable")
+    last[by_profile[:-1]] = who[by_profile[1:]] != who[by_profile[:-1]]
+    order, who = order[last], who[last]
+    mine = np.stack([times[order], turn * arrival[rows[order]], table[codes[rows[order]]].astype(np.int64)], axis=1)
+    known = found[who]
+    same = mine[:, 0] == known[:, 0]
+    later = (mine[:, 0] > known[:, 0]) | (same & (mine[:, 1] > known[:, 1]))
+    later |= same & (mine[:, 1] == known[:, 1]) & (turn[0] > 0)
+    found[who[later]] = mine[later]
+
+
+def _distinct(profile: Array, values: Array, width: int, counts: Index) -> None:
+    # Rows are put together by profile (a counting sort); `seen` holds the last profile that had a value.
+    begins = np.zeros(len(counts) + 1, np.int64)
+    for row in range(len(profile)):
+        begins[profile[row] + 1] += 1
+    for each in range(len(counts)):
+        begins[each + 1] += begins[each]
+    free, sorted_values = begins.copy(), np.empty(len(profile), np.uint32)
+    for row in range(len(profile)):
+        sorted_values[free[profile[row]]] = values[row]
+        free[profile[row]] += 1
+    seen = np.full(width, -1, np.int64)
+    for each in range(len(counts)):
+        for at in range(begins[each], begins[each + 1]):
+            if seen[sorted_values[at]] != each:
+                seen[sorted_values[at]] = each
+                counts[each] += 1
+
+
+def _distinct_numpy(profile: Array, values: Array, width: int, counts: Index) -> None:
+    pairs = np.unique(profile.astype(np.int64) * width + values)
+    counts += np.bincount(pairs // width, minlength=len(counts))
+
+
+def _chain(profile: Array, times: Index, step: Array, steps: int, within: int, moments: Index) -> None:
+    # Rows are put together by profile (a counting sort), then each profile's few by time.
+    begins = np.zeros(len(moments) + 1, np.int64)
+    for row in range(len(profile)):
+        begins[profile[row] + 1] += 1
+    for each in range(len(moments)):
+        begins[each + 1] += begins[each]
+    free, order = begins.copy(), np.empty(len(profile), np.int64)
+    for row in range(len(profile)):
+        order[free[profile[row]]] = row
+        free[profile[row]] += 1
+    # For each step the latest start of a chain that came so far, `before` this moment and `upto` it.
+    before, upto = np.empty(steps, np.int64), np.empty(steps, np.int64)
+    for each in range(len(moments)):
+        mine = order[begins[each] : begins[each + 1]]
+        if len(mine) > 64:
+            mine = mine[np.argsort(times[mine])]
+        for at in range(1, len(mine) if len(mine) <= 64 else 1):
+            row, place = mine[at], at
+            while place > 0 and times[mine[place - 1]] > times[row]:
+                mine[place] = mine[place - 1]
+                place -= 1
+            mine[place] = row
+        before[:] = NEVER
+        upto[:] = NEVER
+        now = NEVER
+        for row in mine:
+            time, which = times[row], step[row]
+            if time != now:
+                before[:] = upto
+                now = time
+            start = time if which == 0 else before[which - 1]
+            upto[which] = max(start, upto[which])
+            if which == steps - 1 and start != NEVER and time - start <= within:
+                moments[each] = time
+
+
+def _chain_numpy(profile: Array, times: Index, step: Array, steps: int, within: int, moments: Index) -> None:
+    # Every row is one number, its place among all (profile, time). From each row of the last step the chain goes back
+    # to the latest earlier row of the step before: no other chain that ends there starts later.
+    order = np.lexsort((times, profile))
+    new = np.ones(len(order), np.bool_)
+    new[1:] = (np.diff(profile[order]) != 0) | (np.diff(times[order]) != 0)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.cumsum(new)
+    each = [order[step[order] == number] for number in range(steps)]
+    starts = ends = each[-1]
+    for earlier in reversed(each[:-1]):
+        at = np.searchsorted(place[earlier], place[starts], "left") - 1
+        found = at >= 0
+        ends, starts = ends[found], earlier[at[found]]
+        same = profile[starts] == profile[ends]
+        ends, starts = ends[same], starts[same]
+    quick = ends[times[ends] - times[starts] <= within]
+    np.maximum.at(moments, profile[quick], times[quick])
+
+
+LOOPS: Final[dict[str, tuple[Callable[..., None], Callable[..., None]]]] = {
+    "count": (_count, _count_numpy),
+    "pick": (_pick, _pick_numpy),
+    "add": (_add, _add_numpy),
+    "highest": (_highest, _highest_numpy),
+    "mark": (_mark, _mark_numpy),
+    "edge": (_edge, _edge_numpy),
+    "distinct": (_distinct, _distinct_numpy),
+    "chain": (_chain, _chain_numpy),
+}
+"""Each loop and its twin."""

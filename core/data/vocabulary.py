@@ -1,0 +1,58 @@
+"""Vocabularies: what the dictionaries of one property hold in all segments together.
+
+A property has a dictionary of its own in every segment. Judging each of them would judge the same values many times, so
+their values are put together once and judged there; each dictionary then looks its codes up.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import polars as pl
+
+from core.data.values import ABSENT, FIRST, NULL, Codes, Dictionary, Mask
+
+
+class Vocabulary:
+    """One growing dictionary of the entries of many; a code that it gave stays. Several threads may use it."""
+
+    def __init__(self) -> None:
+        self._dictionary = Dictionary(pl.Series([], dtype=pl.String))
+        self._codes: WeakKeyDictionary[Dictionary, Codes | None] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def of(self, dictionaries: Iterable[Dictionary]) -> Dictionary:
+        """A dictionary with every entry of these; the first that was ever asked for is its beginning."""
+        with self._lock:
+            fresh = [each for each in dict.fromkeys(dictionaries) if each not in self._codes]
+            if fresh and not len(self._dictionary.entries):
+                self._dictionary = fresh.pop(0)
+                self._codes[self._dictionary] = None
+            if fresh:
+                self._extend(fresh)
+            return self._dictionary
+
+    def _extend(self, fresh: list[Dictionary]) -> None:
+        known = len(self._dictionary.entries)
+        every = pl.concat([self._dictionary.entries, *(each.entries for each in fresh)])
+        entries = every.unique(maintain_order=True)
+        places = every.slice(known).cast(pl.Enum(entries)).to_physical().to_numpy() + np.uint32(FIRST)
+        at = 0
+        for each in fresh:
+            mine = places[at : at + len(each.entries)]
+            self._codes[each] = np.concatenate([np.array([ABSENT, NULL], np.uint32), mine])
+            at += len(mine)
+        if len(entries) > known:
+            self._dictionary = Dictionary(entries)
+
+    def codes(self, dictionary: Dictionary) -> Codes | None:
+        """The code here of each code of a dictionary that was asked for; None: they are the same."""
+        return self._codes[dictionary]
+
+    def seen_from(self, dictionary: Dictionary, table: Mask) -> Mask:
+        """A table over the codes here as one over the codes of a dictionary that was asked for."""
+        codes = self.codes(dictionary)
+        return table if codes is None else table[codes]
