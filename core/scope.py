@@ -151,7 +151,7 @@ class Scope:
         custom_type: str | None,
         inputs: Inputs,
         spans: Spans,
-        names: Callable[[EventStore], Mask | None] = lambda store: None,
+        names: Callable[[EventStore], Mask | None] | None = None,
     ) -> Iterator[Rows]:
         """The events of a kind (or `any`) and name through some inputs in some spans.
 
@@ -160,11 +160,11 @@ class Scope:
         kinds = EVENT_KINDS if kind == ANY else (kind,)
         for workspace in self.workspaces:
             chosen = frozenset(source for owner, source in inputs if owner == workspace)
-            demoted = {one: self.demoted(workspace, one) for one in kinds if chosen}
+            demoted = tuple((one, self.demoted(workspace, one)) for one in kinds if chosen)
             for events, (first_ms, last_ms) in spans.items():
-                named = (events.chosen(workspace, one, name, out) for one, out in demoted.items())
-                groups = np.array(sorted(number for some in named for number in some), np.int64)
-                groups = _narrowed(events, groups, names)
+                groups = events.chosen(workspace, name, demoted)
+                if names is not None:
+                    groups = _narrowed(events, groups, names)
                 for rows in events.rows(groups, first_ms, last_ms, once=kind == ANY):
                     mine = rows.of(events.inputs, chosen)
                     if custom_type is not None:

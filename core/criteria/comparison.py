@@ -374,22 +374,29 @@ class ProductPredicate(Predicate):
 
 
 Leaf = Callable[[Predicate], Mask]
+"""A predicate's verdict on every row, an array that the caller may change."""
 
 
 def all_of(entries: Sequence[Any], leaf: Leaf, size: int) -> Mask:
     """Rows on which every entry holds: bool, shape (size,)."""
-    mask = np.ones(size, np.bool_)
-    for entry in entries:
-        mask &= leaf(entry) if isinstance(entry, Predicate) else entry.holds(leaf, size)
-    return mask
+    masks = (leaf(entry) if isinstance(entry, Predicate) else entry.holds(leaf, size) for entry in entries)
+    first = next(masks, None)
+    if first is None:
+        return np.ones(size, np.bool_)
+    for mask in masks:
+        first &= mask
+    return first
 
 
 def some_of(entries: tuple[Any, ...], leaf: Leaf, size: int) -> Mask:
     """Rows on which at least one entry holds: bool, shape (size,)."""
-    mask = np.zeros(size, np.bool_)
-    for entry in entries:
-        mask |= leaf(entry) if isinstance(entry, Predicate) else entry.holds(leaf, size)
-    return mask
+    masks = (leaf(entry) if isinstance(entry, Predicate) else entry.holds(leaf, size) for entry in entries)
+    first = next(masks, None)
+    if first is None:
+        return np.zeros(size, np.bool_)
+    for mask in masks:
+        first |= mask
+    return first
 
 
 def predicates(entries: tuple[Any, ...]) -> Iterator[Predicate]:

@@ -19,6 +19,7 @@ from core.data.values import Column, Mask
 
 if TYPE_CHECKING:
     from core.criteria.events import Event
+    from core.criteria.matchers import Matcher
     from core.scope import Inputs, Scope
 
 SESSION_DURATION = ("field", "session_duration_ms")
@@ -83,23 +84,28 @@ class Verdicts:
         self._event, self._scope, self._column, self._owner = event, scope, column, owner
         self.stores: list[EventStore] = []
         self._asked: set[tuple[str, str]] = set()
+        self._tables: dict[tuple[tuple[str, str], Matcher, EventStore], Mask] = {}
 
     def table(self, predicate: Predicate, store: EventStore) -> Mask:
-        """Which codes of a store's column a predicate's positive twin accepts."""
-        ref, dictionary = predicate.ref, self._column(store, predicate.ref).dictionary
+        """Which codes of a store's column satisfy a predicate."""
+        ref, matcher = predicate.ref, predicate.matcher
+        if (known := self._tables.get((ref, matcher, store))) is not None:
+            return known
+        dictionary = self._column(store, ref).dictionary
         vocabulary = self._scope.snapshot.vocabulary(self._event.kind, self._event.name, self._owner, *ref)
         if ref not in self._asked:
             self._asked.add(ref)
             vocabulary.of(self._column(each, ref).dictionary for each in self.stores)
-        positive = self._scope.positive(predicate.matcher, vocabulary.of([dictionary]))
-        return vocabulary.seen_from(dictionary, positive)
+        positive = vocabulary.seen_from(dictionary, self._scope.positive(matcher, vocabulary.of([dictionary])))
+        table = self._tables[ref, matcher, store] = ~positive if matcher.operator.negated else positive
+        return table
 
     def names(self, store: EventStore) -> Mask | None:
         """Which names of a store may qualify, by what is the same for all events of a name; None: all may."""
         masks = []
         for entry in self._event.where:
             if isinstance(entry, Predicate) and (codes := store.by_name(*entry.ref)) is not None:
-                masks.append(_verdict(entry, self.table(entry, store)[codes]))
+                masks.append(self.table(entry, store)[codes])
         return np.logical_and.reduce(masks) if masks else None
 
     def settled(self, entry: Any, store: EventStore) -> bool:
@@ -111,7 +117,7 @@ class Verdicts:
 
         def leaf(predicate: Predicate) -> Mask:
             codes = self._column(store, predicate.ref).codes
-            return _verdict(predicate, rows.picked(codes, self.table(predicate, store), store.start))
+            return rows.picked(codes, self.table(predicate, store), store.start)
 
         return all_of(entries, leaf, rows.size)
 
@@ -121,7 +127,7 @@ class Verdicts:
 
         def leaf(predicate: Predicate) -> Mask:
             codes = self._column(store, predicate.ref).codes
-            return _verdict(predicate, kernels.pick(codes, starts, stops, self.table(predicate, store)))
+            return kernels.pick(codes, starts, stops, self.table(predicate, store))
 
         return all_of(entries, leaf, int((stops - starts).sum()))
 
@@ -130,10 +136,6 @@ def _on_products(event: Event, scope: Scope, stores: list[EventStore]) -> Verdic
     verdicts = Verdicts(event, scope, lambda store, ref: store.products.column(*ref), "product")
     verdicts.stores = stores
     return verdicts
-
-
-def _verdict(predicate: Predicate, positive: Mask) -> Mask:
-    return ~positive if predicate.matcher.operator.negated else positive
 
 
 def latest(rows: list[Rows]) -> tuple[Happening, ...]:

@@ -53,6 +53,7 @@ class Events:
         clusters = list(_clusters(self.groups))
         self.stores = [EventStore(self, some) for some in clusters]
         """Where the properties of events are read; each holds rows of one workspace and kind."""
+        self._chosen: dict[tuple[Any, ...], Index] = {}
         self._first_groups = np.cumsum([0, *map(len, clusters)])
 
     @cached_property
@@ -158,12 +159,20 @@ class Events:
             numbers.setdefault((group.workspace, group.kind), {})[group.name] = number
         return numbers
 
-    def chosen(self, workspace: str, kind: str, name: str | None, leave_out: frozenset[str | None]) -> list[int]:
-        """The numbers of the groups of a workspace, kind and name (None: any), the names left out aside; ascending."""
-        known = self._numbers.get((workspace, kind), {})
-        if name is not None:
-            return [known[name]] if name in known and name not in leave_out else []
-        return [number for each, number in known.items() if each not in leave_out]
+    def chosen(self, workspace: str, name: str | None, kinds: tuple[tuple[str, frozenset[str | None]], ...]) -> Index:
+        """The numbers of the groups of a workspace, of some kinds and a name (None: any), ascending.
+
+        Each kind comes with the names of it that are left out.
+        """
+        key = workspace, name, kinds
+        if key not in self._chosen:
+            found: list[int] = []
+            for kind, leave_out in kinds:
+                known = self._numbers.get((workspace, kind), {})
+                names = known if name is None else [name] if name in known else []
+                found += [known[each] for each in names if each not in leave_out]
+            self._chosen[key] = np.array(sorted(found), np.int64)
+        return self._chosen[key]
 
     def groups_by_store(self, groups: Index) -> Iterator[tuple[EventStore, Index]]:
         """The stores of some groups (ascending), each with which of its names they are."""
@@ -270,9 +279,8 @@ class Rows:
 
     def between(self, first_ms: int, last_ms: int, day: int) -> Rows:
         """Those between two moments, both included, all of them being of one UTC day."""
-        clock = Rows(self.events, self.first, self.last).take(self.events.clock)
         low, high = max(first_ms - day * DAY_MS, 0), min(last_ms - day * DAY_MS, DAY_MS)
-        return self.where((clock >= low) & (clock <= high))
+        return self.where(kernels.between(self.events.clock, self.starts, self.stops, low, high))
 
     def where(self, mask: Mask) -> Rows:
         """Those that a mask over the rows of all ranges accepts too."""

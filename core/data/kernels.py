@@ -59,6 +59,7 @@ def _examples() -> dict[str, list[tuple[Any, ...]]]:
     return {
         "count": [(*read(*rows), np.zeros(1, np.int32))],
         "pick": [(*read(each, one, one + 1, keep), np.zeros(1, np.bool_)) for each in codes],
+        "between": [(*read(who, one, one + 1), 0, 0, keep.copy())],
         "add": [(*read(*rows, each, one), sums) for each in codes],
         "highest": [(*read(*rows, each, one, one, one), sums) for each in (*codes, one)],
         "mark": [(*read(*rows, marks), np.zeros(1, np.uint64))],
@@ -209,6 +210,13 @@ def pick(codes: Array, starts: Index, stops: Index, table: Mask) -> Mask:
 
     for _ in map(run, pieces) if len(pieces) == 1 else _pool().map(run, pieces):
         pass
+    return out
+
+
+def between(clock: Array, starts: Index, stops: Index, low: int, high: int) -> Mask:
+    """Which rows of ranges have a clock (uint32) from `low` to `high`, both included: bool, one a row."""
+    out = np.empty(int((stops - starts).sum()), np.bool_)
+    _loop("between", len(out))(*_frozen(clock, starts, stops), low, high, out)
     return out
 
 

@@ -79,6 +79,19 @@ def _pick_numpy(codes: Array, starts: Index, stops: Index, table: Mask, out: Mas
     out[:] = table[codes[rows_of(starts, stops)]]
 
 
+def _between(clock: Array, starts: Index, stops: Index, low: int, high: int, out: Mask) -> None:
+    at = 0
+    for each in range(len(starts)):
+        for row in range(starts[each], stops[each]):
+            out[at] = low <= clock[row] <= high
+            at += 1
+
+
+def _between_numpy(clock: Array, starts: Index, stops: Index, low: int, high: int, out: Mask) -> None:
+    found = clock[rows_of(starts, stops)]
+    out[:] = (found >= low) & (found <= high)
+
+
 def _add(profile: Array, starts: Index, stops: Index, keep: Mask, codes: Array, weights: Index, sums: Index) -> None:
     at = 0
     for each in range(len(starts)):
@@ -297,6 +310,7 @@ def _chain_numpy(profile: Array, times: Index, step: Array, steps: int, within: 
 LOOPS: Final[dict[str, tuple[Callable[..., None], Callable[..., None]]]] = {
     "count": (_count, _count_numpy),
     "pick": (_pick, _pick_numpy),
+    "between": (_between, _between_numpy),
     "add": (_add, _add_numpy),
     "highest": (_highest, _highest_numpy),
     "mark": (_mark, _mark_numpy),

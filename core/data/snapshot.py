@@ -131,7 +131,8 @@ class Snapshot:
 
     def vocabulary(self, *key: Any) -> Vocabulary:
         """What the segments hold of a property of some events; it grows as they are asked."""
-        return self._vocabularies.setdefault(key, Vocabulary())
+        found = self._vocabularies.get(key)
+        return self._vocabularies.setdefault(key, Vocabulary()) if found is None else found
 
     @property
     def segments(self) -> list[Events]:

@@ -20,7 +20,7 @@ class Vocabulary:
     """One growing dictionary of the entries of many; a code that it gave stays. Several threads may use it."""
 
     def __init__(self) -> None:
-        self._dictionary = Dictionary(pl.Series([], dtype=pl.String))
+        self._dictionary: Dictionary | None = None
         self._codes: WeakKeyDictionary[Dictionary, Codes | None] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -28,25 +28,24 @@ class Vocabulary:
         """A dictionary with every entry of these; the first that was ever asked for is its beginning."""
         with self._lock:
             fresh = [each for each in dict.fromkeys(dictionaries) if each not in self._codes]
-            if fresh and not len(self._dictionary.entries):
-                self._dictionary = fresh.pop(0)
+            if self._dictionary is None:
+                self._dictionary = fresh.pop(0) if fresh else Dictionary(pl.Series([], dtype=pl.String))
                 self._codes[self._dictionary] = None
             if fresh:
-                self._extend(fresh)
+                self._dictionary = self._extended(self._dictionary, fresh)
             return self._dictionary
 
-    def _extend(self, fresh: list[Dictionary]) -> None:
-        known = len(self._dictionary.entries)
-        every = pl.concat([self._dictionary.entries, *(each.entries for each in fresh)])
+    def _extended(self, known: Dictionary, fresh: list[Dictionary]) -> Dictionary:
+        size = len(known.entries)
+        every = pl.concat([known.entries, *(each.entries for each in fresh)])
         entries = every.unique(maintain_order=True)
-        places = every.slice(known).cast(pl.Enum(entries)).to_physical().to_numpy() + np.uint32(FIRST)
+        places = every.slice(size).cast(pl.Enum(entries)).to_physical().to_numpy() + np.uint32(FIRST)
         at = 0
         for each in fresh:
             mine = places[at : at + len(each.entries)]
             self._codes[each] = np.concatenate([np.array([ABSENT, NULL], np.uint32), mine])
             at += len(mine)
-        if len(entries) > known:
-            self._dictionary = Dictionary(entries)
+        return Dictionary(entries) if len(entries) > size else known
 
     def codes(self, dictionary: Dictionary) -> Codes | None:
         """The code here of each code of a dictionary that was asked for; None: they are the same."""

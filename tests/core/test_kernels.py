@@ -66,6 +66,14 @@ def test_add(dtype: Any, profile: loops.Array, codes: loops.Array, some: tuple[k
     assert both(lambda: kernels.add([part, part], SIZE)).tolist() == [2 * each for each in expected]
 
 
+@given(profiles, ranges(), st.integers(-1, 20), st.integers(-1, 20))
+def test_between(clock: loops.Array, some: tuple[kernels.Ranges, list[int]], low: int, high: int) -> None:
+    starts, stops, _ = some[0]
+    found = both(lambda: kernels.between(clock, starts, stops, low, high))
+    rows = [row for start, stop in zip(starts, stops, strict=True) for row in range(start, stop)]
+    assert found.tolist() == [low <= clock[row] <= high for row in rows]
+
+
 def best(profile: loops.Array, values: list[int], rows: list[int]) -> list[int]:
     return [max([loops.NEVER, *(values[row] for row in rows if profile[row] == each)]) for each in range(SIZE)]
 
