@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -74,7 +74,7 @@ class Scope:
         return self._memory.remember(("once", self._key, key), make)
 
     def tally(self, key: tuple[Any, ...], spans: Spans, count: Callable[[Spans], Counters]) -> Counters:
-        """How many events each profile has in `spans`, counted by `count`.
+        """How many events each profile has in `spans`, or the sum of a number of theirs, as `count` gives it.
 
         Spans that differ little from those that were counted last under this key cost their difference only: windows
         that moved or were edited, segments that were added.
@@ -157,12 +157,11 @@ class Scope:
 
         `names`: which names of a store may count (None: every one); it spares looking at the rows of the others.
         """
-        kinds = EVENT_KINDS if kind == ANY else (kind,)
         for workspace in self.workspaces:
             chosen = frozenset(source for owner, source in inputs if owner == workspace)
-            demoted = tuple((one, self.demoted(workspace, one)) for one in kinds if chosen)
+            kinds = self._kinds(kind, workspace) if chosen else ()
             for events, (first_ms, last_ms) in spans.items():
-                groups = events.chosen(workspace, name, demoted)
+                groups = events.chosen(workspace, name, kinds)
                 if names is not None:
                     groups = _narrowed(events, groups, names)
                 for rows in events.rows(groups, first_ms, last_ms, once=kind == ANY):
@@ -171,6 +170,17 @@ class Scope:
                         mine = mine.of(events.custom_types, frozenset((custom_type,)))
                     if len(mine):
                         yield mine
+
+    def stores(self, kind: str, name: str | None, segments: Iterable[Events]) -> Iterator[EventStore]:
+        """Where some segments hold the properties of the events of a kind (or `any`) and name."""
+        for workspace in self.workspaces:
+            kinds = self._kinds(kind, workspace)
+            for events in segments:
+                yield from (store for store, _ in events.groups_by_store(events.chosen(workspace, name, kinds)))
+
+    def _kinds(self, kind: str, workspace: str) -> tuple[tuple[str, frozenset[str | None]], ...]:
+        """The kinds that one stands for, each with its names that no criterion reads."""
+        return tuple((one, self.demoted(workspace, one)) for one in (EVENT_KINDS if kind == ANY else (kind,)))
 
     def demoted(self, workspace: str, kind: str) -> frozenset[str | None]:
         """The event names of a kind whose tier is not personalize in a workspace."""

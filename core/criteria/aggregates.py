@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -110,23 +110,36 @@ class Gathered:
     @property
     def decimals(self) -> int:
         """How many decimals the numbers have at most."""
-        return max((piece.column.dictionary.decimals for piece in self.pieces), default=0)
+        return decimals_of(piece.column.dictionary for piece in self.pieces)
 
     def addends(self) -> list[tuple[Index, ...]]:
-        """For every piece what its codes add to a sum, times 10^decimals, in limbs.
+        """For every piece what its codes add to a sum, times 10^decimals, in limbs, as many for all."""
+        dictionaries = [piece.column.dictionary for piece in self.pieces]
+        decimals = decimals_of(dictionaries)
+        every = [dictionary.addends(decimals)[0] for dictionary in dictionaries]
+        return every if one_limb(dictionaries, sum(piece.size for piece in self.pieces)) else _alike(every)
 
-        As many limbs for all; only one where the sum of all rows fits into it.
-        """
-        decimals, rows = self.decimals, sum(piece.size for piece in self.pieces)
-        known = [piece.column.dictionary.addends(decimals) for piece in self.pieces]
-        most = max((len(limbs) for limbs, _ in known), default=1)
-        if most == 1 and max((largest for _, largest in known), default=0) * rows < _MOST:
-            return [limbs for limbs, _ in known]
-        return _alike([limbs for limbs, _ in known])
+    def added(self, decimals: int) -> Index:
+        """The sum of each profile's numbers times 10^decimals, where `one_limb` holds it."""
+        addends = [piece.column.dictionary.addends(decimals)[0][0] for piece in self.pieces]
+        return kernels.add([piece.part(each) for piece, each in zip(self.pieces, addends, strict=True)], self.size)
 
     def numbers(self) -> npt.NDArray[np.int64]:
         """How many values that read as a number each profile has."""
         return kernels.add([piece.part(piece.column.dictionary.numbers_a_code) for piece in self.pieces], self.size)
+
+
+def decimals_of(dictionaries: Iterable[Dictionary]) -> int:
+    """How many decimals the numbers of dictionaries have at most."""
+    return max((each.decimals for each in dictionaries), default=0)
+
+
+def one_limb(dictionaries: list[Dictionary], rows: int) -> bool:
+    """Whether one limb holds every sum of so many numbers of dictionaries."""
+    decimals = decimals_of(dictionaries)
+    known = [each.addends(decimals) for each in dictionaries]
+    largest = max((largest for _, largest in known), default=0)
+    return all(len(limbs) == 1 for limbs, _ in known) and largest * max(rows, 1) < _MOST
 
 
 def _every_code(dictionary: Dictionary) -> Codes:
@@ -149,12 +162,21 @@ def total(values: Gathered) -> Amounts:
     for at in range(1, len(sums)):  # carried over, so that no two limbs cancel each other out
         sums[at] += sums[at - 1] // LIMB
         sums[at - 1] %= LIMB
-    return Amounts(tuple(sums), 10**values.decimals, None, np.ones(values.size, np.bool_))
+    return summed(tuple(sums), values.decimals)
+
+
+def summed(sums: tuple[Index, ...], decimals: int) -> Amounts:
+    """Sums in limbs, times 10^decimals."""
+    return Amounts(sums, 10**decimals, None, np.ones(len(sums[0]), np.bool_))
 
 
 def average(values: Gathered) -> Amounts:
     """`average`: nothing where there is no value."""
-    sums, counts = total(values), values.numbers()
+    return averaged(total(values), values.numbers())
+
+
+def averaged(sums: Amounts, counts: Index) -> Amounts:
+    """Sums divided by how many numbers they are of."""
     return Amounts(sums.limbs, sums.scale, counts, counts > 0)
 
 
@@ -233,12 +255,10 @@ FUNCTIONS: Final[dict[str, Callable[[Gathered], Measure]]] = {
     "unique_count": unique_count,
     "first": lambda values: edge(values, last=False),
     "last": lambda values: edge(values, last=True),
+    "most_frequent": most_frequent,
+    "unique_list": unique_list,
 }
-
-
-def aggregate(function: str, values: Gathered) -> Measure:
-    """The measure of an aggregate function of DEFINITION 3.1."""
-    return FUNCTIONS[function](values)
+"""The aggregate functions of DEFINITION 3.1, and what calculated attributes know beside them."""
 
 
 # -- as SQL: `values` is a query with mpid, value (tagged), timestamp_ms, arrival and inner_place ----------------------

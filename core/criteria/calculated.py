@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, ValidationError, model_validator
 
@@ -19,7 +19,7 @@ from core.criteria.matchers import Moment, Number
 from core.criteria.measures import Counts, Measure
 from core.criteria.operators import COMPARED
 from core.criteria.problems import problems_of
-from core.criteria.qualifying import gather, how_many, qualifying
+from core.criteria.qualifying import aggregated, how_many, qualifying
 from core.criteria.users import ComparedProfileCriterion
 from core.criteria.windows import EVER, After, Bounds, WithinLast
 from core.data.values import Mask
@@ -49,17 +49,6 @@ CalculationName = Literal[
 ]
 WITHOUT_VALUE = ("count", "first_timestamp", "last_timestamp")
 NUMBERS = ("count", "sum", "minimum", "maximum", "average", "unique_count")
-VALUES: Final[dict[str, Callable[[aggregates.Gathered], Measure]]] = {
-    "sum": aggregates.total,
-    "average": aggregates.average,
-    "minimum": aggregates.FUNCTIONS["minimum"],
-    "maximum": aggregates.FUNCTIONS["maximum"],
-    "unique_count": aggregates.unique_count,
-    "first_value": aggregates.FUNCTIONS["first"],
-    "last_value": aggregates.FUNCTIONS["last"],
-    "most_frequent": aggregates.most_frequent,
-    "unique_list": aggregates.unique_list,
-}
 
 
 class CalculatedEvent(Event):
@@ -144,11 +133,12 @@ class CalculatedAttribute(Model):
         """Its value a profile: every input of the workspace, no lookback but its own window."""
         if self.calculation == "count":
             return Counts(how_many(self.event, scope, *self._reads(workspace, scope), without_lookback=True))
-        rows = self.rows(workspace, scope)
         if self.calculation in ("first_timestamp", "last_timestamp"):
+            rows = self.rows(workspace, scope)
             return aggregates.moment(rows, scope.size, last=self.calculation == "last_timestamp")
         assert self.of is not None
-        return VALUES[self.calculation](gather(self.event, self.of, rows, scope))
+        function, reads = self.calculation.removesuffix("_value"), self._reads(workspace, scope)
+        return aggregated(function, self.event, self.of, scope, *reads, without_lookback=True)
 
     def sql(self, workspace: str, comparison: Comparison, to: SqlScope) -> Sql:
         """Whose value satisfies a comparison."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from core.criteria.aggregates import aggregate, aggregate_sql, has_value_sql, totalled_sql
+from core.criteria.aggregates import aggregate_sql, has_value_sql, totalled_sql
 from core.criteria.base import Criterion, Model, Pick
 from core.criteria.comparison import (
     COMPARISON_KEYS,
@@ -27,7 +27,7 @@ from core.criteria.doubts import ADDED, MONEY, currencies, outside, stopped
 from core.criteria.evidence import Condition, Evidence, things, value_words
 from core.criteria.measures import Counts, Measure
 from core.criteria.operators import COMPARED
-from core.criteria.qualifying import gather, how_many, latest, qualifying
+from core.criteria.qualifying import aggregated, how_many, latest, qualifying
 from core.criteria.template import plain_words
 from core.criteria.windows import EVER, Bounds, PastWindow
 from core.data.events import Rows, days_counted
@@ -249,8 +249,7 @@ class Event(Criterion):
     def measure(self, scope: Scope) -> Measure:
         inputs = self.reads(scope)
         if self.aggregate is not None:
-            gathered = gather(self, self.aggregate.of, qualifying(self, scope, inputs), scope)
-            return aggregate(self.aggregate.function, gathered)
+            return aggregated(self.aggregate.function, self, self.aggregate.of, scope, inputs)
         if self.frequency is not None and self.frequency.count == "days":
             return Counts(days_counted(qualifying(self, scope, inputs), scope.size))
         return Counts(how_many(self, scope, inputs))

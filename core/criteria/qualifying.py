@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from core.criteria.aggregates import Gathered, Piece
+from core.criteria.aggregates import FUNCTIONS, Gathered, Piece, averaged, decimals_of, one_limb, summed
 from core.criteria.comparison import Predicate, ProductRef, Ref, all_of, predicates
 from core.criteria.evidence import LATEST, Happening, dated
 from core.criteria.windows import EVER, Bounds
 from core.data import kernels
-from core.data.columns import EventStore
+from core.data.columns import EventStore, Products
 from core.data.events import Events, Rows, Spans, counted
 from core.data.values import Column, Mask
 
 if TYPE_CHECKING:
     from core.criteria.events import Event
     from core.criteria.matchers import Matcher
+    from core.criteria.measures import Measure
     from core.scope import Inputs, Scope
 
 SESSION_DURATION = ("field", "session_duration_ms")
@@ -42,11 +43,52 @@ def how_many(
         return counted(_in_spans(event, scope, inputs, spans), scope.size)
 
     spans = scope.spans(_both(event, scope, bounds), without_lookback)
-    moving = (each.matcher.READS == "date" or each.ref == SESSION_DURATION for each in predicates(event.where))
-    if any(moving) or any(each.matcher.READS == "date" for each in predicates(event.where_product)):
-        return count(spans)  # what qualifies depends on now
-    shape = event.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"frequency", "aggregate", "when"})
-    return scope.tally((shape, inputs), spans, count)
+    return count(spans) if _moves(event) else scope.tally((_shape(event), inputs), spans, count)
+
+
+def aggregated(
+    function: str,
+    event: Event,
+    of: Ref,
+    scope: Scope,
+    inputs: Inputs,
+    bounds: Bounds = (-EVER, EVER),
+    without_lookback: bool = False,
+) -> Measure:
+    """An aggregate function (`aggregates.FUNCTIONS`) of a property of the events that qualify."""
+    spans = scope.spans(_both(event, scope, bounds), without_lookback)
+
+    def values(some: Spans) -> Gathered:
+        return gather(event, of, list(_in_spans(event, scope, inputs, some)), scope)
+
+    if function not in ("sum", "average") or _moves(event) or of.ref == SESSION_DURATION:
+        return FUNCTIONS[function](values(spans))
+    columns = [_column_of(of, store, scope) for store in scope.stores(event.kind, event.name, spans)]
+    dictionaries = [column.dictionary for column in columns]
+    if not one_limb(dictionaries, sum(len(column.codes) for column in columns)):
+        return FUNCTIONS[function](values(spans))
+    decimals, key = decimals_of(dictionaries), (_shape(event), inputs, of)
+    sums = summed((scope.tally((*key, decimals), spans, lambda some: values(some).added(decimals)),), decimals)
+    if function == "sum":
+        return sums
+    return averaged(sums, scope.tally((*key, "numbers"), spans, lambda some: values(some).numbers()))
+
+
+def _shape(event: Event) -> str:
+    """What qualifies, time aside."""
+    return event.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"frequency", "aggregate", "when"})
+
+
+def _moves(event: Event) -> bool:
+    """Whether it depends on now which events qualify."""
+    return any(
+        each.matcher.READS == "date" or each.ref == SESSION_DURATION
+        for each in (*predicates(event.where), *predicates(event.where_product))
+    )
+
+
+def _column_of(of: Ref, store: EventStore, scope: Scope) -> Column:
+    return store.products.column(*of.ref) if isinstance(of, ProductRef) else scope.event_column(store, *of.ref)
 
 
 def _both(event: Event, scope: Scope, bounds: Bounds) -> Bounds:
@@ -162,18 +204,17 @@ def _happening(events: Events, row: int, at_ms: int) -> Happening:
 
 def gather(event: Event, of: Ref, rows: list[Rows], scope: Scope) -> Gathered:
     """The values of a property of qualifying events, or of their products that satisfy `where_product`."""
-    pieces = []
     found = [each for part in rows for each in part.by_store()]
-    of_products = isinstance(of, ProductRef)
+    owner = "product" if isinstance(of, ProductRef) else "event"
     on_products = _on_products(event, scope, [store for store, _ in found])
+    pieces = []
     for store, mine in found:
-        if of_products:
-            keep = store.products.kept(mine.keep, (mine.starts, mine.stops))
+        frame: EventStore | Products = store
+        keep = mine.keep
+        if isinstance(of, ProductRef):
+            frame, keep = store.products, store.products.kept(mine.keep, (mine.starts, mine.stops))
             if event.where_product:
                 wanted = on_products.of_products(event.where_product, store, mine)
                 keep = keep & wanted if len(keep) else wanted
-            pieces.append(Piece(store.products, mine, store.products.column(*of.ref), keep))
-        else:
-            pieces.append(Piece(store, mine, scope.event_column(store, *of.ref), mine.keep))
-    owner = "product" if of_products else "event"
+        pieces.append(Piece(frame, mine, _column_of(of, store, scope), keep))
     return Gathered(scope.size, pieces, scope.snapshot.vocabulary(event.kind, event.name, owner, *of.ref))

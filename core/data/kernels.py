@@ -57,7 +57,7 @@ def _examples() -> dict[str, list[tuple[Any, ...]]]:
     codes = [np.zeros(1, dtype) for dtype in (np.uint8, np.uint16, np.uint32)]
     rows, marks, read, sums = (who, one, one + 1, keep), np.zeros(1, np.uint64), _frozen, np.zeros(1, np.int64)
     return {
-        "count": [(*read(*rows), np.zeros(1, np.int32))],
+        "count": [(*read(*rows), np.zeros(1, np.uint8), np.zeros(2, np.int32))],
         "pick": [(*read(each, one, one + 1, keep), np.zeros(1, np.bool_)) for each in codes],
         "between": [(*read(who, one, one + 1), 0, 0, keep.copy())],
         "add": [(*read(*rows, each, one), sums) for each in codes],
@@ -171,31 +171,43 @@ def _cut(part: Part) -> Iterator[Part]:
         yield Part(part.profile, ranges, part.columns, tuple(each[some] for each in part.each))
 
 
-def _over(loop: Callable[..., None], parts: Iterable[Part], out: Array) -> Array:
+def _fill(loop: Callable[..., None], parts: Iterable[Part], *out: Array) -> tuple[Array, ...]:
     for profile, ranges, columns, each in parts:
-        loop(*_frozen(profile, *ranges, *columns, *each), out)
+        loop(*_frozen(profile, *ranges, *columns, *each), *out)
     return out
 
 
-def _scatter(name: str, parts: Sequence[Part], rows: int, fresh: Callable[[], Array], join: np.ufunc) -> Array:
-    """What a loop makes of all parts. Many rows are shared out: each thread fills an array of its own."""
+def _filled(name: str, parts: Sequence[Part], fresh: Callable[[], tuple[Array, ...]]) -> list[tuple[Array, ...]]:
+    """What a loop makes of all parts. Many rows are shared out: each thread fills arrays of its own."""
+    rows = sum(_rows(part.ranges) for part in parts)
     loop = _loop(name, rows)
     shares = min(_pool()._max_workers, rows // BLOCK)
     if shares < 2:
-        return _over(loop, parts, fresh())
+        return [_fill(loop, parts, *fresh())]
     pieces = sorted((piece for part in parts for piece in _cut(part)), key=lambda piece: -_rows(piece.ranges))
-    found = list(_pool().map(lambda some: _over(loop, some, fresh()), (pieces[at::shares] for at in range(shares))))
-    for other in found[1:]:
-        join(found[0], other, out=found[0])
-    return found[0]
+    return list(_pool().map(lambda some: _fill(loop, some, *fresh()), (pieces[at::shares] for at in range(shares))))
+
+
+def _joined(join: np.ufunc, filled: list[tuple[Array, ...]]) -> Array:
+    (first,), *others = filled
+    for (other,) in others:
+        join(first, other, out=first)
+    return first
 
 
 def count(parts: Sequence[Part], size: int) -> Array:
     """How many rows each profile has in all parts: whole numbers, shape (size,)."""
-    rows = sum(_rows(part.ranges) for part in parts)
-    if rows >= np.iinfo(np.int32).max:  # only then could a counter overflow
-        return _over(LOOPS["count"][1], parts, np.zeros(size, np.int64))
-    return _scatter("count", parts, rows, lambda: np.zeros(size, np.int32), np.add)
+    if sum(_rows(part.ranges) for part in parts) >= np.iinfo(np.int32).max:  # only then could a counter overflow
+        filled = [_fill(LOOPS["count"][1], parts, np.zeros(size, np.uint8), np.zeros(size + 1, np.int64))]
+    else:
+        filled = _filled("count", parts, lambda: (np.zeros(size, np.uint8), np.zeros(size + 1, np.int32)))
+    whole = filled[0][0].astype(filled[0][1].dtype)
+    for number, (counts, above) in enumerate(filled):
+        if number:
+            whole += counts
+        if above[-1]:
+            whole += above[:-1]
+    return whole
 
 
 def pick(codes: Array, starts: Index, stops: Index, table: Mask) -> Mask:
@@ -225,8 +237,7 @@ def add(parts: Sequence[Part], size: int) -> Index:
 
     A part's columns are `codes` and `weights`. The caller sees to it that nothing overflows.
     """
-    rows = sum(_rows(part.ranges) for part in parts)
-    return _scatter("add", parts, rows, lambda: np.zeros(size, np.int64), np.add)
+    return _joined(np.add, _filled("add", parts, lambda: (np.zeros(size, np.int64),)))
 
 
 def highest(parts: Sequence[Part], size: int) -> Index:
@@ -235,8 +246,7 @@ def highest(parts: Sequence[Part], size: int) -> Index:
     A part's columns are `values`, `numbers` and `turn` (one entry, 1 or -1), and it has `bases`, one a range. A row's
     value is numbers[values[row]]; where there are no numbers, turn * (base of its range + values[row]).
     """
-    rows = sum(_rows(part.ranges) for part in parts)
-    return _scatter("highest", parts, rows, lambda: np.full(size, NEVER, np.int64), np.maximum)
+    return _joined(np.maximum, _filled("highest", parts, lambda: (np.full(size, NEVER, np.int64),)))
 
 
 def moments(profile: Array, times: Index, turn: int) -> Part:
@@ -248,8 +258,7 @@ def moments(profile: Array, times: Index, turn: int) -> Part:
 
 def mark(parts: Sequence[Part], size: int) -> Array:
     """For each profile the bits (uint64, one a range) of every range in which it has a row, joined by `or`."""
-    rows = sum(_rows(part.ranges) for part in parts)
-    return _scatter("mark", parts, rows, lambda: np.zeros(size, np.uint64), np.bitwise_or)
+    return _joined(np.bitwise_or, _filled("mark", parts, lambda: (np.zeros(size, np.uint64),)))
 
 
 def edge(parts: Sequence[Part], turn: int, size: int) -> Array:
@@ -261,8 +270,7 @@ def edge(parts: Sequence[Part], turn: int, size: int) -> Array:
     """
     found = np.full((size, 3), NEVER, np.int64)
     loop, sign = _loop("edge", sum(_rows(part.ranges) for part in parts)), np.array([turn])
-    for profile, ranges, columns, each in parts:
-        loop(*_frozen(profile, *ranges, *columns, sign, *each), found)
+    _fill(loop, (part._replace(columns=(*part.columns, sign)) for part in parts), found)
     return np.where(found[:, 0] == NEVER, 0, found[:, 2]).astype(np.uint32)
 
 

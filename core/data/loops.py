@@ -49,22 +49,26 @@ def _repeated(each: Array, starts: Index, stops: Index, keep: Mask) -> Array:
     return every[keep] if len(keep) else every
 
 
-def _count(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array) -> None:
+def _count(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array, above: Array) -> None:
+    # A byte a profile stays in the processor's cache; `above` has what a byte cannot hold, and last, whether there is.
     at = 0
     for each in range(len(starts)):
         start, stop = starts[each], stops[each]
-        if len(keep):
-            for row in range(start, stop):
-                counts[profile[row]] += keep[at + row - start]
-            at += stop - start
-        else:
-            for row in range(start, stop):
-                counts[profile[row]] += 1
+        for row in range(start, stop):
+            if len(keep) == 0 or keep[at + row - start]:
+                who = profile[row]
+                counts[who] = np.uint8(counts[who] + np.uint8(1))
+                if counts[who] == 0:
+                    above[who] += 256
+                    above[-1] = 1
+        at += stop - start
 
 
-def _count_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array) -> None:
-    chosen = profile[rows_of(starts, stops)]
-    counts += np.bincount(chosen[keep] if len(keep) else chosen, minlength=len(counts)).astype(counts.dtype)
+def _count_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array, above: Array) -> None:
+    whole = counts + np.bincount(profile[_chosen(starts, stops, keep)], minlength=len(counts))
+    counts[:] = whole & 255
+    above[:-1] += (whole - (whole & 255)).astype(above.dtype)
+    above[-1] = 1
 
 
 def _pick(codes: Array, starts: Index, stops: Index, table: Mask, out: Mask) -> None:

@@ -46,6 +46,12 @@ def test_count(profile: loops.Array, some: tuple[kernels.Ranges, list[int]]) -> 
     assert counts.tolist() == [sum(profile[row] == each for row in some[1]) for each in range(SIZE)]
 
 
+def test_counts_beyond_a_byte() -> None:
+    profile, many = np.arange(2_000, dtype=np.uint32) % 3, np.array([2_000])
+    part = kernels.Part(profile, (np.zeros(1, np.int64), many, kernels.ALL))
+    assert both(lambda: kernels.count([part, part], SIZE)).tolist() == [1334, 1334, 1332, *[0] * (SIZE - 3)]
+
+
 @given(st.sampled_from([np.uint8, np.uint16, np.uint32]), profiles, ranges())
 def test_pick(dtype: Any, codes: loops.Array, some: tuple[kernels.Ranges, list[int]]) -> None:
     table = np.arange(SIZE) % 3 == 0
