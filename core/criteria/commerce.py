@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
+import numpy as np
+
 from core.criteria.base import Criterion
 from core.criteria.comparison import WhereProduct
 from core.criteria.dials import Dial, Gap, moment_gap
@@ -46,8 +48,7 @@ class CartAbandonment(Criterion):
         left = latest_event(qualifying(self._added, scope, self._added.reads(scope)), scope.size)
         since = self.when.bounds(scope.now_ms)[0] if self.when else -EVER  # what was bought before the first of them
         bought = latest_event(qualifying(BOUGHT, scope, BOUGHT.reads(scope), (since, EVER)), scope.size)
-        left[bought >= left] = NO_MOMENT
-        return Moments(left)
+        return Moments(np.where(bought >= left, NO_MOMENT, left))
 
     @property
     def _added(self) -> Event:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from core.criteria.base import Criterion
@@ -17,7 +16,7 @@ from core.criteria.measures import Measure, Moments
 from core.criteria.qualifying import latest, qualifying
 from core.criteria.windows import EVER, PastWindow, Wait
 from core.data import kernels
-from core.data.events import Rows, counted
+from core.data.events import Rows
 from core.data.values import Mask, Millis
 from core.errors import Problem
 
@@ -122,15 +121,4 @@ class Sequence(Criterion):
 
 def completions(steps: list[list[Rows]], within_ms: int | None, size: int) -> Millis:
     """Each profile's latest completion of the steps in strictly ascending time, `NO_MOMENT` where there is none."""
-    everybody = np.ones(size, np.bool_)
-    for rows in steps:
-        everybody &= counted(rows, size) > 0
-    profile, times, number = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)], [np.zeros(0, np.uint16)]
-    for at, rows in enumerate(steps):
-        for part in rows:
-            mine = part.of_profiles(everybody)
-            profile.append(mine.take(mine.events.profile))
-            times.append(mine.times())
-            number.append(np.full(len(times[-1]), at, np.uint16))
-    whole = np.concatenate(profile), np.concatenate(times), np.concatenate(number)
-    return kernels.chain(*whole, len(steps), within_ms, size)
+    return kernels.chain([[rows.dated for rows in step] for step in steps], within_ms, size)

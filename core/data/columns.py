@@ -117,7 +117,7 @@ class Products:
         size, owner = self._store.size, self.owner
         if len(owner) == size and (owner[1:] > owner[:-1]).all():
             return None
-        return np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=size))])
+        return np.concatenate([[0], np.cumsum(self._each)])
 
     def places(self, rows: Index) -> Index:
         """Where the products of events begin that are given by their rows of the segment."""
@@ -158,9 +158,12 @@ class Products:
         return found
 
     def _counts(self, rows: tuple[Index, Index]) -> Index:
-        assert self.begins is not None
-        at = loops.rows_of(rows[0] - self._store.start, rows[1] - self._store.start)
-        return np.diff(self.begins)[at]
+        return self._each[loops.rows_of(rows[0] - self._store.start, rows[1] - self._store.start)]
+
+    @cached_property
+    def _each(self) -> Index:
+        """How many products each event has."""
+        return np.bincount(self.owner, minlength=self._store.size)
 
     @staticmethod
     def arrays(products: pl.Series) -> Arrays:

@@ -335,11 +335,16 @@ class Rows:
         """Whose each row is, as kernels count it."""
         return kernels.Part(self.events.profile, self.ranges)
 
-    def timed(self, turn: int) -> kernels.Part:
-        """Whose and when each row is, as `kernels.highest` reads it; a `turn` of -1 asks for the earliest."""
+    @property
+    def dated(self) -> kernels.Part:
+        """Whose and when each row is: the column `clock`, and the beginning of the day, one a range."""
         starts, stops, days = self.runs()
-        columns = (self.events.clock, kernels.NO_NUMBERS, np.array([turn]))
-        return kernels.Part(self.events.profile, (starts, stops, self.keep), columns, (days * DAY_MS,))
+        return kernels.Part(self.events.profile, (starts, stops, self.keep), (self.events.clock,), (days * DAY_MS,))
+
+    def timed(self, turn: int) -> kernels.Part:
+        """The same, as `kernels.highest` reads it; a `turn` of -1 asks for the earliest."""
+        dated = self.dated
+        return dated._replace(columns=(*dated.columns, kernels.NO_NUMBERS, np.array([turn])))
 
     def runs(self) -> tuple[Index, Index, Index]:
         """First row, row after the last and UTC day of every run."""

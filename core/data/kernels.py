@@ -65,7 +65,8 @@ def _examples() -> dict[str, list[tuple[Any, ...]]]:
         "mark": [(*read(*rows, marks), np.zeros(1, np.uint64))],
         "edge": [(*read(*rows, each, who, who, one, one, one), np.zeros((1, 3), np.int64)) for each in codes],
         "distinct": [(*read(who, who), 1, sums)],
-        "chain": [(*read(who, one, codes[1]), 1, 0, sums)],
+        "place": [(*read(*rows, who, codes[1], one), sums, one, codes[1])],
+        "chain": [(*read(np.zeros(2, np.int64)), one, codes[1], 1, 0, sums)],
     }
 
 
@@ -281,12 +282,32 @@ def distinct(profile: Array, values: Array, width: int, size: int) -> Index:
     return counts
 
 
-def chain(profile: Array, times: Index, step: Array, steps: int, within: int | None, size: int) -> Index:
+def chain(steps: Sequence[Sequence[Part]], within: int | None, size: int) -> Index:
     """Each profile's latest completion of all steps in strictly ascending time, `NEVER` where there is none.
 
-    One row an event: its profile, time and step from 0 (uint16). `within` bounds last time - first time.
+    The parts of each step have the column `clock`, and `bases`, one a range: the moment of a row is their sum. `within`
+    bounds last time - first time.
     """
+    counts = [count([Part(part.profile, part.ranges) for part in parts], size) for parts in steps]
+    everybody = np.logical_and.reduce([each > 0 for each in counts])
+    ends = np.zeros(size + 1, np.int64)
+    np.cumsum(np.where(everybody, np.add.reduce(counts, dtype=np.int64), 0), out=ends[1:])
+    # Their rows are put together by profile (a counting sort), then each profile's few by time.
+    times, step = np.empty(ends[-1], np.int64), np.empty(ends[-1], np.uint16)
+    free = np.where(everybody, ends[:-1], -1)
+    place = _loop("place", int(ends[-1]))
+    for number, parts in enumerate(steps):
+        which = np.array([number], np.uint16)
+        _fill(place, (part._replace(columns=(*part.columns, which)) for part in parts), free, times, step)
     moments = np.full(size, NEVER, np.int64)
     bound = np.iinfo(np.int64).max if within is None else within
-    _loop("chain", len(profile))(*_frozen(profile, times, step), steps, bound, moments)
+    loop = _loop("chain", int(ends[-1]))
+    block = max(size if ends[-1] < 2 * BLOCK else -(-size // (4 * _pool()._max_workers)), 1)
+
+    def run(first: int) -> None:
+        some = slice(first, first + block)
+        loop(*_frozen(ends[first : first + block + 1]), times, step, len(steps), bound, moments[some])
+
+    for _ in map(run, range(0, size, block)) if block >= size else _pool().map(run, range(0, size, block)):
+        pass
     return moments

@@ -254,34 +254,75 @@ def _distinct_numpy(profile: Array, values: Array, width: int, counts: Index) ->
     counts += np.bincount(pairs // width, minlength=len(counts))
 
 
-def _chain(profile: Array, times: Index, step: Array, steps: int, within: int, moments: Index) -> None:
-    # Rows are put together by profile (a counting sort), then each profile's few by time.
-    begins = np.zeros(len(moments) + 1, np.int64)
-    for row in range(len(profile)):
-        begins[profile[row] + 1] += 1
-    for each in range(len(moments)):
-        begins[each + 1] += begins[each]
-    free, order = begins.copy(), np.empty(len(profile), np.int64)
-    for row in range(len(profile)):
-        order[free[profile[row]]] = row
-        free[profile[row]] += 1
+def _place(
+    profile: Array,
+    starts: Index,
+    stops: Index,
+    keep: Mask,
+    clock: Array,
+    step: Array,
+    bases: Index,
+    free: Index,
+    times: Index,
+    steps: Array,
+) -> None:
+    at = 0
+    for each in range(len(starts)):
+        start, stop, base = starts[each], stops[each], bases[each]
+        for row in range(start, stop):
+            if len(keep) and not keep[at + row - start]:
+                continue
+            place = free[profile[row]]
+            if place >= 0:
+                times[place], steps[place] = base + np.int64(clock[row]), step[0]
+                free[profile[row]] = place + 1
+        at += stop - start
+
+
+def _place_numpy(
+    profile: Array,
+    starts: Index,
+    stops: Index,
+    keep: Mask,
+    clock: Array,
+    step: Array,
+    bases: Index,
+    free: Index,
+    times: Index,
+    steps: Array,
+) -> None:
+    rows, base = _chosen(starts, stops, keep), _repeated(bases, starts, stops, keep)
+    who, when = profile[rows], base + clock[rows].astype(np.int64)
+    wanted = free[who] >= 0
+    who, when = who[wanted], when[wanted]
+    order = np.argsort(who, kind="stable")
+    counts = np.bincount(who, minlength=len(free))
+    place = np.repeat(free - (np.cumsum(counts) - counts), counts) + np.arange(len(who))
+    times[place], steps[place] = when[order], step[0]
+    free += counts
+
+
+def _chain(ends: Index, times: Index, step: Array, steps: int, within: int, moments: Index) -> None:
     # For each step the latest start of a chain that came so far, `before` this moment and `upto` it.
     before, upto = np.empty(steps, np.int64), np.empty(steps, np.int64)
     for each in range(len(moments)):
-        mine = order[begins[each] : begins[each + 1]]
-        if len(mine) > 64:
-            mine = mine[np.argsort(times[mine])]
-        for at in range(1, len(mine) if len(mine) <= 64 else 1):
-            row, place = mine[at], at
-            while place > 0 and times[mine[place - 1]] > times[row]:
-                mine[place] = mine[place - 1]
-                place -= 1
-            mine[place] = row
+        first, last = ends[each], ends[each + 1]
+        if last - first > 64:
+            order = np.argsort(times[first:last])
+            times[first:last] = times[first:last][order]
+            step[first:last] = step[first:last][order]
+        else:
+            for at in range(first + 1, last):
+                time, which, place = times[at], step[at], at
+                while place > first and times[place - 1] > time:
+                    times[place], step[place] = times[place - 1], step[place - 1]
+                    place -= 1
+                times[place], step[place] = time, which
         before[:] = NEVER
         upto[:] = NEVER
         now = NEVER
-        for row in mine:
-            time, which = times[row], step[row]
+        for at in range(first, last):
+            time, which = times[at], step[at]
             if time != now:
                 before[:] = upto
                 now = time
@@ -291,23 +332,25 @@ def _chain(profile: Array, times: Index, step: Array, steps: int, within: int, m
                 moments[each] = time
 
 
-def _chain_numpy(profile: Array, times: Index, step: Array, steps: int, within: int, moments: Index) -> None:
+def _chain_numpy(ends: Index, times: Index, step: Array, steps: int, within: int, moments: Index) -> None:
     # Every row is one number, its place among all (profile, time). From each row of the last step the chain goes back
     # to the latest earlier row of the step before: no other chain that ends there starts later.
+    profile = np.repeat(np.arange(len(moments)), np.diff(ends))
+    times, step = times[ends[0] : ends[-1]], step[ends[0] : ends[-1]]
     order = np.lexsort((times, profile))
     new = np.ones(len(order), np.bool_)
     new[1:] = (np.diff(profile[order]) != 0) | (np.diff(times[order]) != 0)
     place = np.empty(len(order), np.int64)
     place[order] = np.cumsum(new)
     each = [order[step[order] == number] for number in range(steps)]
-    starts = ends = each[-1]
+    starts = finals = each[-1]
     for earlier in reversed(each[:-1]):
         at = np.searchsorted(place[earlier], place[starts], "left") - 1
         found = at >= 0
-        ends, starts = ends[found], earlier[at[found]]
-        same = profile[starts] == profile[ends]
-        ends, starts = ends[same], starts[same]
-    quick = ends[times[ends] - times[starts] <= within]
+        finals, starts = finals[found], earlier[at[found]]
+        same = profile[starts] == profile[finals]
+        finals, starts = finals[same], starts[same]
+    quick = finals[times[finals] - times[starts] <= within]
     np.maximum.at(moments, profile[quick], times[quick])
 
 
@@ -320,6 +363,7 @@ LOOPS: Final[dict[str, tuple[Callable[..., None], Callable[..., None]]]] = {
     "mark": (_mark, _mark_numpy),
     "edge": (_edge, _edge_numpy),
     "distinct": (_distinct, _distinct_numpy),
+    "place": (_place, _place_numpy),
     "chain": (_chain, _chain_numpy),
 }
 """Each loop and its twin."""

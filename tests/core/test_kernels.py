@@ -193,10 +193,12 @@ chained = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12), st.integers(
 
 @given(chained, st.integers(1, 3), st.none() | st.integers(0, 6))
 def test_chain(rows: list[tuple[int, int, int]], steps: int, within: int | None) -> None:
-    rows = [row for row in rows if row[2] < steps]
-    columns = np.array(rows, np.int64).reshape(-1, 3)
-    profile, times, step = columns[:, 0].astype(np.uint32), columns[:, 1].copy(), columns[:, 2].astype(np.uint16)
-    moments = both(lambda: kernels.chain(profile, times, step, steps, within, 4))
+    parts = []
+    for number in range(steps):
+        columns = np.array([row[:2] for row in rows if row[2] == number], np.uint32).reshape(-1, 2)
+        ranges = np.zeros(1, np.int64), np.array([len(columns)]), kernels.ALL
+        parts.append([kernels.Part(columns[:, 0], ranges, (columns[:, 1] + 2,), (np.array([-2]),))])
+    moments = both(lambda: kernels.chain(parts, within, 4))
     mine = [[(time, which) for who, time, which in rows if who == each] for each in range(4)]
     assert moments.tolist() == [completions(events, steps, within) for events in mine]
 
