@@ -48,7 +48,8 @@ class CartAbandonment(Criterion):
         left = latest_event(qualifying(self._added, scope, self._added.reads(scope)), scope.size)
         since = self.when.bounds(scope.now_ms)[0] if self.when else -EVER  # what was bought before the first of them
         bought = latest_event(qualifying(BOUGHT, scope, BOUGHT.reads(scope), (since, EVER)), scope.size)
-        return Moments(np.where(bought >= left, NO_MOMENT, left))
+        np.copyto(left, NO_MOMENT, where=bought >= left)
+        return Moments(left)
 
     @property
     def _added(self) -> Event:
