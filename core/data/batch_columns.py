@@ -10,6 +10,7 @@ from itertools import chain, islice
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
@@ -148,11 +149,14 @@ def bag_series(name: str, found: Sequence[Object], limits: Limits) -> pl.Series 
     return listed(name, lengths, pl.DataFrame([keys, tagged]))
 
 
-def listed(name: str, lengths: Sequence[int], rows: pl.DataFrame) -> pl.Series:
-    """A series of lists of structs: the first `lengths[0]` rows, the next `lengths[1]`, and so on."""
+def listed(
+    name: str, lengths: Sequence[int] | npt.NDArray[np.int64], rows: pl.DataFrame, absent: pl.Series | None = None
+) -> pl.Series:
+    """A series of lists of structs: the first `lengths[0]` rows, the next `lengths[1]`, and so on; null where absent."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     structs = rows.to_struct(name).to_arrow(compat_level=pl.CompatLevel.newest())
-    series = pl.from_arrow(pa.LargeListArray.from_arrays(pl.Series(offsets).to_arrow(), structs))
+    mask = None if absent is None else absent.to_arrow()
+    series = pl.from_arrow(pa.LargeListArray.from_arrays(pl.Series(offsets).to_arrow(), structs, mask=mask))
     assert isinstance(series, pl.Series)
     return series.alias(name)

@@ -13,6 +13,9 @@ _EXACT_WHOLE: Final = float(1 << 63)
 _SHORT_FROM: Final = 1e-4
 """From here on polars writes a fraction as Python does; below it chooses other exponents."""
 
+_REPEATED: Final = 4
+"""Where numbers stand that many times on average, each distinct one is written once."""
+
 
 def tagged_cells(cells: pl.Series) -> pl.Series:
     """The cells as tagged strings, null where a cell is null.
@@ -20,22 +23,28 @@ def tagged_cells(cells: pl.Series) -> pl.Series:
     Text is `s`, numbers `n`, booleans `b`, lists `l`; dates and times become ISO texts (in UTC with a Z if they have a
     zone, else without), durations milliseconds, bytes their text or, where that is not UTF-8, their hexadecimal digits.
     """
+    if cells.null_count() > len(cells) // 2:  # what is not there need not be written
+        at = cells.is_not_null().arg_true()
+        nothing = pl.Series(cells.name, [None], dtype=pl.String).new_from_index(0, len(cells))
+        return nothing.scatter(at, tagged_cells(cells.gather(at))) if len(at) else nothing
     dtype = cells.dtype
     if dtype == pl.Boolean():
-        return _prefixed("b", cells.cast(pl.String))
-    if dtype.is_float():
-        return _floats(cells)
-    if dtype.is_integer():
-        return _prefixed("n", cells.cast(pl.String))
+        return prefixed("b", cells.cast(pl.String))
+    if dtype.is_numeric() and not isinstance(dtype, pl.Decimal):
+        tagged_numbers = _floats if dtype.is_float() else _whole
+        distinct = cells.unique()
+        if len(distinct) > len(cells) // _REPEATED:
+            return tagged_numbers(cells)
+        return cells.replace_strict(distinct, tagged_numbers(distinct), return_dtype=pl.String)
     if isinstance(dtype, pl.Decimal):
         text = cells.cast(pl.String)
         fraction = text.str.contains(".", literal=True)
-        return _prefixed("n", _where(fraction, text.str.strip_chars_end("0").str.strip_suffix("."), text))
+        return prefixed("n", _where(fraction, text.str.strip_chars_end("0").str.strip_suffix("."), text))
     if isinstance(dtype, pl.Duration):
         return _floats(cells.dt.total_microseconds() / 1000)
     if dtype.is_nested() or dtype == pl.Object():
         return pl.Series(cells.name, [None if cell is None else tagged(_plain(cell)) for cell in cells], pl.String())
-    return _prefixed("s", texts(cells))
+    return prefixed("s", texts(cells))
 
 
 def texts(cells: pl.Series) -> pl.Series:
@@ -58,7 +67,12 @@ def texts(cells: pl.Series) -> pl.Series:
     return tagged_cells(cells).str.slice(1)
 
 
-def _prefixed(tag: str, cells: pl.Series) -> pl.Series:
+def _whole(cells: pl.Series) -> pl.Series:
+    return prefixed("n", cells.cast(pl.String))
+
+
+def prefixed(tag: str, cells: pl.Series) -> pl.Series:
+    """The texts with their type letter before them."""
     return pl.select((pl.lit(tag) + pl.lit(cells)).alias(cells.name)).to_series()
 
 
@@ -73,7 +87,7 @@ def _floats(cells: pl.Series) -> pl.Series:
     text = cells.set(whole, None).cast(pl.String)
     if whole.any():
         text = _where(whole, cells.set(~whole, None).cast(pl.Int64).cast(pl.String), text)
-    result = _prefixed("n", text)
+    result = prefixed("n", text)
     at = (~(whole | ((size >= _SHORT_FROM) & (size < _EXACT_WHOLE)))).fill_null(False).arg_true()
     if len(at):
         odd = cells.gather(at)

@@ -14,9 +14,13 @@ Codes = npt.NDArray[np.int64]
 def users_of(rows: Rows) -> tuple[pl.Series, pl.DataFrame, pl.DataFrame]:
     """Each row's user (UInt32), the users (mpid, arrival) and the identities that they claim; arrivals are row numbers.
 
-    Rows that give the same mpid and identities are one user. But where two users claim one identity, and some row must
+    Rows that give the same mpid and identities are one user, or as many as they are where they claim nothing. But where two users claim one identity, and some row must
     be resolved by its identities, it matters whose claim came last: those rows are users of their own, run by run.
     """
+    if rows.mpid is not None and not rows.identities:
+        # Nothing is claimed and nobody is searched for: a row is its user, and nothing needs to be counted.
+        each = np.arange(rows.size, dtype=np.int64)
+        return pl.Series(each, dtype=pl.UInt32), pl.DataFrame({"mpid": rows.mpid, "arrival": each}), pl.DataFrame()
     given = [*([] if rows.mpid is None else [rows.mpid]), *rows.identities.values()]
     user = _together([_codes(values) for values in given])
     if len(given) > 1 and (rows.mpid is None or rows.mpid.null_count()):
@@ -30,19 +34,20 @@ def users_of(rows: Rows) -> tuple[pl.Series, pl.DataFrame, pl.DataFrame]:
 
 def _codes(values: pl.Series) -> Codes:
     """A number for each distinct value, from 0 and without gaps; null is a value too."""
-    distinct = values.unique().drop_nulls()
     if values.dtype == pl.String():
+        distinct = values.unique().drop_nulls()
         codes = values.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64)
         return codes.fill_null(len(distinct)).to_numpy()
-    found = np.searchsorted(distinct.sort().to_numpy(), values.fill_null(0).to_numpy())
-    return np.where(values.is_null().to_numpy(), len(distinct), found)
+    numbered = values.unique().to_frame("value").with_row_index("code")
+    codes = values.to_frame("value").join(numbered, on="value", how="left", nulls_equal=True, maintain_order="left")
+    return codes["code"].cast(pl.Int64).to_numpy()
 
 
 def _together(columns: list[Codes]) -> Codes:
     """A number for each distinct combination, from 0 and without gaps."""
     combined, *others = columns
     for codes in others:
-        combined = np.unique(combined * (codes.max() + 1) + codes, return_inverse=True)[1]
+        combined = _codes(pl.Series(combined * (codes.max() + 1) + codes))
     return combined
 
 
@@ -65,7 +70,7 @@ def _apart(user: Codes, rows: Rows) -> Codes:
     runs = np.cumsum(np.diff(user[entangled], prepend=-1) != 0)
     separate = user.copy()
     separate[entangled] = len(first) + runs
-    return np.unique(separate, return_inverse=True)[1]
+    return _codes(pl.Series(separate))
 
 
 def _claims(rows: Rows, user: Codes, first: Codes, last: Codes) -> pl.DataFrame:

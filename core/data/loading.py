@@ -90,7 +90,6 @@ class Loader:
         self._event_keys = KeySet(self._key_files(EVENT_KEYS))
         self._owners = Owners(self._store, self._manifest)
         self._arrivals = self._manifest.next_arrival
-        self._touched: list[npt.NDArray[np.int64]] = []
         self._batches = self._events = self._duplicates = 0
         return self
 
@@ -117,11 +116,11 @@ class Loader:
         resolved = self._owners.resolve(mpids, part.users["arrival"], identities)
         if "events" in tables:
             self._drop_copies(tables, resolved)
-        self._touched.append(np.unique(resolved[alive]))
+        touched = pl.Series(resolved if alive.all() else resolved[alive]).unique().to_numpy()
         self._batches += len(tables["batches"]) if "batches" in tables else 0
         staged = {name: self._settled(frame, resolved) for name, frame in tables.items() if len(frame)}
         self._arrivals += part.arrivals
-        self._segments.add(staged, self._batch_keys, self._event_keys)
+        self._segments.add(staged, touched, self._batch_keys, self._event_keys)
 
     def _settled(self, frame: pl.DataFrame, mpids: npt.NDArray[np.int64]) -> pl.DataFrame:
         """The frame with mpids for users and with absolute arrivals."""
@@ -170,12 +169,11 @@ class Loader:
 
     def commit(self, *, skipped: int = 0, cut: int = 0, refusals: Sequence[Refusal] = ()) -> LoadReport:
         """Makes what was staged the dataset's next version; without any news there is no new version."""
-        touched = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *self._touched]))
-        self._segments.commit(self._manifest, touched, self._arrivals, self._batch_keys, self._event_keys)
+        profiles = self._segments.commit(self._manifest, self._arrivals, self._batch_keys, self._event_keys)
         return LoadReport(
             batches=self._batches,
             events=self._events,
-            profiles=len(touched),
+            profiles=profiles,
             duplicates=self._duplicates,
             skipped=skipped,
             cut=cut,

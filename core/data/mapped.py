@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Dictionary
+from functools import reduce
+from operator import or_
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from core.data.batch_columns import listed
+from core.data.cells import prefixed
 from core.data.mapping import PROFILE_ROW_FIELDS, Mapping
 from core.data.rows import NAME_CHARACTERS, Rows
 from core.data.schema import BAG, FIELDS, PLACE_FIELDS, PRODUCT, PRODUCT_FIELDS
@@ -62,15 +66,17 @@ def _events(rows: Rows, who: pl.DataFrame, fields: Values, bag: Values, mapping:
 
 def _with_screen_names(table: pl.DataFrame, given: pl.Series) -> pl.DataFrame:
     """A screen view's name: what `kinds` calls it, else its field screen_name, else its event value; both have it."""
-    views = pl.col("kind") == "screen_view"
-    if not (table["kind"] == "screen_view").any():
+    views = (table["kind"] == "screen_view").arg_true()
+    if not len(views):
         return table
     if "screen_name" not in table.columns:
         table = table.with_columns(screen_name=pl.lit(None, pl.String))
-    own = pl.col("screen_name").str.slice(1).str.head(NAME_CHARACTERS)
-    named = views & (own != "") & ~given
-    table = table.with_columns(name=pl.when(named).then(own).otherwise("name"))
-    return table.with_columns(screen_name=pl.when(views).then(pl.lit("s") + pl.col("name")).otherwise("screen_name"))
+    own = table["screen_name"].gather(views).str.slice(1).str.head(NAME_CHARACTERS)
+    named = own.is_not_null() & (own != "") & ~given.gather(views)
+    names = own.zip_with(named, table["name"].gather(views))
+    return table.with_columns(
+        table["name"].scatter(views, names), table["screen_name"].scatter(views, prefixed("s", names))
+    )
 
 
 def _with_session_ends(table: pl.DataFrame) -> pl.DataFrame:
@@ -106,34 +112,31 @@ def _attribute_values(rows: Rows, mapping: Mapping) -> dict[str, pl.Series]:
 
 def _bags(rows: Rows, values: Values) -> pl.Series:
     """One bag a row: the keys with a value in order, at most 100 of them."""
-    height, width = rows.size, len(values)
-    cells = pl.concat([series.alias("value") for series in values.values()], rechunk=True)
-    across = np.arange(width * height).reshape(width, height).T.ravel()
-    keys = pl.Series(list(values), dtype=pl.String).gather(np.tile(np.arange(width), height))
-    pairs = pl.DataFrame({"key": keys, "value": cells.gather(across)})
-    present = pl.when(pl.col("value").is_not_null()).then(pl.struct("key", "value"))
-    bags = pairs.select(attributes=present)["attributes"].reshape((height, width)).arr.to_list()
-    if cells.null_count():
-        bags = bags.to_frame().select(pl.col("attributes").list.filter(pl.element().is_not_null())).to_series()
-    if width > ATTRIBUTES_AN_EVENT:
-        rows.cells.cut += int((bags.list.len().cast(pl.Int64) - ATTRIBUTES_AN_EVENT).clip(0).sum())
-        bags = bags.list.head(ATTRIBUTES_AN_EVENT)
-    return bags.cast(BAG)
+    held = [series.is_not_null().arg_true().to_numpy().astype(np.int64) for series in values.values()]
+    counts = [len(each) for each in held]
+    of_row = np.concatenate(held)
+    # By row, then in the order of the columns: places are sorted as part of the number that is compared.
+    place = np.sort(of_row << 32 | np.arange(len(of_row))) & 0xFFFFFFFF
+    lengths = np.bincount(of_row, minlength=rows.size)
+    if len(values) > ATTRIBUTES_AN_EVENT:
+        within = np.arange(len(place)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        rows.cells.cut += int((within >= ATTRIBUTES_AN_EVENT).sum())
+        place = place[within < ATTRIBUTES_AN_EVENT]
+        lengths = np.minimum(lengths, ATTRIBUTES_AN_EVENT)
+    cells = pl.concat([series.drop_nulls().alias("value") for series in values.values()], rechunk=True)
+    keys = pl.Series("key", list(values), dtype=pl.String).gather(np.repeat(np.arange(len(values)), counts)[place])
+    return listed("attributes", lengths, pl.DataFrame([keys, cells.gather(place)]))
 
 
 def _products(rows: Rows, mapping: Mapping) -> pl.Series:
     """The one product of each ecommerce row, null where the row says nothing of one."""
     values = {name: rows.cells.tagged(column) for name, column in mapping.product.items()}
-    absent = pl.repeat(None, rows.size, dtype=pl.String, eager=True)
-    parts = {name: values.get(name, absent) for name in PRODUCT_FIELDS}
-    products = pl.DataFrame({**parts, "attributes": pl.repeat(None, rows.size, dtype=BAG, eager=True)})
-    lists = products.to_struct("products").reshape((rows.size, 1)).arr.to_list()
-    said = products.select(pl.any_horizontal(pl.col(list(values)).is_not_null())).to_series()
-    return lists.cast(pl.List(PRODUCT)).zip_with(said & (rows.events["kind"] == "ecommerce"), _nothing(rows.size))
-
-
-def _nothing(size: int) -> pl.Series:
-    return pl.repeat(None, size, dtype=pl.List(PRODUCT), eager=True)
+    told = (rows.events["kind"] == "ecommerce") & reduce(or_, (value.is_not_null() for value in values.values()))
+    at = told.arg_true()
+    absent = pl.repeat(None, len(at), dtype=pl.String, eager=True)
+    parts = {name: values[name].gather(at) if name in values else absent for name in PRODUCT_FIELDS}
+    products = pl.DataFrame({**parts, "attributes": pl.repeat(None, len(at), dtype=BAG, eager=True)})
+    return listed("products", told.cast(pl.Int64).to_numpy(), products, absent=~told).cast(pl.List(PRODUCT))
 
 
 def _attributions(rows: Rows, who: pl.DataFrame, bag: Values) -> pl.DataFrame:

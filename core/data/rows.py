@@ -147,6 +147,8 @@ def _users(cells: Cells, mapping: Mapping) -> tuple[pl.Series | None, dict[str, 
 
 
 def _mpids(given: pl.Series) -> tuple[pl.Series, pl.Series]:
+    if given.dtype.is_signed_integer() and given.dtype != pl.Int128():
+        return given.cast(pl.Int64), _reasons(pl.repeat(False, len(given), eager=True), "")
     text = texts(given)
     whole = text.set(~text.str.contains(_MPID), None)
     mpid = whole.cast(pl.Int64, strict=False)
@@ -172,11 +174,10 @@ def _events(cells: Cells, mapping: Mapping) -> tuple[pl.DataFrame, pl.Series]:
         values = pl.repeat(constant, size, dtype=pl.String, eager=True)
     distinct = values.unique().drop_nulls()
     meanings = pl.DataFrame([_meaning(mapping, value) for value in distinct], schema=_EVENT, orient="row")
-    events = values.to_frame("value").join(
-        meanings.with_columns(value=distinct), on="value", how="left", maintain_order="left"
-    )
+    codes = values.cast(pl.Enum(distinct)).to_physical()
+    events = pl.DataFrame([meaning.gather(codes) for meaning in meanings.get_columns()])
     absent = values.is_null() | ((values == "") & events["kind"].is_in([*NAMELESS]).not_())
-    return events.select(*_EVENT), _reasons(absent, "no event name in its column")
+    return events, _reasons(absent, "no event name in its column")
 
 
 def _meaning(mapping: Mapping, value: str) -> tuple[str, str | None, str | None, bool]:

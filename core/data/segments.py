@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -12,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import xxhash
 
 from core.data.keys import KeySet, scatter
 from core.data.manifest import Manifest, Segment
+from core.data.numbering import Mpids, Numbering, indexes_of
 from core.data.schema import TABLES
 from core.data.store import Store, Writer, explained
 
@@ -29,15 +30,14 @@ WRITTEN: Final[dict[str, Any]] = {"compression": "zstd", "compression_level": 1,
 
 _SHARD_SALT: Final = np.uint64(0x5851F42D4C957F2D)
 _DAY_MS: Final = 86_400_000
-_IDENTITY: Final = ["identity_type", "value", "mpid"]
-_DEVICE: Final = ["field", "value", "mpid"]
+_IDENTITY: Final = ["identity_type", "value", "profile"]
 
-Mpids = npt.NDArray[np.int64]
 Tables = dict[str, pl.DataFrame]
 
 
 class SegmentWriter:
-    """Collects staged rows (schema.TABLES with mpid for profile) in groups; each group becomes a segment at commit.
+    """Collects staged rows (schema.TABLES with mpid for profile) in groups. A full group is written as a segment in a
+    thread while the next one is collected; until the commit nothing names them.
 
     In a sharded dataset every shard has groups of its own, and keys have segments beside them: copies are told before
     rows are split.
@@ -48,9 +48,14 @@ class SegmentWriter:
         self._name = f"{writer.manifest.version + 1:08d}"
         constants = {"workspace": workspace, "input": input}
         self._sharded = bool(writer.manifest.shards)
-        self._parts = [_Part(writer, store, self._name, constants) for store in writer.store.parts(writer.manifest)]
+        self._parts = [
+            _Part(writer, store, self._name, constants, writer.manifest.part(number))
+            for number, store in enumerate(writer.store.parts(writer.manifest))
+        ]
         self._keys: dict[Path, dict[str, int]] = {}
         self._events = 0
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
 
     def __enter__(self) -> SegmentWriter:
         return self
@@ -58,19 +63,32 @@ class SegmentWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._thread.shutdown()
         for folder in (*(folder for part in self._parts for folder in part.folders), *self._keys):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def add(self, tables: Tables, batch_keys: KeySet, event_keys: KeySet) -> None:
-        """Takes the rows of one part of a load; puts full groups aside on disk."""
-        for part, own in zip(self._parts, _split(tables, len(self._parts)), strict=True):
-            part.add(own)
+    def add(self, tables: Tables, touched: Mpids, batch_keys: KeySet, event_keys: KeySet) -> None:
+        """Takes the rows of one part of a load, and the mpids that it names; writes groups that are full."""
+        for part, own, mpids in zip(
+            self._parts, _split(tables, len(self._parts)), _shares(touched, len(self._parts)), strict=True
+        ):
+            part.add(own, mpids)
         self._events += len(tables["events"]) if "events" in tables else 0
         if self._events >= GROUP_EVENTS:
-            for part in self._parts:
-                part.put_aside()
-            self._save(batch_keys, event_keys)
-            self._events = 0
+            self._write(batch_keys, event_keys)
+
+    def _write(self, batch_keys: KeySet, event_keys: KeySet) -> None:
+        """Begins to write what was collected, once the group before it is written."""
+        self._wait()
+        groups = [group for part in self._parts if (group := part.take()) is not None]
+        self._save(batch_keys, event_keys)
+        self._events = 0
+        self._writing = self._thread.submit(lambda: [group() for group in groups])
+
+    def _wait(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
 
     def _save(self, batch_keys: KeySet, event_keys: KeySet) -> None:
         """Puts new keys into the folder of the newest group or, in a sharded dataset, into one of their own."""
@@ -86,22 +104,21 @@ class SegmentWriter:
             batch_keys.save(folder / BATCH_KEYS)
             event_keys.save(folder / EVENT_KEYS)
 
-    def commit(self, manifest: Manifest, touched: Mpids, arrivals: int, batch_keys: KeySet, event_keys: KeySet) -> None:
-        """Writes every group as a segment and commits them together; no commit when the manifest would not change.
-
-        `touched`: the mpids that any staged row names, ascending.
+    def commit(self, manifest: Manifest, arrivals: int, batch_keys: KeySet, event_keys: KeySet) -> int:
+        """Commits every group as a segment; no commit when the manifest would not change. How many profiles the load
+        touched.
         """
-        shares = shard_of(touched, len(self._parts))
+        self._write(batch_keys, event_keys)
+        self._wait()
         for number, part in enumerate(self._parts):
-            finished = part.finish(manifest.part(number), touched[shares == number])
-            manifest = manifest.with_part(number, finished)
-        self._save(batch_keys, event_keys)
+            manifest = manifest.with_part(number, part.finish(manifest.part(number)))
         manifest = replace(manifest, segments=self._with_keys(manifest.segments))
         if manifest != self._writer.manifest:
             self._writer.commit(replace(manifest, next_arrival=arrivals))
         for part in self._parts:
             part.folders = []
         self._keys = {}
+        return sum(len(part.numbering.touched) for part in self._parts)
 
     def _with_keys(self, segments: Sequence[Segment]) -> tuple[Segment, ...]:
         """Segments with the number of keys in their folders; in a sharded dataset those of keys come after them."""
@@ -117,79 +134,79 @@ class SegmentWriter:
 class _Part:
     """The groups of one shard, or of a dataset without shards."""
 
-    def __init__(self, writer: Writer, store: Store, name: str, constants: Mapping[str, str]) -> None:
+    def __init__(
+        self, writer: Writer, store: Store, name: str, constants: Mapping[str, str], manifest: Manifest
+    ) -> None:
         self._writer, self._store, self._name, self._constants = writer, store, name, constants
         self._pending: dict[str, list[pl.DataFrame]] = {}
-        self._aside = self._staged = 0
+        self._touched: list[Mpids] = []
+        self._segments: list[Segment] = []
+        self.numbering = Numbering(store.read("profiles", manifest), manifest.profiles)
         self.folders: list[Path] = []
 
-    def add(self, tables: Tables) -> None:
-        """Takes rows."""
+    def add(self, tables: Tables, touched: Mpids) -> None:
+        """Takes rows, and the mpids that were named."""
         for name, frame in tables.items():
             self._pending.setdefault(name, []).append(frame)
+        if len(touched):
+            self._touched.append(touched)
 
-    def put_aside(self) -> None:
-        """Puts what is there into a folder, the last one until its group is full."""
-        if not self._pending:
-            return
-        if not self.folders or self._aside >= GROUP_EVENTS:
-            self._new_folder()
-        tables = self._joined()
-        self._staged += 1
-        self._aside += len(tables["events"]) if "events" in tables else 0
-        for name, frame in tables.items():
-            with explained(self._writer.store.path, "written"):
-                file = self.folders[-1] / f"staged-{name}-{self._staged:08d}"
-                frame.write_parquet(file, compression="lz4", statistics=False)
+    def take(self) -> Callable[[], None] | None:
+        """What writes all rows taken so far as a segment, to be called in the order of the groups; None without rows.
 
-    def _new_folder(self) -> None:
-        self.folders.append(self._writer.new_folder(f"{self._name}-{len(self.folders)}", self._store))
-        self._aside = 0
+        Profiles that were named without any row are known already: what they did was a copy.
+        """
+        if not self._touched:
+            return None
+        pending, touched = self._pending, self._touched
+        self._pending, self._touched = {}, []
+        folder = None
+        if pending:
+            folder = self._writer.new_folder(f"{self._name}-{len(self.folders)}", self._store)
+            self.folders.append(folder)
 
-    def _joined(self) -> Tables:
-        joined = {name: pl.concat(frames, how="diagonal") for name, frames in self._pending.items()}
-        self._pending = {}
-        return joined
+        def write() -> None:
+            numbered, new = self.numbering.take(touched)
+            if folder is not None:
+                tables = {name: pending.pop(name) for name in list(pending)}
+                self._segments.append(self._write(folder, tables, new, numbered))
 
-    def finish(self, manifest: Manifest, touched: Mpids) -> Manifest:
-        """Writes every group as a segment; the part's manifest with them. `touched`: its mpids, ascending."""
-        profiles = self._store.read("profiles", manifest)
-        indexes, new = number_profiles(profiles, manifest.profiles, touched)
-        aside = list(self.folders)
-        last = self._joined()
-        if last or (len(new) and not aside):
-            self._new_folder()
-        segments: list[Segment] = []
-        for folder in self.folders:
-            tables = _taken(folder) if folder in aside else last
-            segments.append(self._write(folder, tables, new if not segments else new.clear(), touched, indexes))
-        return replace(manifest, segments=(*manifest.segments, *segments), profiles=manifest.profiles + len(new))
+        return write
 
-    def _write(self, folder: Path, tables: Tables, new: pl.DataFrame, touched: Mpids, indexes: pl.Series) -> Segment:
+    def finish(self, manifest: Manifest) -> Manifest:
+        """The part's manifest with every group that was written."""
+        segments = (*manifest.segments, *self._segments)
+        return replace(manifest, segments=segments, profiles=self.numbering.count)
+
+    def _write(
+        self, folder: Path, tables: dict[str, list[pl.DataFrame]], new: pl.DataFrame, numbered: pl.DataFrame
+    ) -> Segment:
         rows: dict[str, int] = {}
         moments: list[int] = []
         if len(new):
             rows["profiles"] = self._file(folder, "profiles", new)
-        for name, staged in tables.items():
-            shaped = _shaped(name, staged)
+        for name in list(tables):
+            staged = pl.concat(tables.pop(name), how="diagonal")
+            shaped = _shaped(name, staged.with_columns(indexes_of(staged["mpid"], numbered)))
             if len(shaped):
-                at = np.searchsorted(touched, shaped["mpid"].to_numpy())
                 times = shaped["timestamp_ms" if name == "events" else "time_ms"].to_numpy()
                 moments += [int(times.min()), int(times.max())]
-                numbered = shaped.hstack([indexes[at].alias("profile")])
-                rows[name] = self._file(folder, name, ordered(numbered) if name == "events" else numbered)
+                rows[name] = self._file(folder, name, shaped)
         return Segment(folder.name, rows, min(moments, default=None), max(moments, default=None))
 
     def _file(self, folder: Path, table: str, frame: pl.DataFrame) -> int:
         """Writes all columns of the table in order, the missing ones constant; returns the number of rows."""
         columns = []
+        constants: dict[tuple[pl.DataType, Any], pl.Series] = {}
         for name, dtype in TABLES[table].items():
             if name in frame.columns:
                 column = frame[name]
                 columns.append(column if column.dtype == dtype else column.cast(dtype))
             else:
-                default = False if dtype == pl.Boolean else self._constants.get(name)
-                columns.append(pl.Series(name, [default], dtype=dtype).new_from_index(0, len(frame)))
+                value = (dtype, False if dtype == pl.Boolean else self._constants.get(name))
+                if value not in constants:
+                    constants[value] = pl.Series([value[1]], dtype=dtype).new_from_index(0, len(frame))
+                columns.append(constants[value].alias(name))
         with explained(self._writer.store.path, "written"):
             pl.DataFrame(columns).write_parquet(folder / f"{table}.parquet", **WRITTEN)
         return len(frame)
@@ -198,6 +215,14 @@ class _Part:
 def shard_of(mpids: Mpids, shards: int) -> npt.NDArray[np.int64]:
     """The shard of each mpid: a salted hash of it, the same for ever."""
     return (scatter(mpids.view(np.uint64) + _SHARD_SALT) >> np.uint64(1)).astype(np.int64) % shards
+
+
+def _shares(mpids: Mpids, shards: int) -> list[Mpids]:
+    """The mpids of each shard."""
+    if shards == 1:
+        return [mpids]
+    own = shard_of(mpids, shards)
+    return [mpids[own == number] for number in range(shards)]
 
 
 def _split(tables: Tables, shards: int) -> list[Tables]:
@@ -216,69 +241,59 @@ def _split(tables: Tables, shards: int) -> list[Tables]:
     return result
 
 
-def number_profiles(known: pl.LazyFrame, count: int, touched: Mpids) -> tuple[pl.Series, pl.DataFrame]:
-    """The profile index of each touched mpid, and the new rows of `profiles`: numbered on in order of their hash."""
-    numbers = np.full(len(touched), -1, dtype=np.int64)
-    if count:
-        wanted = pl.LazyFrame({"mpid": pl.Series(touched, dtype=pl.Int64)})
-        old = known.select("mpid", "profile").join(wanted, on="mpid", how="semi").collect()
-        numbers[np.searchsorted(touched, old["mpid"].to_numpy())] = old["profile"].to_numpy()
-    fresh = np.flatnonzero(numbers < 0)
-    hashes = np.array([xxhash.xxh3_64_intdigest(each, seed=1) for each in _eights(touched[fresh])], dtype=np.uint64)
-    order = np.argsort(hashes, kind="stable")
-    given = np.arange(count, count + len(fresh))
-    numbers[fresh[order]] = given
-    new = {"profile": given.astype(np.uint32), "mpid": touched[fresh[order]], "hash": hashes[order]}
-    return pl.Series("profile", numbers.astype(np.uint32)), pl.DataFrame(new, schema=TABLES["profiles"])
-
-
-def _eights(mpids: Mpids) -> list[bytes]:
-    data = mpids.astype("<i8").tobytes()
-    return [data[start : start + 8] for start in range(0, len(data), 8)]
-
-
-def _taken(folder: Path) -> Tables:
-    """The rows that were put aside in a folder, which then holds them no more."""
-    files = sorted(folder.glob("staged-*"))
-    read: dict[str, list[pl.DataFrame]] = {}
-    for file in files:
-        read.setdefault(file.name.split("-")[1], []).append(pl.read_parquet(file, memory_map=False))
-        file.unlink()
-    return {name: pl.concat(frames, how="diagonal") for name, frames in read.items()}
-
-
 def _shaped(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """One identity a profile, one device value a profile; everything else as it came."""
+    """Events in order, one identity a profile, one device value a profile; everything else as it came."""
+    if name == "events":
+        return ordered(frame)
     if name == "identities":
         once = frame.lazy().group_by(_IDENTITY).agg(pl.col("time_ms").min(), pl.col("arrival").max())
         return once.sort("identity_type", "value").collect()
-    if name == "devices":
-        return frame.lazy().group_by(_DEVICE).agg(pl.col("time_ms").min()).sort("field", "value").collect()
-    return frame
+    return _devices(frame) if name == "devices" else frame
+
+
+def _devices(frame: pl.DataFrame) -> pl.DataFrame:
+    """Each device value of a profile once, since its first time: by field, value, profile."""
+    keys = [_ranks(frame["field"]), _ranks(frame["value"]), frame["profile"].to_numpy()]
+    order = _stable_order(keys)
+    begins = np.zeros(len(order), np.bool_)
+    begins[:1] = True
+    for key in keys:
+        begins[1:] |= np.diff(key[order]) != 0
+    at = np.flatnonzero(begins)
+    times = np.minimum.reduceat(frame["time_ms"].to_numpy()[order], at)
+    return frame.select("field", "value", "profile")[pl.Series(order[at])].with_columns(time_ms=pl.Series(times))
 
 
 def ordered(events: pl.DataFrame) -> pl.DataFrame:
     """By workspace, kind, name, UTC day, profile, arrival; the rows of a profile and kind come in order of arrival."""
     named = [_ranks(events[name]) for name in ("workspace", "kind", "name") if name in events.columns]
     day = events["timestamp_ms"].to_numpy() // _DAY_MS
-    order = _stable_order([*named, day - day.min(initial=0), events["profile"].to_numpy()])
+    day -= day.min() if len(day) else 0
+    order = _stable_order([*named, day, events["profile"].to_numpy()])
     # In one chunk first: gathering lists of structs from many chunks takes ten times as long.
     return events.rechunk()[pl.Series(order)]
 
 
 def _stable_order(keys: list[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
     """The order by keys (whole numbers from 0 on), the first one first, else as they are: packed where they fit."""
+    size = len(keys[0])
     bits = [int(key.max(initial=0)).bit_length() for key in keys]
+    own = size.bit_length()
     if sum(bits) > 64:
         return np.lexsort(keys[::-1])
-    packed = np.zeros(len(keys[0]), np.uint64)
+    packed = np.zeros(size, np.uint64)
     for key, width in zip(keys, bits, strict=True):
         packed = (packed << np.uint64(width)) | key.astype(np.uint64)
-    return np.argsort(packed, kind="stable")
+    if sum(bits) + own > 64:
+        return np.argsort(packed, kind="stable")
+    # With its own number in the lower bits a row needs no stable order, and numbers are sorted faster than places.
+    packed = (packed << np.uint64(own)) | np.arange(size, dtype=np.uint64)
+    packed.sort()
+    return (packed & np.uint64((1 << own) - 1)).astype(np.int64)
 
 
-def _ranks(names: pl.Series) -> npt.NDArray[np.int64]:
-    """Numbers in the order of the names, null first."""
-    known = names.unique().drop_nulls().sort()
-    codes = names.cast(pl.Enum(known)).to_physical().cast(pl.Int64) + 1
-    return codes.fill_null(0).to_numpy()
+def _ranks(texts: pl.Series) -> npt.NDArray[np.uint32]:
+    """Numbers in the order of the texts, null first."""
+    known = texts.unique().drop_nulls().sort()
+    codes = texts.cast(pl.Enum(known)).to_physical().cast(pl.UInt32)
+    return (codes + 1).fill_null(0).to_numpy()
