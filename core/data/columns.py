@@ -18,7 +18,7 @@ import xxhash
 
 from core.data import loops
 from core.data.cache import LEAST_ROWS, Arrays, Cache, text_arrays, texts
-from core.data.schema import PRODUCT_FIELDS
+from core.data.schema import PRODUCT_FIELDS, scan
 from core.data.store import CACHE
 from core.data.values import Codes, Column, Dictionary, Mask, Millis
 
@@ -199,11 +199,11 @@ class EventStore:
 
     def lazy(self, row: int) -> pl.LazyFrame:
         """One row with every column of the durable file."""
-        return pl.scan_parquet(self.events.source.file).slice(self.start + row, 1)
+        return scan("events", [self.events.source.file]).slice(self.start + row, 1)
 
     def read(self, *columns: str) -> pl.DataFrame:
         """Columns of the durable file, rows in the store's order."""
-        file = pl.scan_parquet(self.events.source.file)
+        file = scan("events", [self.events.source.file])
         return file.slice(self.start, self.size).select(columns).collect()
 
     def bundle(self, name: str, make: Callable[[], Arrays]) -> Arrays:

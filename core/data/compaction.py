@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 
 from core.data.keys import merge_files
 from core.data.manifest import Manifest, Retired, Segment
-from core.data.schema import TABLES
-from core.data.segments import BATCH_KEYS, EVENT_KEYS, WRITTEN, ordered
+from core.data.schema import TABLES, scan
+from core.data.segments import BATCH_KEYS, EVENT_KEYS, WRITTEN, ordered, write
 from core.data.store import Store, explained
 from core.errors import DatasetBusy
 
@@ -148,14 +148,14 @@ def merge(parts: Sequence[tuple[Path, Segment]], folder: Path) -> Segment:
 
 
 def _merge_facts(table: str, files: list[Path], target: Path) -> int:
-    frame = pl.scan_parquet(files, glob=False)
+    frame = scan(table, files)
     if table in _ONCE:
         key = [name for name in TABLES[table] if name not in ("time_ms", "arrival")]
         frame = frame.group_by(key).agg(_ONCE[table]).select(*TABLES[table])
     if table in _SORTED:
         frame = frame.sort(_SORTED[table], maintain_order=True)
     merged = frame.collect()
-    merged.write_parquet(target, **WRITTEN)
+    write(merged, target)
     return merged.height
 
 
@@ -168,17 +168,19 @@ class _Slice:
     rows: int
 
     def read(self, *columns: str) -> pl.DataFrame:
-        """These rows, all columns unless some are named."""
-        frame = pl.scan_parquet(self.file, glob=False).slice(self.first, self.rows)
-        return (frame.select(columns) if columns else frame).collect()
+        """Columns of these rows."""
+        return scan("events", [self.file]).slice(self.first, self.rows).select(columns).collect()
 
 
 def _merge_events(files: list[Path], target: Path) -> int:
     """Merges files that are sorted alike, some names (or some days of a big name) at a time."""
     total = 0
-    with pq.ParquetWriter(target, _arrow(pl.DataFrame(schema=TABLES["events"])).schema, compression="zstd") as writer:
+    held = {name for file in files for name in pl.read_parquet_schema(file)}
+    columns = [name for name in TABLES["events"] if name in held]
+    empty = pl.DataFrame(schema={name: TABLES["events"][name] for name in columns})
+    with pq.ParquetWriter(target, _arrow(empty).schema, compression="zstd") as writer:
         for slices in _chunks(files):
-            frame = ordered(pl.concat([part.read() for part in slices]))
+            frame = ordered(pl.concat([part.read(*columns) for part in slices]))
             writer.write_table(_arrow(frame), row_group_size=WRITTEN["row_group_size"])
             total += frame.height
     return total
@@ -211,7 +213,7 @@ def _chunks(files: list[Path]) -> Iterator[list[_Slice]]:
 def _names(file: Path) -> dict[Name, _Slice]:
     """Where the rows of each (workspace, kind, name) lie in a file; null names come before all others."""
     group = ["workspace", "kind", "name"]
-    counts = pl.scan_parquet(file, glob=False).group_by(group).agg(rows=pl.len()).collect().rows()
+    counts = scan("events", [file]).group_by(group).agg(rows=pl.len()).collect().rows()
     keys = sorted(((workspace, kind, name is not None, name or ""), rows) for workspace, kind, name, rows in counts)
     firsts = np.cumsum([0, *(rows for _, rows in keys)]).tolist()
     return {key: _Slice(file, first, rows) for (key, rows), first in zip(keys, firsts, strict=False)}

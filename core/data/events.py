@@ -20,6 +20,7 @@ import polars as pl
 from core.data import kernels, loops
 from core.data.cache import Arrays, text_arrays, texts
 from core.data.columns import DAY_MS, EventStore, Group, Source
+from core.data.schema import scan
 from core.data.values import Codes, Mask, Millis, narrow
 
 _BIG: Final = 50_000
@@ -150,7 +151,7 @@ class Events:
 
     def read(self, *columns: str) -> pl.DataFrame:
         """Columns of the durable file."""
-        return pl.scan_parquet(self.source.file).select(columns).collect()
+        return scan("events", [self.source.file]).select(columns).collect()
 
     @cached_property
     def _numbers(self) -> dict[tuple[str, str], dict[str | None, int]]:
@@ -439,7 +440,7 @@ def _directory(file: Path) -> Arrays:
     """Where each (workspace, kind, name) begins and ends in a file."""
     group = ["workspace", "kind", "name"]
     runs = (
-        pl.scan_parquet(file)
+        scan("events", [file])
         .select(group)
         .with_row_index("row")
         .select(*group, "row", run=pl.struct(group).rle_id())

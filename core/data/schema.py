@@ -6,12 +6,14 @@ times are UTC milliseconds. A *tagged* column holds free-form values as one stri
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-FORMAT: Final = 2
-"""Of the manifest; 1 knew no compaction."""
+FORMAT: Final = 3
+"""Of the manifest; 1 knew no compaction, 2 wrote columns that are null in every row."""
 
 EVENT_KINDS: Final = (
     "custom",
@@ -228,4 +230,11 @@ TABLES: Final[dict[str, pl.Schema]] = {
         }
     ),
 }
-"""Every table of a segment; only non-empty tables are written."""
+"""Every table of a segment; only non-empty tables are written, without the columns that are null in every row."""
+
+
+def scan(table: str, files: Sequence[Path]) -> pl.LazyFrame:
+    """The rows of some files of a table, with all of its columns."""
+    if not files:
+        return pl.LazyFrame(schema=TABLES[table])
+    return pl.scan_parquet(files, glob=False, schema=TABLES[table], missing_columns="insert")

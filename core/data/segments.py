@@ -195,21 +195,24 @@ class _Part:
         return Segment(folder.name, rows, min(moments, default=None), max(moments, default=None))
 
     def _file(self, folder: Path, table: str, frame: pl.DataFrame) -> int:
-        """Writes all columns of the table in order, the missing ones constant; returns the number of rows."""
+        """Writes the columns of the table in order, those of the load constant; returns the number of rows."""
         columns = []
-        constants: dict[tuple[pl.DataType, Any], pl.Series] = {}
         for name, dtype in TABLES[table].items():
             if name in frame.columns:
                 column = frame[name]
                 columns.append(column if column.dtype == dtype else column.cast(dtype))
-            else:
-                value = (dtype, False if dtype == pl.Boolean else self._constants.get(name))
-                if value not in constants:
-                    constants[value] = pl.Series([value[1]], dtype=dtype).new_from_index(0, len(frame))
-                columns.append(constants[value].alias(name))
+            elif name in self._constants or dtype == pl.Boolean:
+                value = self._constants.get(name, False)
+                columns.append(pl.Series(name, [value], dtype=dtype).new_from_index(0, len(frame)))
         with explained(self._writer.store.path, "written"):
-            pl.DataFrame(columns).write_parquet(folder / f"{table}.parquet", **WRITTEN)
+            write(pl.DataFrame(columns), folder / f"{table}.parquet")
         return len(frame)
+
+
+def write(rows: pl.DataFrame, file: Path) -> None:
+    """Writes rows of a table as a file of a segment, without the columns that are null in all of them."""
+    said = [column for column in rows.get_columns() if column.null_count() < len(column)]
+    pl.DataFrame(said).write_parquet(file, **WRITTEN)
 
 
 def shard_of(mpids: Mpids, shards: int) -> npt.NDArray[np.int64]:

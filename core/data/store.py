@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from core.data.leases import Lease, is_held
 from core.data.manifest import Manifest, Segment, Shard
-from core.data.schema import EVENT_KINDS, NAMELESS_KINDS, TABLES, TIERS
+from core.data.schema import EVENT_KINDS, NAMELESS_KINDS, TIERS, scan
 from core.errors import CoreError, DatasetBusy, DatasetError
 
 LOCK_SECONDS: Final = 30.0
@@ -132,8 +132,7 @@ class Store:
         self, table: str, manifest: Manifest | None = None, segments: Sequence[Segment] | None = None
     ) -> pl.LazyFrame:
         """The table's rows at a version (the newest, unless given), with all columns even when there is no row."""
-        files = self.files(table, manifest, segments)
-        return pl.scan_parquet(files, glob=False) if files else pl.LazyFrame(schema=TABLES[table])
+        return scan(table, self.files(table, manifest, segments))
 
     @contextmanager
     def writing(self, wait_seconds: float | None = None) -> Iterator[Writer]:

@@ -149,13 +149,18 @@ def _view(part: Part, table: str, tier: str) -> str:
 
 
 def _files(part: Part, table: str) -> str:
-    """The table's rows: its Parquet files, or no row with the same columns."""
+    """The table's rows with all of its columns: its Parquet files, or no row."""
     store, manifest = part
     files = store.files(table, manifest)
-    if files:
-        return f"read_parquet([{', '.join(_text(str(file.resolve())) for file in files)}])"
-    columns = ", ".join(f"CAST(NULL AS {_type(kind)}) AS {_quoted(name)}" for name, kind in TABLES[table].items())
-    return f"(SELECT {columns} WHERE FALSE)"
+    held = {name for file in files for name in pl.read_parquet_schema(file)}
+    columns = ", ".join(
+        _quoted(name) if name in held else f"CAST(NULL AS {_type(kind)}) AS {_quoted(name)}"
+        for name, kind in TABLES[table].items()
+    )
+    if not files:
+        return f"(SELECT {columns} WHERE FALSE)"
+    listed = ", ".join(_text(str(file.resolve())) for file in files)
+    return f"(SELECT {columns} FROM read_parquet([{listed}], union_by_name = true))"
 
 
 def _tier(manifest: Manifest) -> str:

@@ -58,7 +58,7 @@ def content_of(part: Store) -> dict[str, Any]:
     return content(part) if part.manifest().profiles else {}
 
 
-@pytest.mark.parametrize("bytes_left", [100, 5_000, 20_000])
+@pytest.mark.parametrize("bytes_left", [100, 5_000, 10_000])
 @pytest.mark.parametrize("what", ["load", "compact"])
 def test_a_full_disk_leaves_the_dataset_as_it_was(dataset: Dataset, what: str, bytes_left: int) -> None:
     """A limit of the size of files stands for the full disk: the system refuses to write on, in mid-file."""
