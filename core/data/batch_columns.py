@@ -125,7 +125,7 @@ def cut(series: pl.Series, length: int, limits: Limits) -> pl.Series:
 def tag_all(found: list[Any], name: str, limits: Limits) -> pl.Series:
     """Tagged values of any kind; null is a value of its own."""
     tag = limits.tag
-    tagged = ["s" + each if type(each) is str else tag(each) for each in found]
+    tagged = ["s" + each if type(each) is str else f"n{each}" if type(each) is int else tag(each) for each in found]
     return cut_values(pl.Series(name, tagged, dtype=pl.String), limits)
 
 
@@ -152,7 +152,7 @@ def bag_series(name: str, found: Sequence[Object], limits: Limits) -> pl.Series 
 def listed(
     name: str, lengths: Sequence[int] | npt.NDArray[np.int64], rows: pl.DataFrame, absent: pl.Series | None = None
 ) -> pl.Series:
-    """A series of lists of structs: the first `lengths[0]` rows, the next `lengths[1]`, and so on; null where absent."""
+    """A series of lists of structs: the first `lengths[0]` rows, the next `lengths[1]`, and so on; or null."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     structs = rows.to_struct(name).to_arrow(compat_level=pl.CompatLevel.newest())

@@ -146,12 +146,17 @@ def _several(actions: list[Object], promotions: list[Object], impressions: list[
     """The fields that hold several values: those of the promotions, and the lists that products stood in."""
     columns: Columns = {}
     offered = lists(promotions, "promotions")
-    for key in PROMOTION_KEYS:
-        columns[f"promotion_{key}"] = _multiple([_each(objects, key) for objects in offered], key, limits)
-    shown = [_each(objects, "product_impression_list") for objects in impressions]
-    acted = [[found] if found is not None else [] for found in values(actions, "product_action_list")]
-    named = [own if action else others for own, others, action in zip(acted, shown, actions, strict=True)]
-    columns["product_list"] = _multiple(named, "product_list", limits)
+    if any(offered):
+        for key in PROMOTION_KEYS:
+            columns[f"promotion_{key}"] = _multiple([_each(objects, key) for objects in offered], key, limits)
+    acted = values(actions, "product_action_list")
+    if any(impressions) or acted.count(None) < len(acted):
+        shown = [_each(objects, "product_impression_list") for objects in impressions]
+        named = [
+            others if not action else [] if own is None else [own]
+            for own, others, action in zip(acted, shown, actions, strict=True)
+        ]
+        columns["product_list"] = _multiple(named, "product_list", limits)
     return columns
 
 
@@ -178,7 +183,7 @@ def _multiple(found: list[list[Any]], name: str, limits: Limits) -> pl.Series | 
 def _products(actions: list[Object], impressions: list[Any], limits: Limits) -> pl.Series | None:
     """The products of an action, or of all of an event's impressions; none of promotions or carts."""
     found = [
-        products if action else list(chain.from_iterable(lists(shown, "products")))
+        products if action else list(chain.from_iterable(lists(shown, "products"))) if shown else []
         for action, products, shown in zip(actions, lists(actions, "products"), impressions, strict=True)
     ]
     flat = list(chain.from_iterable(found))

@@ -14,8 +14,9 @@ Codes = npt.NDArray[np.int64]
 def users_of(rows: Rows) -> tuple[pl.Series, pl.DataFrame, pl.DataFrame]:
     """Each row's user (UInt32), the users (mpid, arrival) and the identities that they claim; arrivals are row numbers.
 
-    Rows that give the same mpid and identities are one user, or as many as they are where they claim nothing. But where two users claim one identity, and some row must
-    be resolved by its identities, it matters whose claim came last: those rows are users of their own, run by run.
+    Rows that give the same mpid and identities are one user; where none claims any, each may be one of its own. But
+    where two users claim one identity, and some row must be resolved by its identities, it matters whose claim came
+    last: those rows are users of their own, run by run.
     """
     if rows.mpid is not None and not rows.identities:
         # Nothing is claimed and nobody is searched for: a row is its user, and nothing needs to be counted.
@@ -39,8 +40,8 @@ def _codes(values: pl.Series) -> Codes:
         codes = values.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64)
         return codes.fill_null(len(distinct)).to_numpy()
     numbered = values.unique().to_frame("value").with_row_index("code")
-    codes = values.to_frame("value").join(numbered, on="value", how="left", nulls_equal=True, maintain_order="left")
-    return codes["code"].cast(pl.Int64).to_numpy()
+    found = values.to_frame("value").join(numbered, on="value", how="left", nulls_equal=True, maintain_order="left")
+    return found["code"].cast(pl.Int64).to_numpy()
 
 
 def _together(columns: list[Codes]) -> Codes:

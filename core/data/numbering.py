@@ -50,9 +50,7 @@ class Numbering:
         order = np.argsort(hashes)
         given = np.arange(self.count, self.count + len(mpids)).astype(np.uint32)
         self.count += len(mpids)
-        return pl.DataFrame(
-            {"profile": given, "mpid": mpids[order], "hash": hashes[order]}, schema=TABLES["profiles"]
-        )
+        return pl.DataFrame({"profile": given, "mpid": mpids[order], "hash": hashes[order]}, schema=TABLES["profiles"])
 
 
 def indexes_of(mpids: pl.Series, numbered: pl.DataFrame) -> pl.Series:

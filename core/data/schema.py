@@ -237,4 +237,4 @@ def scan(table: str, files: Sequence[Path]) -> pl.LazyFrame:
     """The rows of some files of a table, with all of its columns."""
     if not files:
         return pl.LazyFrame(schema=TABLES[table])
-    return pl.scan_parquet(files, glob=False, schema=TABLES[table], missing_columns="insert")
+    return pl.scan_parquet([*files], glob=False, schema=TABLES[table], missing_columns="insert")

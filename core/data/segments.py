@@ -83,7 +83,7 @@ class SegmentWriter:
         groups = [group for part in self._parts if (group := part.take()) is not None]
         self._save(batch_keys, event_keys)
         self._events = 0
-        self._writing = self._thread.submit(lambda: [group() for group in groups])
+        self._writing = self._thread.submit(_each_in_turn, groups)
 
     def _wait(self) -> None:
         writing, self._writing = self._writing, None
@@ -129,6 +129,11 @@ class SegmentWriter:
             replace(each, tables={**each.tables, **counts[each.name]}) if each.name in counts else each
             for each in segments
         )
+
+
+def _each_in_turn(groups: Sequence[Callable[[], None]]) -> None:
+    for group in groups:
+        group()
 
 
 class _Part:
