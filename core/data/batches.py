@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from multiprocessing.context import BaseContext
 from typing import Any, Final, Literal
 
 import orjson
@@ -138,7 +139,7 @@ def _in_processes(
             deliver(part)
         told.add(more)
 
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(processes, _processes())
     try:
         for block in blocks(sources, meter.bytes_read, _BLOCK_BYTES):
             pending.append(pool.submit(_read_block, how, block))
@@ -155,6 +156,15 @@ def _in_processes(
     finally:
         pool.shutdown(cancel_futures=True)
     return told
+
+
+def _processes() -> BaseContext:
+    """How processes are started: where it can be, by one that has imported all of this before and stays for later."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _read_block(how: _How, block: Block) -> tuple[list[Part], _Told]:

@@ -72,17 +72,19 @@ def _is_json(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some documents of a source one after the other: lines with their numbers, not parsed yet, or documents."""
+    """Some documents of a source one after the other: whole lines, not parsed yet, from a number on, or documents."""
 
     source: str
-    lines: list[tuple[int, bytes]]
+    text: bytes = b""
+    first: int = 1
     parsed: list[Found] = field(default_factory=list)
 
     def documents(self) -> Iterator[Found]:
         """The documents, parsed now."""
         yield from self.parsed
-        for number, text in self.lines:
-            yield from _items(self.source, number, _parsed(text))
+        for number, line in enumerate(self.text.split(b"\n"), start=self.first):
+            if text := line.strip():
+                yield from _items(self.source, number, _parsed(text))
 
 
 def blocks(sources: Iterable[Any], heard: Callable[[int], None] | None, size: int) -> Iterator[Block]:
@@ -97,7 +99,7 @@ def blocks(sources: Iterable[Any], heard: Callable[[int], None] | None, size: in
     for number, source in enumerate(sources, start=1):
         is_path = isinstance(source, str | os.PathLike)
         if held and (is_path or len(held) >= size // 1000):
-            yield Block("", [], held)
+            yield Block("", parsed=held)
             held = []
         if is_path:
             for file in files_of(source):
@@ -105,7 +107,7 @@ def blocks(sources: Iterable[Any], heard: Callable[[int], None] | None, size: in
         else:
             held.append(source if isinstance(source, Found) else Found("batches", number, source))
     if held:
-        yield Block("", [], held)
+        yield Block("", parsed=held)
 
 
 def documents(sources: Iterable[Any], heard: Callable[[int], None] | None = None) -> Iterator[Found]:
@@ -120,7 +122,7 @@ def _of_file(file: Path, heard: Callable[[int], None] | None, size: int) -> Iter
         before = 0
         whole = _whole(file)
         if whole is not None:
-            yield Block(source, [], list(_items(source, whole[0], whole[1])))
+            yield Block(source, parsed=list(_items(source, whole[0], whole[1])))
         else:
             for block in _line_blocks(source, unpacked(raw), size):
                 yield block
@@ -133,20 +135,12 @@ def _of_file(file: Path, heard: Callable[[int], None] | None, size: int) -> Iter
 
 
 def _line_blocks(source: str, file: BinaryIO, size: int) -> Iterator[Block]:
-    lines: list[tuple[int, bytes]] = []
-    held = 0
-    for number, line in enumerate(file, start=1):
-        text = line.strip()
-        if number == 1:
-            text = text.removeprefix(b"\xef\xbb\xbf")
-        if text:
-            lines.append((number, text))
-            held += len(text)
-            if held >= size:
-                yield Block(source, lines)
-                lines, held = [], 0
-    if lines:
-        yield Block(source, lines)
+    """Whole lines, about `size` bytes at a time."""
+    first = 1
+    while text := file.read(size):
+        text += file.readline()
+        yield Block(source, text.removeprefix(b"\xef\xbb\xbf") if first == 1 else text, first)
+        first += text.count(b"\n")
 
 
 def _whole(file: Path) -> tuple[int, Any] | None:
