@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from core import Audience, Dataset
 from core.registry import Registry
@@ -18,6 +19,9 @@ from sample_data.make import main as make
 from tests.served import served
 
 WAIT_MS = 120_000
+MOST_STOPS = 150
+"""More stops than a page has between any two of its elements."""
+HANDS = pytest.mark.parametrize("hand", ["mouse", "keys"])
 pytestmark = pytest.mark.timeout(900)  # a journey waits for some thirty repaints
 Node = dict[str, Any]
 
@@ -38,7 +42,9 @@ def url(folder: Path) -> Iterator[str]:
 class Builder:
     """A new audience in the builder, as a person sees it. `now` is fixed to the data's end, so that numbers stay."""
 
-    def __init__(self, chromium: Browser, url: str, folder: Path, name: str, **scope: Any) -> None:
+    def __init__(self, chromium: Browser, url: str, folder: Path, name: str, hand: str = "mouse", **scope: Any) -> None:
+        """`hand`: "mouse", or "keys": then everything is reached by Tab and arrows, and done by Enter."""
+        self.keys = hand == "keys"
         self.data = Dataset.open(folder / "dataset")
         self.registry = Registry.open(
             f"sqlite:///{folder / 'registry.sqlite'}", memberships=folder / "memberships", at=datetime.now(UTC)
@@ -65,36 +71,72 @@ class Builder:
         self.page.wait_for_timeout(150)
         expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=WAIT_MS)
 
+    def reach(self, found: Locator, key: str = "Tab", inside: str = "") -> None:
+        """Press a key until the element (or, where `inside` is given, one of the same such group) has the focus."""
+        there = "(each, inside) => (inside ? each.closest(inside) : each).contains(document.activeElement)"
+        for _ in range(MOST_STOPS):
+            if found.evaluate(there, inside):
+                return
+            self.page.keyboard.press(key)
+        raise AssertionError(f"{found} is not reached by {key}")
+
+    def click(self, found: Locator) -> None:
+        """Press something: by the mouse, or by Enter."""
+        if self.keys:
+            self.reach(found)
+            self.page.keyboard.press("Enter")
+        else:
+            found.click()
+
     def add(self, how: str, kind: str) -> None:
         """Add a card."""
-        self.page.get_by_role("button", name=how, exact=True).last.click()
-        self.page.get_by_role("radio", name=kind, exact=True).click()
+        self.click(self.page.get_by_role("button", name=how, exact=True).last)
+        choice = self.page.get_by_role("radio", name=kind, exact=True)
+        expect(choice).to_be_visible(timeout=WAIT_MS)
+        self.settled()
+        if self.keys:
+            self.reach(choice, inside='[data-testid="stButtonGroup"]')
+            self.reach(choice, "ArrowRight")
+            self.page.keyboard.press("Enter")
+        else:
+            choice.click()
         # The card that was open keeps its button for a moment beside the new one's.
         self.settled()
         expect(self.page.get_by_role("button", name="Done")).to_have_count(1, timeout=WAIT_MS)
 
     def choose(self, label: str, option: str, at: int = 0) -> None:
-        """Type into a searchable box and take the option by Enter."""
+        """Type into a searchable box and take the option."""
         box = self.page.get_by_role("combobox", name=label, exact=True).nth(at)
-        box.click()
-        box.fill(option)
+        self.enter(box, option)
         known = re.compile(rf"^(\S )?{re.escape(option)}( \(|$| ·)")  # not "Add: ..."
         found = self.page.get_by_role("option", name=known)
         expect(found.first).to_be_visible(timeout=WAIT_MS)
-        found.first.click()
+        if self.keys:
+            self.page.keyboard.press("Enter")
+        else:
+            found.first.click()
         self.settled()
 
     def type(self, label: str, text: str, at: int = 0) -> None:
         """Type into a field and leave it by Tab."""
         field = self.page.get_by_role("textbox", name=label, exact=True).nth(at)
-        field.fill(text)
+        self.enter(field, text)
         field.press("Tab")
         self.settled()
 
+    def enter(self, field: Locator, text: str) -> None:
+        """Write into a field in place of what is there."""
+        if self.keys:
+            self.reach(field)
+            self.page.keyboard.press("ControlOrMeta+A")
+            self.page.keyboard.type(text)
+        else:
+            field.click()
+            field.fill(text)
+
     def press(self, name: str) -> None:
-        """Press a button by the keyboard."""
-        self.page.get_by_role("button", name=name, exact=True).first.focus()
-        self.page.keyboard.press("Enter")
+        """Press a button."""
+        self.click(self.page.get_by_role("button", name=name, exact=True).first)
         self.settled()
 
     @property
@@ -105,24 +147,31 @@ class Builder:
         root: Node = draft.document["document"]["definition"]["root"]
         return root
 
-    def agrees(self) -> int:
-        """The size on the page is the core's, at the moment that the page names."""
-        self.settled()
+    @property
+    def now(self) -> datetime:
+        """The moment that the page names."""
         panel = self.page.locator(".st-key-panel-head").inner_text()
         found = re.search(r"as of (\d+ \w+ \d+ \d+:\d+) UTC", panel)
         assert found is not None
-        now = datetime.strptime(found[1], "%d %b %Y %H:%M").replace(tzinfo=UTC)
+        return datetime.strptime(found[1], "%d %b %Y %H:%M").replace(tzinfo=UTC)
+
+    def agrees(self) -> int:
+        """The size on the page is the core's, at the moment that the page names."""
+        self.settled()
         draft = self.registry.drafts.get(self.id, self.me)
         assert draft is not None
         audience = Audience.from_dict(draft.document["document"])
         others = self.registry.audiences.named_by(audience, self.me)
-        size = self.data.evaluate(audience, now=now, audiences=others).size
+        size = self.data.evaluate(audience, now=self.now, audiences=others).size
         expect(self.page.get_by_test_id("stMetricValue").first).to_have_text(f"{size:,}", timeout=WAIT_MS)
         return size
 
 
-def test_install_in_the_last_72_hours_and_fewer_than_three_sessions(chromium: Browser, url: str, folder: Path) -> None:
-    builder = Builder(chromium, url, folder, "New and quiet ones")
+@HANDS
+def test_install_in_the_last_72_hours_and_fewer_than_three_sessions(
+    chromium: Browser, url: str, folder: Path, hand: str
+) -> None:
+    builder = Builder(chromium, url, folder, f"New and quiet ones by {hand}", hand)
     builder.add("And", "Install")
     builder.choose("when", "in the last")
     builder.type("amount", "72")
@@ -147,8 +196,9 @@ def test_install_in_the_last_72_hours_and_fewer_than_three_sessions(chromium: Br
     builder.page.close()
 
 
-def test_viewed_the_paris_intro_video_in_the_last_3_days(chromium: Browser, url: str, folder: Path) -> None:
-    builder = Builder(chromium, url, folder, "Viewed Paris")
+@HANDS
+def test_viewed_the_paris_intro_video_in_the_last_3_days(chromium: Browser, url: str, folder: Path, hand: str) -> None:
+    builder = Builder(chromium, url, folder, f"Viewed Paris by {hand}", hand)
     builder.add("And", "Custom event")
     builder.choose("name", "Play Video")
     builder.press("Condition")
@@ -161,18 +211,38 @@ def test_viewed_the_paris_intro_video_in_the_last_3_days(chromium: Browser, url:
     assert node["where"] == [{"attribute": "title", "operator": "exact_match", "value": "Paris intro"}]
     assert node["when"] == {"type": "within_last", "amount": 3, "unit": "days"}
     assert builder.agrees() > 0
+    builder.press("Undo")
+    assert builder.root["criteria"][0]["when"]["amount"] != 3
+    builder.page.close()
+
+
+@HANDS
+def test_between_4_and_6_days_ago(chromium: Browser, url: str, folder: Path, hand: str) -> None:
+    """The seed's example of recency: calculated at a moment, the earliest event is six times 24 hours before it, the
+    latest four. Who has such an event is counted here from the events themselves."""
+    builder = Builder(chromium, url, folder, f"Some days ago by {hand}", hand)
+    builder.add("And", "Custom event")
+    builder.choose("name", "Play Video")
     builder.choose("when", "between")
     builder.type("from", "4")
     builder.type("to", "6")
     assert builder.root["criteria"][0]["when"] == {"type": "between_ago", "from": 4, "to": 6, "unit": "days"}
-    assert builder.agrees() > 0
-    builder.press("Undo")
-    assert builder.root["criteria"][0]["when"]["to"] != 6
+    size = builder.agrees()
+    now = builder.now
+    first, last = now - timedelta(days=6), now - timedelta(days=4)
+    card = builder.page.locator('[class*="st-key-crit-open-"]')
+    expect(card).to_contain_text(f"{first:%-d %b %H:%M} – {last:%-d %b %H:%M} UTC")
+    events = builder.data.events("Play Video", kind="custom").collect()
+    during = events.filter(pl.col("timestamp").is_between(first, last))
+    assert size == during.filter(pl.col("workspace") == "travel-app")["mpid"].n_unique() > 0
     builder.page.close()
 
 
-def test_cart_abandonment_of_4_days_without_a_campaigns_audience(chromium: Browser, url: str, folder: Path) -> None:
-    builder = Builder(chromium, url, folder, "Left in the cart", lookback_days=30)
+@HANDS
+def test_cart_abandonment_of_4_days_without_a_campaigns_audience(
+    chromium: Browser, url: str, folder: Path, hand: str
+) -> None:
+    builder = Builder(chromium, url, folder, f"Left in the cart by {hand}", hand, lookback_days=30)
     builder.add("And", "Cart abandonment")
     builder.add("Exclude", "Audience membership")
     builder.choose("audience", "Came with a spring campaign")

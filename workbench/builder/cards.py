@@ -51,10 +51,10 @@ class Cards:
             if not self.letters:
                 st.info("No criterion yet: everybody in the workspaces is a member. Add the first one below.")
             self._below(root, "root")
-            self._adding = st.container(horizontal=True, key="add-strip", width="content", gap=None)
+            self._adding = st.container(gap="small")
 
     def draw_open(self) -> None:
-        """The controls of the open card, and of the strip below the cards."""
+        """The controls of the open card, and what adds one."""
         if self.form is not None:
             self.form()
         with self._adding:
@@ -236,10 +236,25 @@ class Cards:
     # -- And | Or | Exclude --------------------------------------------------------------------------------------------
 
     def _strip(self) -> None:
-        for how in ("and", "or", "exclude"):
-            icon = ":material/remove:" if how == "exclude" else None
-            with st.popover(how.capitalize(), type="tertiary", icon=icon, key=f"add-{how}-{len(self.held.done)}"):
-                self._picker(how)
+        """The kinds of criteria open below the strip and not over the page: the next Tab is in them."""
+        held = self.held
+        with st.container(horizontal=True, key="add-strip", width="content", gap=None):
+            for how in ADDS:
+                icon = ":material/remove:" if how == "exclude" else None
+                st.button(
+                    how.capitalize(), type="tertiary", icon=icon, key=f"add-{how}", on_click=self._ask, args=(how,)
+                )
+        if held.adding:
+            with st.container(key="picker", border=True, gap="small"):
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    st.markdown(f"**{ADDS[held.adding]}**", width="content")
+                    st.space("stretch")
+                    st.button("Close", icon=":material/close:", type="tertiary", key="act-close-picker",
+                              on_click=self._ask, args=("",))  # fmt: skip
+                self._picker(held.adding)
+
+    def _ask(self, how: str) -> None:
+        self.held.adding = "" if how == self.held.adding else how
 
     def _picker(self, how: str) -> None:
         """The kinds of criteria by group: one click adds a card."""
@@ -254,10 +269,16 @@ class Cards:
 
     def _add(self, how: str, start: Node) -> None:
         fresh: Node = tree.with_ids(start, fresh=True)
-        self.held.open = fresh["id"]
+        self.held.open, self.held.adding = fresh["id"], ""
         self.change(lambda root: tree.added(root, how, fresh))
 
 
+ADDS = {
+    "and": "Members satisfy this too",
+    "or": "Or they satisfy this",
+    "exclude": "Without those who satisfy this",
+}
+"""How a criterion is added, and what that means."""
 MEANING = {
     "alone": "This criterion alone in the universe",
     "here": "How many remain at this point",

@@ -31,6 +31,8 @@ class Draft:
     embedded: Mapping[str, Audience] = field(default_factory=dict)
     """Audiences that came along in a link, by id."""
     open: str | None = None
+    adding: str = ""
+    """How the criterion will be joined whose kind is being chosen; "" while none is."""
     as_of: datetime | None = None
     logic_text: str = ""
     """A logic line that does not parse, as it was typed."""
