@@ -54,6 +54,7 @@ class Dataset:
         self._snapshot = Snapshot(store, manifest, lease=lease)
         self._memory, self._beside = Memory(memory_bytes), Memory(memory_bytes // 2)
         self._sampler = Sampler(memory_bytes)
+        self._known_ms: int | None = None
 
     def __repr__(self) -> str:
         profiles, events = self.size
@@ -434,7 +435,7 @@ class Dataset:
         now_ms = millis(now)
 
         def universe() -> int:
-            return int(np.count_nonzero(self._snapshot.universe(audience.workspaces, now_ms)))
+            return int(np.count_nonzero(self._snapshot.universe(audience.workspaces, now_ms, now_ms)))
 
         size = self._sampler.memory.remember(("once", "universe", self.version, audience.workspaces, now_ms), universe)
         yield self._scope_of(audience, now_ms, audiences, *read), size
@@ -486,6 +487,12 @@ class Dataset:
         other._memory = self._beside
         return other
 
+    def known_until(self, moment: datetime) -> Dataset:
+        """This version as if nothing had arrived after a moment: evaluated later, it only ages."""
+        other = copy(self)
+        other._known_ms = millis(moment)
+        return other
+
     def fresh(self) -> Dataset:
         """This version with nothing remembered; what is mapped from files stays."""
         other = copy(self)
@@ -511,7 +518,7 @@ class Dataset:
         inputs = self._inputs(audience)[0]
         named = tuple(sorted((each, audiences[each].model_dump_json()) for each in audience.named_audiences))
         lookback = audience.lookback_days
-        return Scope(snapshot, audience.workspaces, inputs, lookback, now_ms, members_of, memory, named)
+        return Scope(snapshot, audience.workspaces, inputs, lookback, now_ms, members_of, memory, named, self._known_ms)
 
     def _inputs(self, audience: Audience) -> tuple[frozenset[tuple[str, str]], list[str]]:
         every = self._every_input(audience)

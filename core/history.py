@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -12,7 +12,6 @@ import polars as pl
 
 from core.audience import Audience
 from core.data.values import Mask
-from core.errors import CoreError
 
 if TYPE_CHECKING:
     from core.dataset import Dataset
@@ -82,18 +81,13 @@ def forecast(
     days: int = DAYS,
     progress: Progress | None = None,
 ) -> History:
-    """How the audience ages when nothing new arrives: the evaluations of the next `days` days, the first at now + 24 h.
+    """How the audience ages when nothing new arrives after `now`: `days` evaluations, the first at now + 24 h, each on
+    the data as it is known at `now`, also where more has come since.
 
-    Raises DefinitionError, and CoreError where the data goes on after `now`: then something new has arrived.
+    Raises DefinitionError.
     """
-    end = dataset.end
-    if end is not None and end > now:
-        raise CoreError(
-            f"The data goes on after {now.astimezone(UTC):%-d %b %Y %H:%M} UTC, so it is known what came after.",
-            "Look at the last 30 days of a later moment instead.",
-        )
     moments = [now + timedelta(days=ahead) for ahead in range(days + 1)]
-    return History(tuple(_days(dataset, audience, moments, audiences or {}, progress)))
+    return History(tuple(_days(dataset.known_until(now), audience, moments, audiences or {}, progress)))
 
 
 def _days(

@@ -48,17 +48,20 @@ class Scope:
         members_of: Callable[[str], Mask] | None = None,
         memory: Memory | None = None,
         named: tuple[Any, ...] = (),
+        known_ms: int | None = None,
     ) -> None:
         """`inputs`: the audience's, as (workspace, input). `members_of(id)` answers for other audiences; `named`, their
-        definitions, tells scopes apart that differ in these alone. Scopes that share a `memory` share their answers."""
+        definitions, tells scopes apart that differ in these alone. Scopes that share a `memory` share their answers.
+        Windows and waits are told from `now_ms`; nothing later than `known_ms` (now itself unless given) is there."""
         self.snapshot, self.workspaces, self.inputs, self.now_ms = snapshot, workspaces, inputs, now_ms
+        self.known_ms = now_ms if known_ms is None else min(known_ms, now_ms)
         self.size = snapshot.size
         self.floor_ms = -EVER if lookback_days is None else now_ms - round(lookback_days * DAY_MS)
         self._members_of = members_of
         self._memory = Memory() if memory is None else memory
-        self._key = (snapshot.manifest.version, workspaces, inputs, lookback_days, now_ms, named)
+        self._key = (snapshot.manifest.version, workspaces, inputs, lookback_days, now_ms, self.known_ms, named)
         self._tiers = tuple(frozenset(snapshot.manifest.workspaces[each].tiers.items()) for each in workspaces)
-        self.universe = snapshot.universe(workspaces, now_ms)
+        self.universe = snapshot.universe(workspaces, now_ms, self.known_ms)
 
     def judge(self, criterion: Criterion) -> Mask:
         """Who of the universe satisfies a criterion. Do not change the answer: it is remembered."""
@@ -97,15 +100,15 @@ class Scope:
 
     def state(self, log: Log, column: str) -> Column:
         """The latest value of a log's column at this now, one a profile."""
-        return self.derived(log, column, lambda: log.state(column, self.now_ms, self.size))
+        return self.derived(log, column, lambda: log.state(column, self.known_ms, self.size))
 
     def held(self, holdings: Holdings) -> Held:
         """What profiles hold at this now."""
-        return self.derived(holdings, "held", lambda: holdings.at(self.now_ms, self.size))
+        return self.derived(holdings, "held", lambda: holdings.at(self.known_ms, self.size))
 
     def derived(self, log: Log | Holdings, name: str, make: Callable[[], T]) -> T:
         """What `make` gives of the records that a log has at this now."""
-        known = log.known(self.now_ms)
+        known = log.known(self.known_ms)
         if known < len(log):
             return self._memory.remember(("state", id(log), name, known), make)
         size, head = log.heads.get(name, (-1, None))
@@ -140,7 +143,7 @@ class Scope:
     def spans(self, bounds: tuple[int, int], without_lookback: bool = False) -> Spans:
         """What of every segment lies between two moments, both included, in the lookback and up to now."""
         floor_ms = -EVER if without_lookback else self.floor_ms
-        first_ms, last_ms = max(bounds[0], floor_ms), min(bounds[1], self.now_ms)
+        first_ms, last_ms = max(bounds[0], floor_ms), min(bounds[1], self.known_ms)
         clipped = ((each, max(first_ms, each.first_ms), min(last_ms, each.last_ms)) for each in self.snapshot.segments)
         return {events: (first, last) for events, first, last in clipped if first <= last}
 
@@ -190,7 +193,7 @@ class Scope:
     def event_column(self, store: EventStore, where: str, name: str) -> Column:
         """A property of the events of a store, one row an event; a session's duration is joined from its end."""
         if where == "field" and name == "session_duration_ms" and store.kind == "session":
-            return durations(store, self.snapshot, self.now_ms)
+            return durations(store, self.snapshot, self.known_ms)
         return store.column(where, name)
 
 

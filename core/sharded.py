@@ -48,6 +48,7 @@ class ShardedDataset(Dataset):
         self._version, self._lease = store.held()
         self._kept: dict[int, Dataset] = {}
         self._samplers: dict[int, Sampler] = {}
+        self._known_ms: int | None = None
 
     @property
     def _manifest(self) -> Manifest:
@@ -83,6 +84,7 @@ class ShardedDataset(Dataset):
         if number in self._kept:
             return self._kept[number]
         shard = Dataset(self._store.shard(number, self._version), self._memory_bytes // self.shard_count)
+        shard._known_ms = self._known_ms
         shard._sampler = self._samplers.setdefault(number, shard._sampler)  # slices are small: they all stay
         events = sum(_events(self._version, each) for each in range(number + 1))
         if events <= KEPT_EVENTS:
@@ -101,6 +103,12 @@ class ShardedDataset(Dataset):
     def aside(self) -> Dataset:
         """This version with a second memory in every shard; see `Dataset.aside`."""
         return self._with(lambda shard: shard.aside())
+
+    def known_until(self, moment: datetime) -> Dataset:
+        """This version as if nothing had arrived after a moment; see `Dataset.known_until`."""
+        other = self._with(lambda shard: shard.known_until(moment))
+        other._known_ms = millis(moment)
+        return other
 
     def fresh(self) -> Dataset:
         """This version with nothing remembered; what is mapped from files stays."""

@@ -64,7 +64,7 @@ class Attribution(ProfileCriterion):
         parts = {name: self._part(name, scope).at(profile) for name in ("publisher", "campaign")}
         found = f"no {self.event} attribution"
         if self._part("kept", scope).present()[profile]:
-            latest = log.latest(scope.now_ms, scope.size)
+            latest = log.latest(scope.known_ms, scope.size)
             named = ", ".join(f"{name} {value_words(value)}" for name, value in parts.items() if value is not None)
             found = (
                 f"{named or 'an attribution without names'}, since {moment_words(int(log.time_ms[latest[profile]]))}"

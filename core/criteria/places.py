@@ -133,13 +133,13 @@ class Location(ProfileCriterion):
         log = scope.snapshot.coordinates(self.reads(scope))
 
         def made() -> Arrays:
-            latest = log.latest(scope.now_ms, scope.size)
+            latest = log.latest(scope.known_ms, scope.size)
             profile = np.flatnonzero(latest != NO_RECORD)
             records = latest[profile]
             return points_of(profile, log.numbers["latitude"][records], log.numbers["longitude"][records])
 
         def points() -> Points:
-            if log.known(scope.now_ms) < len(log):
+            if log.known(scope.known_ms) < len(log):
                 return Points(**made())
             return Points(**scope.snapshot.present("locations", f"points/{self.reads(scope)}", made))
 
@@ -167,7 +167,7 @@ class Location(ProfileCriterion):
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The distance, or the latest location part by part."""
         log = scope.snapshot.locations(self.reads(scope))
-        record = int(log.latest(scope.now_ms, scope.size)[profile])
+        record = int(log.latest(scope.known_ms, scope.size)[profile])
         when = "" if record == NO_RECORD else f", since {moment_words(int(log.time_ms[record]))}"
         if self.operator == "within":
             value = scope.measure(self).at(profile)

@@ -111,7 +111,7 @@ class UserAttribute(ComparedProfileCriterion):
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The value, and since when it stands."""
         log = scope.snapshot.attribute(self.reads(scope), self.attribute)
-        measure, record = self.measure(scope), int(log.latest(scope.now_ms, scope.size)[profile])
+        measure, record = self.measure(scope), int(log.latest(scope.known_ms, scope.size)[profile])
         since = "" if record == NO_RECORD else f", since {moment_words(int(log.time_ms[record]))}"
         found = {
             ABSENT: f"has no {self.attribute}" if not since else f"{self.attribute} was deleted{since}",
@@ -207,7 +207,7 @@ class Consent(ProfileCriterion):
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The latest state and its moment."""
         log = scope.snapshot.consent(self.reads(scope), self.regulation, self.purpose)
-        record = int(log.latest(scope.now_ms, scope.size)[profile])
+        record = int(log.latest(scope.known_ms, scope.size)[profile])
         asked = f"asked: {self.state.replace('_', ' ')}"
         if record == NO_RECORD:
             return Evidence(f"no record; {asked}")
@@ -352,7 +352,7 @@ class FirstSeen(ProfileCriterion):
     def measure(self, scope: Scope) -> Moments:
         """The first activity at or before now."""
         first = scope.snapshot.first_seen(self.reads(scope))
-        return Moments(np.where(first <= scope.now_ms, first, NO_MOMENT))
+        return Moments(np.where(first <= scope.known_ms, first, NO_MOMENT))
 
     def sql(self, to: SqlScope) -> Sql:
         return to.seen("MIN", self.sql_known("activity", to), self.when)
@@ -393,7 +393,7 @@ class LastSeen(ProfileCriterion):
 
     def measure(self, scope: Scope) -> Moments:
         """The latest activity at or before now."""
-        return Moments(scope.snapshot.last_seen(self.reads(scope), scope.now_ms))
+        return Moments(scope.snapshot.last_seen(self.reads(scope), scope.known_ms))
 
     def sql(self, to: SqlScope) -> Sql:
         return to.seen("MAX", self.sql_known("activity", to), self.when)

@@ -215,26 +215,30 @@ class Snapshot:
 
         return self.remember_at(("last", workspace), at, last)
 
-    def universe(self, workspaces: tuple[str, ...], now_ms: int) -> Mask:
-        """Who can be a member of an audience of some workspaces at `now` (DEFINITION 2): bool, one a profile."""
+    def universe(self, workspaces: tuple[str, ...], now_ms: int, known_ms: int) -> Mask:
+        """Who can be a member of an audience of some workspaces at `now` (DEFINITION 2): bool, one a profile.
+
+        Nobody was seen later than `known_ms`.
+        """
         days = self.manifest.profile_retention_days
         end = self.end_ms
-        until_ms = now_ms if days is not None or end is None else min(now_ms, end)
+        until_ms = known_ms if end is None else min(known_ms, end)
 
         def make() -> Mask:
             seen = np.zeros(self.size, np.bool_)
             for workspace in workspaces:
                 first = self.first_seen(workspace)
-                seen |= (first != NO_MOMENT) & (first <= now_ms)
+                seen |= (first != NO_MOMENT) & (first <= known_ms)
             if days is not None:
                 recent = np.zeros(self.size, np.bool_)
                 for workspace in workspaces:
-                    last = self.last_seen(workspace, now_ms)
+                    last = self.last_seen(workspace, known_ms)
                     recent |= (last != NO_MOMENT) & (last >= now_ms - round(days * DAY_MS))
                 seen &= recent
             return seen
 
-        return self.remember_at(("universe", *workspaces), until_ms, make)
+        retained = () if days is None else (now_ms,)
+        return self.remember_at(("universe", *workspaces, *retained), until_ms, make)
 
     def _source(self, segment: Segment) -> Source:
         """Where the column cache keeps what derives from a segment: beside the first of its files."""

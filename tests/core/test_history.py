@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 
-from core import Audience, CoreError, Dataset, DefinitionError
+from core import Audience, Dataset, DefinitionError
 from core.history import Day, backtest, forecast
 from tests.core.answers import NOW, ago, asked, dataset, did, event, of, within
 from tests.core.test_laws import dataset as made
-from tests.core.test_laws import law
-from tests.strategies import Dice, dices, situation
+from tests.core.test_laws import known_then, law, with_times
+from tests.strategies import DAY, Dice, Load, dices, situation
 from tests.worlds import moment, named_audiences
 
 RECENT = asked(event("play", when=within(3)))
@@ -61,9 +62,12 @@ def test_who_enters_when_nothing_new_arrives(data: Dataset) -> None:
     assert [day.adds for day in days] == [0, 0, 0, 0, 0, 0, 1, 0]
 
 
-def test_no_forecast_where_the_data_knows_better(data: Dataset) -> None:
-    with pytest.raises(CoreError, match=r"The data goes on after 30 Jan 2026 12:00 UTC"):
-        forecast(data, RECENT, now=moment(ago(1)))
+def test_what_came_later_is_not_in_a_forecast(data: Dataset) -> None:
+    """Seen from 9 days ago, the event of 1 is 1.5 days old, and 2 is not there yet: 1 leaves on the second day."""
+    days = forecast(data, RECENT, now=moment(ago(9)), days=10).days
+    assert [(day.size, day.universe) for day in days] == [(1, 1), *[(0, 1)] * 9]
+    assert [day.drops for day in days] == [0, 1, *[0] * 8]
+    assert data.evaluate(RECENT, now=NOW).size == 1, "the dataset itself forgets nothing"
 
 
 def test_progress_and_stopping(data: Dataset) -> None:
@@ -115,10 +119,35 @@ def test_each_day_is_the_evaluation_at_that_day(dice: Dice) -> None:
             fresh = Dataset.open(data.path).evaluate(audience, now=now + timedelta(days=at), audiences=named)
             return set(fresh.members["mpid"].to_list())
 
-        spans = [(-2, backtest(data, audience, now=now, audiences=named, days=3).days)]
-        if data.end is None or data.end <= now:
-            spans.append((1, forecast(data, audience, now=now, audiences=named, days=2).days))
-        for first, days in spans:
-            for at, day in enumerate(days, first):
-                here, before = members(at), members(at - 1)
-                assert (day.size, day.adds, day.drops) == (len(here), len(here - before), len(before - here))
+        for at, day in enumerate(backtest(data, audience, now=now, audiences=named, days=3).days, -2):
+            here, before = members(at), members(at - 1)
+            assert (day.size, day.adds, day.drops) == (len(here), len(here - before), len(before - here))
+
+
+@law
+@given(dices)
+def test_a_forecast_is_the_later_evaluation_of_what_is_known(dice: Dice) -> None:
+    """Where nothing later is loaded at all, the plain evaluations of the days to come say the same."""
+    timed = with_times(situation(dice, audience_count=1))
+    then = timed.now - dice.pick(0, 1, DAY // 24, DAY, 3 * DAY, 30 * DAY)
+    found = replace(timed, loads=[_on_time(load, then) for load in timed.loads])
+    audience, named = Audience.from_dict(found.audiences[0]), named_audiences(found)
+    shape = dice.pick("plain", "sharded")
+    with made(found, shape) as data, made(known_then(found, then)) as known:
+        ahead = forecast(data, audience, now=moment(then), audiences=named, days=3).days
+        plain = [known.evaluate(audience, now=moment(then + at * DAY), audiences=named) for at in range(4)]
+    for day, before, here in zip(ahead, plain, plain[1:], strict=False):
+        came, went = here.mask & ~before.mask, before.mask & ~here.mask
+        assert (day.size, day.universe) == (here.size, here.universe)
+        assert (day.adds, day.drops) == (came.sum(), went.sum())
+
+
+def _on_time(load: Load, then: int) -> Load:
+    """Without events that had happened by a moment and came later: their batch is seen as activity afterwards."""
+    batches = []
+    for batch in load.batches:
+        events = batch.get("events", [])
+        if batch["timestamp_unixtime_ms"] > then:
+            events = [event for event in events if event["data"]["timestamp_unixtime_ms"] > then]
+        batches.append({**batch, "events": events})
+    return replace(load, batches=batches)

@@ -234,11 +234,19 @@ def _own_mpid(batch: Document) -> Document:
 @law
 @given(dices)
 def test_an_earlier_now_knows_what_was_known_then(dice: Dice) -> None:
-    found = situation(dice)
-    timed = replace(found, loads=[_with_times(load, found.now) for load in found.loads])
-    then = found.now - dice.pick(0, 1, DAY // 24, DAY, 2 * DAY, 3 * DAY, 7 * DAY, 30 * DAY)
-    known = replace(timed, loads=[_known_then(load, then) for load in timed.loads])
-    assert answers(timed, then) == answers(known, then)
+    timed = with_times(situation(dice))
+    then = timed.now - dice.pick(0, 1, DAY // 24, DAY, 2 * DAY, 3 * DAY, 7 * DAY, 30 * DAY)
+    assert answers(timed, then) == answers(known_then(timed, then), then)
+
+
+def with_times(found: Situation) -> Situation:
+    """A situation in which every batch has its mpid, and batches and events their times."""
+    return replace(found, loads=[_with_times(load, found.now) for load in found.loads])
+
+
+def known_then(found: Situation, then: int) -> Situation:
+    """What a situation with times holds up to a moment."""
+    return replace(found, loads=[_known_then(load, then) for load in found.loads])
 
 
 def _with_times(load: Load, now: int) -> Load:

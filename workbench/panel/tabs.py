@@ -97,13 +97,12 @@ def _ahead(look: Look, tables: bool) -> None:
         with Progress("Looking at the next 30 days") as step:
             return forecast(look.data, found.audience, now=found.now, audiences=look.named, progress=step)
 
-    try:
-        history = look.remembered("forecast", make)
-    except CoreError as error:
-        st.caption(f"{error.message} {error.hint}")
-        return
+    history = look.remembered("forecast", make)
     week, month = history.days[6].size, history.days[-1].size
-    st.markdown(f"If nothing new arrives, **{week:,}** are members in 7 days and **{month:,}** in 30.")
+    end, later = look.data.end, ""
+    if end is not None and end > found.now:
+        later = f" What has arrived since {found.now:%-d %b %Y %H:%M} UTC is left out."
+    st.markdown(f"If nothing new arrives, **{week:,}** are members in 7 days and **{month:,}** in 30.{later}")
     frame = history.frame
     columns = {"at": "As of (UTC)", "size": "Members", "adds": "Enter", "drops": "Leave"}
     if tables:
