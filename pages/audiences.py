@@ -36,11 +36,7 @@ def filtered(found: Sequence[AudienceSummary], key: str) -> list[AudienceSummary
 
 @st.fragment
 def table(data: Dataset, found: list[AudienceSummary], key: str) -> None:
-    """Tiles, filters, actions and the rows of one tab; a filter draws only these again."""
-    if not found:
-        parts.empty(*EMPTY[key])
-        return
-    listing.tiles(found)
+    """Filters, actions and the rows of one tab; a filter draws only these again."""
     left = filtered(found, key)
     if not left:
         parts.empty("No audience fits", "Search for less, or take a status or a tag away.")
@@ -89,7 +85,11 @@ def show(data: Dataset) -> None:
     for tab, (name, each) in zip(tabs, kinds.items(), strict=True):
         if tab.open:
             with tab:
-                table(data, each, name)
+                if each:
+                    listing.tiles(each)
+                    table(data, each, name)
+                else:
+                    parts.empty(*EMPTY[name])
     if any(each.status == "calculating" for each in found):
         follow(listing.state(found))
 

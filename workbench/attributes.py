@@ -52,7 +52,8 @@ def sentence(attribute: CalculatedAttribute) -> str:
     what = CalculatedAttribute.option_words("calculation", attribute.calculation)
     of = f" of {attribute.of.ref[1].replace('_', ' ')}" if attribute.of is not None else ""
     window = f", {attribute.window.sentence}" if attribute.window is not None else ""
-    return f"{what}{of}, of those who {attribute.event.sentence}{window}".capitalize()
+    text = f"{what}{of}, of those who {attribute.event.sentence}{window}"
+    return text[:1].upper() + text[1:]  # names in it keep their case
 
 
 def problems(definition: dict[str, Any]) -> tuple[Problem, ...]:
@@ -91,7 +92,7 @@ def form(data: Dataset, held: session.HeldAttribute) -> dict[str, Any]:
         forms.adders(CalculatedEvent, held.document["event"], place.below("event"), ask)
     for problem in found:
         if not problem.path.startswith("event"):
-            st.caption(f":orange[{parts.plain(problem.message)}]")
+            st.caption(f":orange[{parts.plain(problem.message[:1].upper() + problem.message[1:])}]")
     return definition
 
 

@@ -32,21 +32,21 @@ def columns(rows: Sequence[Row]) -> Mapping[str, Any]:
     statuses = sorted({each for row in rows for each in row["Status"]})
     colours = [STATUS_COLOURS[each.split()[0]] for each in statuses]
     found = {
-        "Name": st.column_config.TextColumn(pinned=True, width=300),
+        "Name": st.column_config.TextColumn(pinned=True, width=280),
         "Status": st.column_config.MultiselectColumn(options=statuses, color=colours, width=115),
-        " ": st.column_config.TextColumn(width=32, help="≈ estimate, ~ too few to estimate, ⚠ no size"),
-        "Size": st.column_config.NumberColumn(format="localized", width=72),
-        "30 days": st.column_config.LineChartColumn("Size, 30 days", width=105),
-        "Adds 24 h": st.column_config.NumberColumn(format="localized", width=80),
-        "Drops 24 h": st.column_config.NumberColumn(format="localized", width=86),
+        " ": st.column_config.TextColumn(width=30, help="≈ estimate, ~ too few to estimate, ⚠ no size"),
+        "Size": st.column_config.NumberColumn(format="localized", width=70),
+        "30 days": st.column_config.LineChartColumn("Size, 30 days", width=100),
+        "Adds 24 h": st.column_config.NumberColumn(format="localized", width=78),
+        "Drops 24 h": st.column_config.NumberColumn(format="localized", width=84),
         "Volatility": st.column_config.NumberColumn(
-            format=f"%.1f{parts.NARROW}%%", width=80, help="(adds + drops) / size, in the last 24 hours"
+            format=f"%.1f{parts.NARROW}%%", width=76, help="(adds + drops) / size, in the last 24 hours"
         ),
-        "Outputs": st.column_config.NumberColumn(width=70, help="Connected outputs"),
-        "Tags": st.column_config.MultiselectColumn(color="gray", width=160),
-        "Updated": st.column_config.DatetimeColumn(format="D MMM HH:mm", help="UTC", width=100),
-        "By": st.column_config.TextColumn(width=90, help="Created by"),
-        "Access": st.column_config.TextColumn(width=80, help="What other accounts may do"),
+        "Outputs": st.column_config.NumberColumn(width=66, help="Connected outputs"),
+        "Tags": st.column_config.MultiselectColumn(color="gray", width=150),
+        "Updated": st.column_config.DatetimeColumn(format="D MMM HH:mm", help="UTC", width=98),
+        "By": st.column_config.TextColumn(width=86, help="Created by"),
+        "Access": st.column_config.TextColumn(width=78, help="What other accounts may do"),
         "Account": st.column_config.TextColumn(width=100),
         "Workspaces": st.column_config.TextColumn(width=140),
         "Note": st.column_config.TextColumn(width=260),

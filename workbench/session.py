@@ -298,15 +298,16 @@ def _members(audience_id: str, calculated_at: datetime, person: Person) -> Mpids
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _reached(person: Person, calculated: tuple[tuple[str, datetime], ...]) -> int:
-    return united(_members(*each, person) for each in calculated)
+def _reached(person: Person, known: int, _calculated: tuple[tuple[str, datetime], ...]) -> int:
+    return united(_members(*each, person) for each in _calculated)
 
 
 def reached(found: Sequence[AudienceSummary]) -> tuple[int, int]:
     """How many people are in at least one of some audiences, and how many profiles there are."""
     calculated = tuple((each.id, each.calculated_at) for each in found if each.calculated_at is not None)
     data = dataset()
-    return _reached(me(), calculated), 0 if data is None else data.size[0]
+    # Streamlit takes long to make a key of a thousand pairs.
+    return _reached(me(), hash(calculated), calculated), 0 if data is None else data.size[0]
 
 
 def keep_download(asked: object, name: str, content: bytes, words: str) -> None:
