@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +20,10 @@ HEAD: Final = "0002"
 """The newest migration, which this program speaks."""
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_WAIT_SECONDS: Final = 30.0
+_AGAIN_SECONDS: Final = 0.01
 _ON_CONNECT: Final = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA busy_timeout=30000",
+    f"PRAGMA busy_timeout={_WAIT_SECONDS * 1000:.0f}",
     "PRAGMA foreign_keys=ON",
     "PRAGMA synchronous=NORMAL",
 )
@@ -113,6 +116,21 @@ def _configure(connection: Any, _: Any) -> None:
     connection.isolation_level = None
     for each in _ON_CONNECT:
         connection.execute(each).close()
+    _into_wal(connection)
+
+
+def _into_wal(connection: sqlite3.Connection) -> None:
+    """Let readers and one writer work beside each other. Of two that turn a new file to WAL at once, SQLite refuses
+    one without waiting, whatever its timeout: that one tries again."""
+    for left in reversed(range(round(_WAIT_SECONDS / _AGAIN_SECONDS))):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or not left:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:

@@ -20,7 +20,6 @@ from core.data.segment import load_segment
 from core.data.store import Store
 from core.errors import CoreError
 
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "segment_events.example.jsonl"
 AT = "2024-05-01T10:00:00.500Z"
 AT_MS = 1714557600500
 
@@ -413,9 +412,51 @@ def test_messages_answer_criteria(tmp_path: Path) -> None:
     assert (result.members["mpid"].to_list(), result.universe) == ([derived("customer_id:u1")], 2)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not beside the checkout")
-def test_the_shared_messages(tmp_path: Path) -> None:
-    report, store = load(tmp_path, SHARED)
+CONTEXT = {
+    "app": {"name": "Wanderly", "version": "545", "build": "3.0.1.545", "namespace": "org.example.wanderly"},
+    "campaign": {"name": "Autumn", "source": "Newsletter", "medium": "email", "term": "city", "content": "banner"},
+    "device": {
+        "id": "5A1C-D1",
+        "advertisingId": "5A1C-A1",
+        "manufacturer": "Apple",
+        "model": "iPhone7,2",
+        "type": "ios",
+    },
+    "ip": "8.8.8.8",
+    "library": {"name": "analytics.js", "version": "2.11.1"},
+    "locale": "en-US",
+    "location": {"city": "San Francisco", "country": "United States", "latitude": 37.7749, "longitude": -122.4194},
+    "network": {"carrier": "T-Mobile US", "wifi": False, "cellular": True},
+    "os": {"name": "iPhone OS", "version": "8.1.3"},
+    "page": {"path": "/help/", "referrer": "", "search": "", "title": "Help", "url": "https://example.com/help/"},
+    "timezone": "Europe/Amsterdam",
+    "userAgent": "Mozilla/5.0",
+}
+"""What the libraries send with every message."""
+
+
+def test_a_file_of_every_type_of_message_of_one_person(tmp_path: Path) -> None:
+    order = {"order_id": "o1", "total": 27.5, "revenue": 25.0, "products": [{"product_id": "p1", "price": 19}]}
+    source = {"source": "Network/FB", "name": "Summer Sale", "ad_creative": "video-a"}
+    messages = [
+        message("identify", traits={"name": "Ada", "email": "a@x.org", "address": {"city": "Paris", "country": "FR"}}),
+        track("Product Added", cart_id="c1", product_id="p1", name="Rail Pass", price=18.99, quantity=1),
+        {**track("Order Completed", **order), "userId": None},
+        message("page", name="Home", category="Docs", properties={"path": "/", "title": "Welcome"}),
+        message("screen", name="Checkout", properties={"step": 2}),
+        track("Application Installed", version="1.2.3", build=1234),
+        track("Application Updated", previous_version="1.1.2", version="1.2.0", build=1456),
+        track("Install Attributed", provider="AppsFlyer", campaign=source),
+        message("alias", previousId="anon-1"),
+        message("group", groupId="g1", traits={"name": "Northwind", "employees": 329}),
+    ]
+    # One library sends all of them, before and after it knows who it is.
+    common = {"anonymousId": "anon-1", "context": CONTEXT, "integrations": {"All": True}, "version": 2}
+    lines = [orjson.dumps({**common, **each, "messageId": f"m{at}"}) for at, each in enumerate(messages)]
+    file = tmp_path / "messages.jsonl"
+    file.write_bytes(b"\n".join(lines))
+    report, store = load(tmp_path, file)
+    # All but `identify` are events, `alias` and `group` of a kind that no criterion reads.
     assert (report.batches, report.events, report.profiles, report.refusals) == (10, 9, 1, [])
     kinds = store.read("events").sort("arrival").collect()["kind"].to_list()
     views, installs = ["screen_view", "screen_view"], ["install", "upgrade", "attribution"]

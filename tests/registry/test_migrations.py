@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -95,3 +98,24 @@ def test_processes_that_open_an_empty_one_at_once(empty_url: str, tmp_path: Path
     opened = Registry.open(empty_url, memberships=tmp_path, at=AT)
     assert opened.people.local().role == "admin"
     opened.close()
+
+
+def test_a_new_file_that_somebody_else_begins_to_write(tmp_path: Path) -> None:
+    """SQLite refuses at once to turn it to its write-ahead log, whatever the timeout; it is tried until it goes."""
+    file = tmp_path / "registry.sqlite"
+    first = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    first.execute("BEGIN IMMEDIATE")
+    first.execute("CREATE TABLE theirs (id INTEGER)")
+
+    def commit() -> None:
+        time.sleep(0.3)
+        first.execute("COMMIT")
+
+    with ThreadPoolExecutor(1) as threads:
+        done = threads.submit(commit)
+        database = Database(f"sqlite:///{file}")
+        with database.engine.connect() as connection:
+            assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        done.result()
+    database.close()
+    first.close()
