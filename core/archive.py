@@ -21,6 +21,7 @@ import numpy.typing as npt
 import orjson
 import polars as pl
 
+from core import catalog
 from core.data.schema import IDENTITY_TYPES
 from core.data.snapshot import Snapshot
 from core.data.values import millis
@@ -78,16 +79,9 @@ class ArchiveManifest:
         return orjson.dumps(self, option=orjson.OPT_INDENT_2)
 
 
-def known_identity_types(snapshot: Snapshot) -> list[str]:
-    """Every identity type that a download can ask for: the known ones, then those that only the data has."""
-    workspaces = snapshot.manifest.workspaces
-    held = {name for each in workspaces for name in snapshot.keys("identities", "identity_type", each)}
-    return [*IDENTITY_TYPES, *sorted(held - set(IDENTITY_TYPES))]
-
-
-def chosen_identity_types(snapshot: Snapshot, names: Iterable[str]) -> list[str]:
-    """The types of that name in the order of rows, each once. CoreError: an unknown one, or none at all."""
-    wanted, known = set(names), known_identity_types(snapshot)
+def chosen_identity_types(known: Sequence[str], names: Iterable[str]) -> list[str]:
+    """The known types of that name, each once (`Dataset.identity_types`). CoreError: an unknown one, or none at all."""
+    wanted = set(names)
     if not wanted:
         raise CoreError("No identity type is chosen.", f"Choose among {', '.join(known)}.")
     unknown = sorted(wanted - set(known))
@@ -142,9 +136,10 @@ def write_archive(
         raise CoreError("A download needs at least one audience.")
     if sample is not None and sample < 1:
         raise CoreError(f"A sample of {sample} members holds nobody.", "Give a number above 0, or leave it out.")
-    types = chosen_identity_types(downloads[0].evaluation.scope.snapshot, identity_types)
-    members = [_members(each.evaluation, sample) for each in downloads]
-    told = _Told(progress, sum(map(len, members)))
+    members = [_Members.of(each.evaluation, sample) for each in downloads]
+    known = catalog.identity_types(snapshot for each in members for snapshot in each.snapshots)
+    types = chosen_identity_types(known, identity_types)
+    told = _Told(progress, sum(len(each.mpid) for each in members))
     with whole_file(Path(path)) as unfinished, ZipFile(unfinished, "w", ZIP_DEFLATED) as archive:
         files = []
         for download, chosen in zip(downloads, members, strict=True):
@@ -197,22 +192,50 @@ class _Told:
             self._progress(self._done, self._total)
 
 
-def _members(evaluation: Evaluation, sample: int | None) -> npt.NDArray[np.int64]:
-    """The profile indices of the members, or of their sample, ascending by mpid."""
-    snapshot = evaluation.scope.snapshot
-    chosen = np.flatnonzero(evaluation.mask)
-    if sample is not None and sample < len(chosen):
-        chosen = chosen[np.lexsort((snapshot.mpid[chosen], snapshot.hash[chosen]))[:sample]]
-    return chosen[np.argsort(snapshot.mpid[chosen])]
+@dataclass(frozen=True)
+class _Members:
+    """The members, or their sample, ascending by mpid: of each its shard (a place in `snapshots`) and profile index."""
+
+    snapshots: list[Snapshot]
+    mpid: npt.NDArray[np.int64]
+    shard: npt.NDArray[np.uint16]
+    profile: npt.NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, sample: int | None) -> _Members:
+        snapshots, mpids, shards, profiles, hashes = [], [], [], [], []
+        for number, (snapshot, mask) in enumerate(evaluation.parts()):
+            chosen = np.flatnonzero(mask)
+            snapshots.append(snapshot)
+            mpids.append(snapshot.mpid[chosen])
+            shards.append(np.full(len(chosen), number, np.uint16))
+            profiles.append(chosen.astype(np.uint32))
+            hashes.append(snapshot.hash[chosen] if sample is not None else np.zeros(0, np.uint64))
+        mpid = np.concatenate(mpids)
+        order = np.argsort(mpid)
+        if sample is not None and sample < len(mpid):
+            order = np.lexsort((mpid, np.concatenate(hashes)))[:sample]
+            order = order[np.argsort(mpid[order])]
+        return cls(snapshots, mpid[order], np.concatenate(shards)[order], np.concatenate(profiles)[order])
+
+    def chunks(self) -> Iterator[tuple[int, list[pl.LazyFrame]]]:
+        """Some members after the other: how many, and of each shard `profile`, `mpid` and its identities."""
+        for start in range(0, len(self.mpid), CHUNK_MEMBERS):
+            some = slice(start, start + CHUNK_MEMBERS)
+            mpid, shard, profile = self.mpid[some], self.shard[some], self.profile[some]
+            frames = []
+            for number in np.unique(shard).tolist():
+                mine = shard == number
+                who = pl.LazyFrame({"profile": profile[mine], "mpid": mpid[mine]})
+                frames.append(self.snapshots[number].table("identities").join(who, on="profile"))
+            yield len(mpid), frames
 
 
 class _Rows:
     """The rows of one CSV, a chunk of members at a time."""
 
-    def __init__(
-        self, evaluation: Evaluation, members: npt.NDArray[np.int64], types: list[str], neutralise_formulas: bool
-    ) -> None:
-        self._snapshot, self._now_ms = evaluation.scope.snapshot, millis(evaluation.now)
+    def __init__(self, evaluation: Evaluation, members: _Members, types: list[str], neutralise_formulas: bool) -> None:
+        self._now_ms = millis(evaluation.now)
         self._members, self._types, self._neutralise = members, types, neutralise_formulas
 
     def write(self, name: str, file: IO[bytes], told: _Told) -> FileEntry:
@@ -220,7 +243,8 @@ class _Rows:
         file.write((",".join(_COLUMNS) + "\n").encode())
         by_type: Counter[str] = Counter()
         users = 0
-        for size, rows in self._chunks():
+        for size, frames in self._members.chunks():
+            rows = self._identities(frames)
             by_type.update(dict(rows["identity_type"].value_counts().rows()))
             users += rows["mpid"].n_unique()
             self._safe(rows).write_csv(file, include_header=False)
@@ -228,21 +252,13 @@ class _Rows:
         counts = {each: by_type[each] for each in self._types}
         return FileEntry(name, self._now_ms, self._now_ms, users, by_type.total(), counts)
 
-    def _chunks(self) -> Iterator[tuple[int, pl.DataFrame]]:
-        """Members and their rows."""
-        for start in range(0, len(self._members), CHUNK_MEMBERS):
-            members = self._members[start : start + CHUNK_MEMBERS]
-            yield len(members), self._identities(members)
-
-    def _identities(self, members: npt.NDArray[np.int64]) -> pl.DataFrame:
+    def _identities(self, frames: list[pl.LazyFrame]) -> pl.DataFrame:
         """The identities that members were seen with up to now in any workspace, each once, in the file's order."""
-        mpids = pl.LazyFrame({"profile": members.astype(np.uint32), "mpid": self._snapshot.mpid[members]})
         order = pl.col("identity_type").replace_strict({name: at for at, name in enumerate(self._types)})
         seen = pl.col("identity_type").is_in(self._types) & (pl.col("time_ms") <= self._now_ms)
         return (
-            self._snapshot.table("identities")
+            pl.concat(frames)
             .filter(seen)
-            .join(mpids, on="profile")
             .select("mpid", "identity_type", "value")
             .unique()
             .sort("mpid", order, "value")

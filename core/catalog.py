@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from core.data.columns import EventStore
-from core.data.schema import EVENT_KINDS, FIELDS
+from core.data.schema import EVENT_KINDS, FIELDS, IDENTITY_TYPES
 from core.data.snapshot import Snapshot
 from core.data.values import FIRST, Column
 from core.errors import CoreError
@@ -183,6 +183,17 @@ def events(snapshot: Snapshot, name: str | None, kind: str | None, workspace: st
         "attributes",
         "products",
     )
+
+
+def identity_types(snapshots: Iterable[Snapshot]) -> list[str]:
+    """Every identity type, in the order of rows: the known ones, then those that only the data of snapshots has."""
+    held = {
+        name
+        for snapshot in snapshots
+        for workspace in snapshot.manifest.workspaces
+        for name in snapshot.keys("identities", "identity_type", workspace)
+    }
+    return [*IDENTITY_TYPES, *sorted(held - set(IDENTITY_TYPES))]
 
 
 def knows(snapshot: Snapshot, names: str, workspace: str, name: str) -> bool:

@@ -3,6 +3,8 @@ they can be reached."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -16,11 +18,11 @@ from core.criteria.distances import Distances
 from core.criteria.measures import Amounts, Counts, Marks, Measure, Moments, Several, Values
 from core.data.schema import IDENTITY_TYPES
 from core.data.snapshot import Snapshot
-from core.data.values import NO_MOMENT, Column, Dictionary, Mask, Millis
+from core.data.values import NO_MOMENT, Column, Dictionary, Mask, Millis, merge, millis
 
 if TYPE_CHECKING:
     from core.criteria import Criterion
-    from core.scope import Scope
+    from core.evaluate import Evaluation
 
 TOP: Final = 8
 """How many values, or bins of numbers and dates, are told apart."""
@@ -52,22 +54,24 @@ class Groups:
     ranked: bool = False
 
 
-def composition(scope: Scope, members: Mask, criterion: Criterion, against: Mask | None = None) -> pl.DataFrame:
-    """How members are spread over what a criterion measures, against others (the universe unless given).
+def composition(evaluation: Evaluation, criterion: Criterion, against: Mask | None = None) -> pl.DataFrame:
+    """How members are spread over what a criterion measures, against others (a mask; the universe unless given).
 
     A row a value: `value`, `kind` ("value", "other": the rarer ones together, "none": without a value), `members` and
     `share` of them, `against` and `against_share` of the others, `index` = share / against_share (null where nobody
     else has it). Texts: the `TOP` most frequent among members, then the rest; numbers and dates: bins, ascending.
     Shares of lists and of several values add up to more than 1, because a profile counts for each.
     """
-    others = scope.universe if against is None else against
-    found = _groups(scope.measure(criterion), members | others)
+    measured = [(scope.measure(criterion), scope.universe) for scope in evaluation.scopes()]
+    members = evaluation.mask
+    others = np.concatenate([universe for _, universe in measured]) if against is None else against
+    found = _groups([measure for measure, _ in measured], members | others)
     masks = (members, others)
     counted = [np.bincount(found.group[mask[found.profile]], minlength=len(found.labels)) for mask in masks]
     labels, kinds = found.labels, ["value"] * len(found.labels)
     if found.ranked:
         labels, kinds, counted = _top(found, masks, counted)
-    has = np.zeros(scope.size, np.bool_)
+    has = np.zeros(len(members), np.bool_)
     has[found.profile] = True
     missing = [int(np.count_nonzero(mask & ~has)) for mask in masks]
     if any(missing):
@@ -103,25 +107,28 @@ def _top(found: Groups, masks: tuple[Mask, Mask], counted: list[Any]) -> tuple[l
 # --- groups of a measure -----------------------------------------------------------------------------------------
 
 
-def _groups(measure: Measure, asked: Mask) -> Groups:
-    """The groups of what a measure holds of some profiles; numbers and dates become at most `TOP` bins."""
-    match measure:
-        case Marks():
-            return Groups(["no", "yes"], measure.mask.astype(np.int64), np.arange(len(measure.mask), dtype=np.uint32))
-        case Counts():
-            return _of_numbers(measure.counts.astype(np.float64), asked)
-        case Amounts():
-            return _of_numbers(measure.floats(), asked)
-        case Distances():
-            return _of_numbers(measure.kilometers, asked)
-        case Moments():
-            return _of_moments(measure.moments, asked)
-        case Values():
-            return _of_column(measure.column, np.arange(len(measure.column.codes), dtype=np.uint32), asked)
-        case Several():
-            profile, column = measure.held.rows()
-            return _of_column(column, profile, asked)
-    raise AssertionError(f"a measure of another kind: {type(measure).__name__}")
+def _groups(measures: Sequence[Measure], asked: Mask) -> Groups:
+    """The groups of what measures, one a shard, hold of some profiles; numbers and dates become at most `TOP` bins."""
+    every = np.arange(len(asked), dtype=np.uint32)
+    if marks := [each.mask for each in measures if isinstance(each, Marks)]:
+        return Groups(["no", "yes"], np.concatenate(marks).astype(np.int64), every)
+    if counted := [each.numbers() for each in measures if isinstance(each, Counts | Amounts | Distances)]:
+        return _of_numbers(np.concatenate(counted), asked)
+    if moments := [each.moments for each in measures if isinstance(each, Moments)]:
+        return _of_moments(np.concatenate(moments), asked)
+    if values := [each.column for each in measures if isinstance(each, Values)]:
+        return _of_column(_together(values), every, asked)
+    held = [each.held for each in measures if isinstance(each, Several)]
+    begins = np.cumsum([0, *(len(each.first.codes) for each in held)]).astype(np.uint32)
+    rows = [each.rows() for each in held]
+    profiles = [profile + begin for (profile, _), begin in zip(rows, begins, strict=False)]
+    return _of_column(_together([column for _, column in rows]), np.concatenate(profiles), asked)
+
+
+def _together(columns: list[Column]) -> Column:
+    """Columns as one, one below the other."""
+    same = merge(columns)
+    return Column(np.concatenate([each.codes for each in same]), same[0].dictionary)
 
 
 def _of_column(column: Column, owners: Profiles, asked: Mask) -> Groups:
@@ -249,19 +256,19 @@ def _of_moments(moments: Millis, asked: Mask | None, profile: Profiles | None = 
 # --- reach -------------------------------------------------------------------------------------------------------
 
 
-def reach(scope: Scope, members: Mask) -> pl.DataFrame:
+def reach(evaluation: Evaluation) -> pl.DataFrame:
     """Members with at least one identity of a type, as outputs send them: seen up to now in any workspace.
 
     Columns `identity_type`, `members`, `share` of the members; the most reaching first, types of nobody left out.
     """
-    total = max(int(np.count_nonzero(members)), 1)
-    rows = []
-    for identity_type, (profile, time_ms) in _holders(scope.snapshot).items():
-        known = int(np.searchsorted(time_ms, scope.now_ms, "right"))
-        has = np.zeros(scope.size, np.bool_)
-        has[profile[:known]] = True
-        if reached := int(np.count_nonzero(has & members)):
-            rows.append((identity_type, reached, reached / total))
+    now_ms, reached = millis(evaluation.now), Counter[str]()
+    for snapshot, members in evaluation.parts():
+        for identity_type, (profile, time_ms) in _holders(snapshot).items():
+            known = int(np.searchsorted(time_ms, now_ms, "right"))
+            has = np.zeros(len(members), np.bool_)
+            has[profile[:known]] = True
+            reached[identity_type] += int(np.count_nonzero(has & members))
+    rows = [(name, count, count / evaluation.size) for name, count in reached.items() if count]
     order = {name: at for at, name in enumerate(IDENTITY_TYPES)}
     rows.sort(key=lambda row: (-row[1], order.get(row[0], len(order)), row[0]))
     return pl.DataFrame(rows, schema=REACH, orient="row")
@@ -295,15 +302,17 @@ class Trait:
     criterion: Criterion
 
 
-def traits(snapshot: Snapshot, workspaces: tuple[str, ...]) -> list[Trait]:
+def traits(evaluation: Evaluation) -> list[Trait]:
     """What members can be spread over: each criterion says which of its questions ask for one property."""
     from core.criteria import CRITERIA
 
+    workspaces = evaluation.audience.workspaces
     several = len(workspaces) > 1
-    found = [
+    found = {
         Trait(f"{name} ({workspace})" if several else name, criterion)
+        for snapshot, _ in evaluation.parts()
         for kind in CRITERIA.values()
         for workspace in workspaces
         for name, criterion in kind.properties(snapshot, workspace)
-    ]
-    return sorted(found, key=lambda trait: trait.name.lower().lstrip("$"))
+    }
+    return sorted(found, key=lambda trait: (trait.name.lower().lstrip("$"), trait.criterion.canonical))

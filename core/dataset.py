@@ -35,11 +35,14 @@ from core.estimate import Estimate, estimate
 from core.evaluate import Evaluation, attribute_frame
 from core.profile import Match, Profile, Timeline, find_profiles, profile_of, recently_seen, timeline_of
 from core.sampler import Sampler
-from core.scope import OF_A_VERSION, Scope
+from core.scope import OF_A_VERSION, Scope, Steps
 from core.suggest import Values
 
 InputKind = Literal["platform", "feed"]
 Progress = Callable[[int, int | None], None]
+"""Told of loads, which may not know how much there is."""
+Steady = Callable[[int, int], None]
+"""Told (done, total) of calculations; what it raises stops them."""
 
 DATA_END_AFTER = timedelta(hours=24)
 """Data that ends longer than this before the clock is looked at as of its end (DEFINITION 2)."""
@@ -358,6 +361,10 @@ class Dataset:
         self._known_workspace(workspace)
         return catalog.values(self._snapshot, kind, name, workspace, event)
 
+    def identity_types(self) -> list[str]:
+        """Every identity type that can be asked for: the known ones, then those that only the data has."""
+        return catalog.identity_types(self._snapshots())
+
     def sql_views(self) -> str:
         """DuckDB statements for views over this version's Parquet files, for plain SQL and `Audience.to_sql`."""
         return views(self._store, self._manifest)
@@ -372,7 +379,8 @@ class Dataset:
         self, kind: str, name: str, workspaces: Iterable[str], event: tuple[str, str | None] | None = None
     ) -> Values:
         """The values of a name in some workspaces, to choose from (`core.suggest.Values`)."""
-        return Values.of(self._snapshot, kind, name, [each for each in workspaces if each in self.workspaces], event)
+        known = [each for each in workspaces if each in self.workspaces]
+        return Values(catalog.counted(self.values(kind, name, workspace=each, event=event) for each in known))
 
     def events(self, name: str | None = None, *, kind: str | None = None, workspace: str | None = None) -> pl.LazyFrame:
         """Events as a lazy frame: `mpid`, `timestamp`, workspace, input, kind, name, fields, attributes, products."""
@@ -410,13 +418,29 @@ class Dataset:
     # -- answers ---------------------------------------------------------------------------------------------------
 
     def evaluate(
-        self, audience: Audience, *, now: datetime, audiences: Mapping[str, Audience] | None = None
+        self,
+        audience: Audience,
+        *,
+        now: datetime,
+        audiences: Mapping[str, Audience] | None = None,
+        progress: Steady | None = None,
     ) -> Evaluation:
         """Who is in the audience at `now` (aware datetime). `audiences` by id answer memberships.
 
-        Raises DefinitionError with every problem before anything is evaluated.
+        `progress(done, total)` is called before and after every criterion and for every stretch of events that one
+        reads; what it raises stops the evaluation. Raises DefinitionError with every problem before anything is
+        evaluated.
         """
-        return Evaluation(audience, self._checked_scope(audience, now, audiences or {}))
+        self._check(audience, audiences or {})
+        leaves = [node for _, node in audience.nodes() if not node.children()]
+        steps = Steps(progress, len(leaves))
+        scope = self.scope(audience, now, audiences or {}, steps)
+        for leaf in leaves if progress is not None else ():
+            scope.judge(leaf)
+            steps.next()
+        found = Evaluation(audience, scope)
+        steps.over()
+        return found
 
     def estimate(
         self, audience: Audience, *, now: datetime, audiences: Mapping[str, Audience] | None = None
@@ -433,11 +457,13 @@ class Dataset:
         found = self._sampler.snapshot(self._snapshot, profiles)
         read = (self._snapshot, self._memory) if found is None else (found, self._sampler.memory)
         now_ms = millis(now)
+        known_ms = now_ms if self._known_ms is None else min(self._known_ms, now_ms)
 
         def universe() -> int:
-            return int(np.count_nonzero(self._snapshot.universe(audience.workspaces, now_ms, now_ms)))
+            return int(np.count_nonzero(self._snapshot.universe(audience.workspaces, now_ms, known_ms)))
 
-        size = self._sampler.memory.remember(("once", "universe", self.version, audience.workspaces, now_ms), universe)
+        key = ("once", "universe", self.version, audience.workspaces, now_ms, known_ms)
+        size = self._sampler.memory.remember(key, universe)
         yield self._scope_of(audience, now_ms, audiences, *read), size
 
     def evaluate_many(
@@ -446,23 +472,24 @@ class Dataset:
         *,
         now: datetime,
         audiences: Mapping[str, Audience] | None = None,
-        progress: Progress | None = None,
+        progress: Steady | None = None,
     ) -> dict[str, Evaluation]:
         """Who is in each of many audiences at `now`; criteria that they share are looked at once.
 
-        `audiences` by id answer memberships (`wanted` itself unless given). `progress(done, total)` is called before
-        the first and after every audience; what it raises stops the evaluation. Raises DefinitionError with every
-        problem of all of them, each path behind its audience's id ("id: root"), before anything is evaluated.
+        `audiences` by id answer memberships (`wanted` itself unless given). `progress(done, total)`, in audiences, is
+        called before the first and after every audience and as often as that of `evaluate`; what it raises stops the
+        evaluation. Raises DefinitionError with every problem of all of them, each path behind its audience's id
+        ("id: root"), before anything is evaluated.
         """
         named = wanted if audiences is None else audiences
         self._check_many(wanted, named)
+        steps = Steps(progress, len(wanted))
+        steps.here()
         results: dict[str, Evaluation] = {}
-        for done, (key, audience) in enumerate(wanted.items()):
-            if progress is not None:
-                progress(done, len(wanted))
-            results[key] = Evaluation(audience, self.scope(audience, now, named))
-        if progress is not None:
-            progress(len(wanted), len(wanted))
+        for key, audience in wanted.items():
+            results[key] = Evaluation(audience, self.scope(audience, now, named, steps))
+            steps.next()
+        steps.over()
         return results
 
     def _check_many(self, wanted: Mapping[str, Audience], audiences: Mapping[str, Audience]) -> None:
@@ -504,21 +531,40 @@ class Dataset:
         self._check(audience, audiences)
         return self.scope(audience, now, audiences)
 
-    def scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:
+    def scope(
+        self, audience: Audience, now: datetime, audiences: Mapping[str, Audience], steps: Steps | None = None
+    ) -> Scope:
         """What an audience may see at `now`; scopes of one dataset share what is remembered."""
-        return self._scope_of(audience, millis(now), audiences, self._snapshot, self._memory)
+        return self._scope_of(audience, millis(now), audiences, self._snapshot, self._memory, steps)
 
     def _scope_of(
-        self, audience: Audience, now_ms: int, audiences: Mapping[str, Audience], snapshot: Snapshot, memory: Memory
+        self,
+        audience: Audience,
+        now_ms: int,
+        audiences: Mapping[str, Audience],
+        snapshot: Snapshot,
+        memory: Memory,
+        steps: Steps | None = None,
     ) -> Scope:
         def members_of(audience_id: str) -> Mask:
             other = audiences[audience_id]
-            return self._scope_of(other, now_ms, {}, snapshot, memory).judge(other.root)
+            return self._scope_of(other, now_ms, {}, snapshot, memory, steps).judge(other.root)
 
         inputs = self._inputs(audience)[0]
         named = tuple(sorted((each, audiences[each].model_dump_json()) for each in audience.named_audiences))
         lookback = audience.lookback_days
-        return Scope(snapshot, audience.workspaces, inputs, lookback, now_ms, members_of, memory, named, self._known_ms)
+        return Scope(
+            snapshot,
+            audience.workspaces,
+            inputs,
+            lookback,
+            now_ms,
+            members_of,
+            memory,
+            named,
+            self._known_ms,
+            steps,
+        )
 
     def _inputs(self, audience: Audience) -> tuple[frozenset[tuple[str, str]], list[str]]:
         every = self._every_input(audience)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,6 +13,7 @@ import polars as pl
 
 from core.audience import Audience
 from core.criteria import And, Criterion, Not, Or
+from core.data.snapshot import Snapshot
 from core.data.values import Mask
 from core.errors import CoreError
 from core.scope import Scope
@@ -47,6 +48,14 @@ class Evaluation:
     def scope(self) -> Scope:
         """What was looked at."""
         return self._scope
+
+    def scopes(self) -> Iterator[Scope]:
+        """What was looked at, one scope a shard; `mask` is in their order. Of data that is not split, the one."""
+        yield self._scope
+
+    def parts(self) -> Iterator[tuple[Snapshot, Mask]]:
+        """The data of every shard with its part of `mask`."""
+        yield self._scope.snapshot, self.mask
 
     @property
     def now(self) -> datetime:

@@ -12,13 +12,14 @@ import polars as pl
 
 from core.audience import Audience
 from core.data.values import Mask
+from core.scope import part_of
 
 if TYPE_CHECKING:
     from core.dataset import Dataset
 
 DAYS: Final = 30
 Progress = Callable[[int, int], None]
-"""Called with (done, total) before every day; what it raises stops the work."""
+"""Called with (done, total) before every day and while it is looked at; what it raises stops the work."""
 
 FRAME: Final = pl.Schema(
     {
@@ -100,9 +101,8 @@ def _days(
     before: Mask | None = None
     aside = dataset.aside()
     for done, at in enumerate(moments):
-        if progress is not None:
-            progress(done, len(moments))
-        result = aside.evaluate(audience, now=at, audiences=audiences)
+        step = part_of(progress, done, len(moments))
+        result = aside.evaluate(audience, now=at, audiences=audiences, progress=step)
         if before is not None:
             adds, drops = (int(np.count_nonzero(mask)) for mask in (result.mask & ~before, before & ~result.mask))
             yield Day(at, result.size, result.universe, adds, drops)

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from core.criteria import And, Not, Or
 from core.criteria.base import replaced
 
 if TYPE_CHECKING:
+    from core.criteria import Criterion
     from core.evaluate import Evaluation
+    from core.scope import Scope
 
 CLOSEST: Final = 5
 FRAME: Final = pl.Schema(
@@ -50,8 +53,13 @@ class NearMiss:
 
 def near_misses(evaluation: Evaluation, closest: int = CLOSEST) -> list[NearMiss]:
     """For every criterion whom it alone keeps out, the most first; those that keep nobody out are left out."""
-    leaves = [(path, node) for path, node in evaluation.audience.nodes() if not isinstance(node, And | Or | Not)]
-    found = [_near_miss(evaluation, path, closest) for path, _ in leaves]
+    root = evaluation.audience.root
+    leaves = {path: node for path, node in evaluation.audience.nodes() if not isinstance(node, And | Or | Not)}
+    kept_out: dict[str, list[_KeptOut]] = {path: [] for path in leaves}
+    for scope in evaluation.scopes():
+        for path, node in leaves.items():
+            kept_out[path].append(_kept_out(scope, root, path, node, closest))
+    found = [_near_miss(path, leaves[path].sentence, shards, closest) for path, shards in kept_out.items()]
     return sorted((each for each in found if each.size), key=lambda each: -each.size)
 
 
@@ -61,34 +69,54 @@ def near_misses_frame(found: list[NearMiss]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=FRAME, orient="row")
 
 
-def _near_miss(evaluation: Evaluation, path: str, closest: int) -> NearMiss:
-    scope, root = evaluation.scope, evaluation.audience.root
-    node = evaluation.node(path)
+@dataclass(frozen=True)
+class _KeptOut:
+    """Whom a criterion keeps out of one shard. `gaps`: one a profile, NaN where it cannot be said; `closest` with the
+    (gap, hash) by which they are in order."""
+
+    excluded: bool
+    gaps: npt.NDArray[np.float64]
+    unit: str | None
+    whole: bool
+    closest: list[tuple[tuple[float, int], Close]]
+
+
+def _kept_out(scope: Scope, root: Criterion, path: str, node: Criterion, closest: int) -> _KeptOut:
     holds = scope.judge(node)
     everybody, nobody = (scope.judge(replaced(root, path, other)) for other in (And.of(), Or.of()))
-    missing = ~evaluation.mask & np.where(holds, nobody, everybody)
+    missing = ~scope.judge(root) & np.where(holds, nobody, everybody)
     profiles = np.flatnonzero(missing)
     # A criterion can keep out by holding for some and by not holding for others: not at once, where it stands once.
     excluded = bool(len(profiles)) and bool(holds[profiles[0]])
     gap = node.gap(scope, not excluded) if len(profiles) else None
     gaps = np.full(len(profiles), np.nan) if gap is None else gap.values[profiles]
+    far = np.where(np.isnan(gaps), np.inf, gaps)
+    hashes = scope.snapshot.hash[profiles]
+    order = np.lexsort((hashes, far))[:closest]
+    nearest = [
+        ((float(far[at]), int(hashes[at])), _close(scope, node, int(profiles[at]), float(gaps[at]))) for at in order
+    ]
+    return _KeptOut(excluded, gaps, gap.unit if gap else None, gap is not None and gap.whole, nearest)
+
+
+def _near_miss(path: str, sentence: str, shards: list[_KeptOut], closest: int) -> NearMiss:
+    gaps = np.concatenate([each.gaps for each in shards])
     known = gaps[~np.isnan(gaps)]
-    steps = np.unique(known if gap is not None and gap.whole else known[:0], return_counts=True)
-    order = np.lexsort((scope.snapshot.hash[profiles], np.where(np.isnan(gaps), np.inf, gaps)))[:closest]
+    steps = np.unique(known if any(each.whole for each in shards) else known[:0], return_counts=True)
+    nearest = sorted((each for shard in shards for each in shard.closest), key=lambda each: each[0])
     return NearMiss(
         path,
-        node.sentence,
-        len(profiles),
-        excluded,
+        sentence,
+        len(gaps),
+        any(each.excluded for each in shards),
         float(np.median(known)) if len(known) else None,
-        gap.unit if gap is not None and len(known) else None,
+        next((each.unit for each in shards if each.unit is not None), None) if len(known) else None,
         tuple((float(step), int(count)) for step, count in zip(steps[0], steps[1], strict=True)),
-        tuple(_close(evaluation, path, int(profiles[at]), float(gaps[at])) for at in order),
+        tuple(close for _, close in nearest[:closest]),
     )
 
 
-def _close(evaluation: Evaluation, path: str, profile: int, gap: float) -> Close:
-    node, scope = evaluation.node(path), evaluation.scope
+def _close(scope: Scope, node: Criterion, profile: int, gap: float) -> Close:
     evidence = node.evidence(scope, profile)
     value = evidence.value if evidence is not None and not evidence.identifying else None
     return Close(int(scope.snapshot.mpid[profile]), value, None if np.isnan(gap) else gap)

@@ -14,6 +14,7 @@ import polars as pl
 from core.audience import Audience
 from core.data.values import Mask
 from core.errors import DefinitionError
+from core.scope import part_of
 
 if TYPE_CHECKING:
     from core.dataset import Dataset
@@ -121,18 +122,17 @@ def others(
 ) -> Others:
     """Evaluate other audiences (by id) at a moment; `named` answer memberships (`audiences` unless given).
 
-    `progress(done, total)` is called before each; what it raises stops the work. Those that this dataset refuses are
-    named in `unknown` instead.
+    `progress(done, total)` is called before each and while it is looked at; what it raises stops the work. Those that
+    this dataset refuses are named in `unknown` instead.
     """
     aside, members, unknown = dataset.aside(), {}, []
     for done, (key, audience) in enumerate(audiences.items()):
-        if progress is not None:
-            progress(done, len(audiences))
+        step = part_of(progress, done, len(audiences))
         try:
-            result = aside.evaluate(audience, now=now, audiences=audiences if named is None else named)
+            result = aside.evaluate(audience, now=now, audiences=audiences if named is None else named, progress=step)
         except DefinitionError:
             unknown.append(audience.name)
         else:
             members[key] = np.packbits(result.mask)
     names = {key: audiences[key].name for key in members}
-    return Others(names, members, dataset.snapshot.size, tuple(unknown))
+    return Others(names, members, dataset.size[0], tuple(unknown))

@@ -35,6 +35,32 @@ ANY = "any"
 """The kind that stands for every kind."""
 
 
+class Steps:
+    """How far a calculation is. What `progress(done, total)` raises stops the calculation."""
+
+    def __init__(self, progress: Callable[[int, int], None] | None = None, total: int = 1) -> None:
+        self._progress, self.done, self.total = progress, 0, total
+
+    def here(self) -> None:
+        """Still at it: called before every criterion that is judged and every stretch of events that is read."""
+        if self._progress is not None:
+            self._progress(self.done, self.total)
+
+    def next(self) -> None:
+        """One more is done."""
+        self.done += 1
+        self.here()
+
+    def over(self) -> None:
+        """Nobody is told of what is asked later."""
+        self._progress = None
+
+
+def part_of(progress: Callable[[int, int], None] | None, done: int, total: int) -> Callable[[int, int], None] | None:
+    """The progress of a calculation that is one of `total`, of which so many are done."""
+    return None if progress is None else lambda *_: progress(done, total)
+
+
 class Scope:
     """The data of one audience at one moment. Masks are bool, one a profile of the account (`size`)."""
 
@@ -49,24 +75,31 @@ class Scope:
         memory: Memory | None = None,
         named: tuple[Any, ...] = (),
         known_ms: int | None = None,
+        steps: Steps | None = None,
     ) -> None:
         """`inputs`: the audience's, as (workspace, input). `members_of(id)` answers for other audiences; `named`, their
         definitions, tells scopes apart that differ in these alone. Scopes that share a `memory` share their answers.
-        Windows and waits are told from `now_ms`; nothing later than `known_ms` (now itself unless given) is there."""
+        Windows and waits are told from `now_ms`; nothing later than `known_ms` (now itself unless given) is there.
+        `steps` are told how far the calculation is."""
         self.snapshot, self.workspaces, self.inputs, self.now_ms = snapshot, workspaces, inputs, now_ms
         self.known_ms = now_ms if known_ms is None else min(known_ms, now_ms)
         self.size = snapshot.size
         self.floor_ms = -EVER if lookback_days is None else now_ms - round(lookback_days * DAY_MS)
         self._members_of = members_of
         self._memory = Memory() if memory is None else memory
+        self._steps = Steps() if steps is None else steps
         self._key = (snapshot.manifest.version, workspaces, inputs, lookback_days, now_ms, self.known_ms, named)
         self._tiers = tuple(frozenset(snapshot.manifest.workspaces[each].tiers.items()) for each in workspaces)
         self.universe = snapshot.universe(workspaces, now_ms, self.known_ms)
 
     def judge(self, criterion: Criterion) -> Mask:
         """Who of the universe satisfies a criterion. Do not change the answer: it is remembered."""
-        key = ("mask", self._key, criterion.canonical)
-        return self._memory.remember(key, lambda: criterion.judge(self) & self.universe)
+
+        def judged() -> Mask:
+            self._steps.here()
+            return criterion.judge(self) & self.universe
+
+        return self._memory.remember(("mask", self._key, criterion.canonical), judged)
 
     def measure(self, criterion: Criterion) -> Measure:
         """The measure of a criterion; edits that leave `measured` alone reuse it."""
@@ -164,6 +197,7 @@ class Scope:
             chosen = frozenset(source for owner, source in inputs if owner == workspace)
             kinds = self._kinds(kind, workspace) if chosen else ()
             for events, (first_ms, last_ms) in spans.items():
+                self._steps.here()
                 groups = events.chosen(workspace, name, kinds)
                 if names is not None:
                     groups = _narrowed(events, groups, names)

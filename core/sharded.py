@@ -24,14 +24,14 @@ from core.data.segments import shard_of
 from core.data.snapshot import Snapshot
 from core.data.store import Store
 from core.data.values import Mask, millis
-from core.dataset import Dataset, Progress
+from core.dataset import Dataset, Steady
 from core.entries import Entry, InputUse, together, together_inputs
 from core.errors import CoreError
 from core.estimate import Estimate, estimate
 from core.evaluate import Evaluation, NodeSize, attribute_frame, measure_frame
 from core.profile import Match, Profile, Timeline
 from core.sampler import Sampler
-from core.scope import Scope
+from core.scope import Scope, Steps
 
 if TYPE_CHECKING:
     from core.explain import Explanation
@@ -69,7 +69,9 @@ class ShardedDataset(Dataset):
         """There is none of the whole: CoreError."""
         _refuse()
 
-    def scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:
+    def scope(
+        self, audience: Audience, now: datetime, audiences: Mapping[str, Audience], steps: Steps | None = None
+    ) -> Scope:
         """There is none of the whole: CoreError."""
         _refuse()
 
@@ -202,11 +204,16 @@ class ShardedDataset(Dataset):
     # -- answers ---------------------------------------------------------------------------------------------------
 
     def evaluate(
-        self, audience: Audience, *, now: datetime, audiences: Mapping[str, Audience] | None = None
+        self,
+        audience: Audience,
+        *,
+        now: datetime,
+        audiences: Mapping[str, Audience] | None = None,
+        progress: Steady | None = None,
     ) -> Evaluation:
-        """Who is in the audience at `now`, shard by shard; see `Dataset.evaluate`."""
+        """Who is in the audience at `now`, shard by shard; `progress` counts them. See `Dataset.evaluate`."""
         self._check(audience, audiences or {})
-        return self._evaluated({"": audience}, now, audiences or {}, None)[""]
+        return self._evaluated({"": audience}, now, audiences or {}, progress)[""]
 
     def evaluate_many(
         self,
@@ -214,7 +221,7 @@ class ShardedDataset(Dataset):
         *,
         now: datetime,
         audiences: Mapping[str, Audience] | None = None,
-        progress: Progress | None = None,
+        progress: Steady | None = None,
     ) -> dict[str, Evaluation]:
         """Who is in each of many audiences at `now`, all of them in one shard after the other."""
         named = wanted if audiences is None else audiences
@@ -226,18 +233,15 @@ class ShardedDataset(Dataset):
         wanted: Mapping[str, Audience],
         now: datetime,
         named: Mapping[str, Audience],
-        progress: Progress | None,
+        progress: Steady | None,
     ) -> dict[str, Evaluation]:
         parts: dict[str, list[_Part]] = {key: [] for key in wanted}
-        done, total = 0, len(wanted) * len(self._version.shards)
+        steps = Steps(progress, len(wanted) * len(self._version.shards))
+        steps.here()
         for shard in self.shards():
             for key, audience in wanted.items():
-                if progress is not None:
-                    progress(done, total)
-                parts[key].append(_Part.of(Evaluation(audience, shard.scope(audience, now, named))))
-                done += 1
-        if progress is not None:
-            progress(total, total)
+                parts[key].append(_Part.of(Evaluation(audience, shard.scope(audience, now, named, steps))))
+                steps.next()
         return {key: ShardedEvaluation(audience, self, now, named, parts[key]) for key, audience in wanted.items()}
 
     def estimate(
@@ -292,6 +296,15 @@ class ShardedEvaluation(Evaluation):
     def scope(self) -> Scope:
         """There is none of the whole: CoreError."""
         _refuse()
+
+    def scopes(self) -> Iterator[Scope]:
+        """What was looked at, one scope a shard; `mask` is in their order."""
+        return (self._scope_in(shard) for shard in self._dataset.shards())
+
+    def parts(self) -> Iterator[tuple[Snapshot, Mask]]:
+        """The data of every shard with its part of `mask`."""
+        for shard, part in zip(self._dataset.shards(), self._parts, strict=True):
+            yield shard.snapshot, part.mask
 
     @property
     def now(self) -> datetime:

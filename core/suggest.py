@@ -9,9 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from core import catalog
 from core.data.schema import DEVICE_FIELDS, FIELDS, IDENTITY_TYPES, PRODUCT_FIELDS, VERSION_FIELDS
-from core.data.snapshot import Snapshot
 from core.data.values import DATE_PATTERN, NUMBER_PATTERN
 from core.entries import Entry
 
@@ -90,13 +88,6 @@ class Values:
     def __init__(self, frame: pl.DataFrame) -> None:
         """`frame`: `value` and `count`, most frequent first."""
         self._frame = frame
-
-    @classmethod
-    def of(cls, snapshot: Snapshot, kind: str, name: str, workspaces: Iterable[str], event: Event | None) -> Values:
-        """The values of a name in some workspaces (`core.catalog.values`)."""
-        frames = [catalog.values(snapshot, kind, name, workspace, event) for workspace in workspaces]
-        joined = pl.concat(frames).group_by("value").agg(pl.col("count").sum())
-        return cls(joined.sort("count", "value", descending=[True, False]))
 
     @property
     def total(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core import Dataset
-from core.archive import Download, known_identity_types, write_archive
+from core.archive import Download, write_archive
 from workbench import session
 
 
@@ -16,7 +16,7 @@ def identity_types(data: Dataset) -> list[str]:
     """Every identity type that can be asked for, those that the data holds most of first."""
     entries = session.catalog_entries(data, session.moment(data))
     held = {entry.name: entry.records for entry in entries if entry.kind == "identity"}
-    return sorted(known_identity_types(data.snapshot), key=lambda name: -held.get(name, 0))
+    return sorted(data.identity_types(), key=lambda name: -held.get(name, 0))
 
 
 def prepare(data: Dataset, ids: Sequence[str], types: Sequence[str], neutral: bool) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 
 from core.audience import Audience
 from core.dataset import Dataset
-from core.errors import CoreError, DefinitionError, LeaseLost
+from core.errors import CoreError, LeaseLost
 from core.estimate import Estimate
 from core.registry.calculations import Assignment, Calculations
 from core.registry.values import Calculation
@@ -42,10 +42,9 @@ def calculate(
     moment, done = dataset.as_of(clock()), []
     for each in sorted(assignments, key=_scope):
         try:
-            if going() and _looked_at(calculations, dataset, each, each.now or moment, worker, clock):
-                done.append(_finished(calculations, dataset, each, each.now or moment, worker, clock))
-            else:
-                calculations.give_back(each, worker, clock())
+            done.append(_finished(calculations, dataset, each, each.now or moment, worker, clock, going))
+        except _Stopped:
+            calculations.give_back(each, worker, clock())
         except LeaseLost:
             continue  # deleted, cancelled or taken over: whoever did that has said so
         except FAILURES as error:
@@ -53,29 +52,33 @@ def calculate(
     return done
 
 
-def _looked_at(
-    calculations: Calculations, dataset: Dataset, each: Assignment, now: datetime, worker: str, clock: Clock
-) -> bool:
-    """Judge criterion after criterion, which the scope remembers, and tell how far that is; False: cancelled."""
-    problems = each.definition.check(dataset, each.named).problems
-    if problems:
-        raise DefinitionError(problems)
-    scope = dataset.scope(each.definition, now, each.named)
-    leaves = [node for _, node in each.definition.nodes() if not node.children()]
-    told = clock()
-    for number, node in enumerate(leaves):
-        if clock() - told >= TOLD_EVERY:
-            told = clock()
-            if not calculations.jobs.progress(each.id, worker, number, len(leaves)):
-                return False
-        scope.judge(node)
-    return True
+class _Stopped(Exception):
+    """The worker ends, or somebody has cancelled the calculation."""
 
 
 def _finished(
-    calculations: Calculations, dataset: Dataset, each: Assignment, now: datetime, worker: str, clock: Clock
+    calculations: Calculations,
+    dataset: Dataset,
+    each: Assignment,
+    now: datetime,
+    worker: str,
+    clock: Clock,
+    going: Callable[[], bool],
 ) -> Calculation:
-    result = dataset.evaluate(each.definition, now=now, audiences=each.named)
+    """Evaluate one, tell how far that is, and keep the result."""
+    told = clock()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if not going():
+            raise _Stopped
+        if clock() - told >= TOLD_EVERY:
+            told = clock()
+            if not calculations.jobs.progress(each.id, worker, done, total):
+                raise _Stopped
+
+    progress(0, 1)
+    result = dataset.evaluate(each.definition, now=now, audiences=each.named, progress=progress)
     return calculations.finish(
         each,
         worker,

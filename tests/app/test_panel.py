@@ -91,7 +91,7 @@ def test_tables_instead_of_charts() -> None:
     found: Evaluation = look(both()).evaluation
     tables = [table.value for table in at.table]
     assert tables[0]["Change"].tolist() == waterfall_frame(found)["figure"].to_list()
-    assert tables[2]["Members"].tolist() == [f"{each:,}" for each in reach(found.scope, found.mask)["members"]]
+    assert tables[2]["Members"].tolist() == [f"{each:,}" for each in reach(found)["members"]]
 
 
 def test_why_in_for_anybody_who_is_asked_for() -> None:

@@ -67,14 +67,14 @@ def test_every_chart_is_valid_and_coloured_by_meaning(data: Dataset, theme: str)
     """Altair checks a chart against Vega-Lite's schema; members have one colour everywhere."""
     result = answer(data, both(A, B))
     history = backtest(data, asked(both(A, B)), now=NOW, days=3).frame
-    spread = composition(result.scope, result.mask, traits(data.snapshot, ("shop",))[0].criterion)
+    spread = composition(result, traits(result)[0].criterion)
     curve = pl.DataFrame({"setting": [1.0, 2.0], "size": [2, 1], "current": [True, False], "change": [0, -1]})
     overlap = pl.DataFrame({"name": ["Other"], "size": [3], "both": [1], "share": [0.5], "jaccard": [0.25]})
     drawn = [
         charts.waterfall(charts.waterfall_frame(result), theme),
         charts.days_chart(history, theme),
         charts.days_chart(history, theme, expected=True),
-        charts.reach_chart(reach(result.scope, result.mask), theme),
+        charts.reach_chart(reach(result), theme),
         charts.composition_chart(spread, theme),
         charts.overlap_chart(overlap, theme),
         charts.curve_chart(curve, "times", theme),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -63,12 +64,19 @@ def test_one_failure_stays_alone(registry: Registry, admin: Person, dataset: Dat
 
 def test_a_worker_that_ends_gives_back(registry: Registry, admin: Person, dataset: Dataset) -> None:
     gold, silver = activated(registry, admin, audience("Gold")), activated(registry, admin, audience("Silver"))
-    claimed = registry.calculations.claim("w", AT)
-    going = itertools.chain([True], itertools.repeat(False))
-    done = calculate(registry.calculations, dataset, claimed, worker="w", clock=lambda: AT, going=lambda: next(going))
-    assert len(done) == 1
-    states = {registry.calculations.list(each, admin)[0].state for each in (gold, silver)}
-    assert states == {"done", "queued"}
+
+    def states() -> set[str]:
+        return {registry.calculations.list(each, admin)[0].state for each in (gold, silver)}
+
+    def work(going: Callable[[], bool]) -> int:
+        claimed = registry.calculations.claim("w", AT)
+        return len(calculate(registry.calculations, dataset, claimed, worker="w", clock=lambda: AT, going=going))
+
+    begun = itertools.chain([True], itertools.repeat(False))
+    assert work(lambda: next(begun)) == 0, "stopped in the middle of one"
+    assert states() == {"queued"}
+    assert work(lambda: "done" not in states()) == 1
+    assert states() == {"done", "queued"}
 
 
 def test_estimates_stand_until_the_calculation(registry: Registry, admin: Person, dataset: Dataset) -> None:

@@ -88,7 +88,8 @@ def run_evaluate(given: argparse.Namespace) -> int:
     audience, dataset, moment = _question(given)
     others = options.other_audiences(given.audiences, audience)
     started = time.perf_counter()
-    result = dataset.evaluate(audience, now=moment.now, audiences=others)
+    with output.ProgressLine("evaluating") as told:
+        result = dataset.evaluate(audience, now=moment.now, audiences=others, progress=told)
     sizes = [asdict(each) for each in result.criteria]
     seconds = time.perf_counter() - started
     if given.members is not None:

@@ -46,13 +46,13 @@ def run_download(given: argparse.Namespace) -> int:
     dataset = options.open_dataset(given.dataset)
     moment = options.as_of(dataset, given.now)
     others = options.other_audiences(given.audiences, audience)
-    result = dataset.evaluate(audience, now=moment.now, audiences=others)
+    with output.ProgressLine("evaluating") as told:
+        result = dataset.evaluate(audience, now=moment.now, audiences=others, progress=told)
     try:
-        chosen_identity_types(result.scope.snapshot, given.identity_types)
+        chosen_identity_types(dataset.identity_types(), given.identity_types)
     except CoreError as error:
         raise options.Misuse(f"--identity-types: {error.message}", error.hint) from None
-    progress = output.ProgressLine(f"writing {given.out.name}")
-    try:
+    with output.ProgressLine(f"writing {given.out.name}") as told:
         manifest = write_archive(
             given.out,
             [Download(given.audience.stem, result)],
@@ -61,10 +61,8 @@ def run_download(given: argparse.Namespace) -> int:
             generated=datetime.now(UTC),
             sample=given.sample,
             neutralise_formulas=given.neutralise_formulas,
-            progress=progress,
+            progress=told,
         )
-    finally:
-        progress.clear()
     members = result.size if given.sample is None else min(given.sample, result.size)
     output.say(f"{audience.name}, {moment.text}")
     _say_written(given.out, manifest, members, result.size)

@@ -49,9 +49,8 @@ def run_import(given: argparse.Namespace) -> int:
     form, files = sources(given.files, given.format)
     _check_use(given, form)
     mapping = _mapping(given.mapping, files) if form in ("csv", "parquet", "arrow") else None
-    progress = output.ProgressLine("importing")
     with opened(path, given.shards) as dataset:
-        try:
+        with output.ProgressLine("importing") as progress:
             report = load_into(
                 dataset,
                 format=form,
@@ -65,8 +64,6 @@ def run_import(given: argparse.Namespace) -> int:
                 progress=progress,
                 processes=given.processes,
             )
-        finally:
-            progress.clear()
         if _nothing(report):
             _tell(report, given, path)
             raise InputError(f"import: nothing could be loaded, {len(report.refusals):,} refused.", "Check --format.")

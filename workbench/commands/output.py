@@ -88,7 +88,10 @@ class ProgressLine:
             print(f"\r{self._what} {text}\x1b[K", end="", file=sys.stderr, flush=True)
             self._shown = True
 
-    def clear(self) -> None:
+    def __enter__(self) -> ProgressLine:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         """Remove the line."""
         if self._shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -91,7 +91,7 @@ def _days(look: Look, tables: bool) -> None:
 @st.fragment
 def _reach(look: Look, tables: bool) -> None:
     found = look.evaluation
-    frame = look.remembered("reach", lambda: reach(found.scope, found.mask))
+    frame = look.remembered("reach", lambda: reach(found))
     block("Reach by identity", "of members")
     if frame.is_empty():
         st.caption("No member has an identity." if found.size else "There are no members to reach.")
@@ -105,7 +105,7 @@ def _reach(look: Look, tables: bool) -> None:
 @st.fragment
 def _composition(look: Look, tables: bool) -> None:
     found = look.evaluation
-    every = look.remembered("traits", lambda: traits(found.scope.snapshot, found.scope.workspaces))
+    every = look.remembered("traits", lambda: traits(found))
     if not every:
         block("Who they are")
         st.caption("Nothing is known of these profiles yet.")
@@ -115,9 +115,7 @@ def _composition(look: Look, tables: bool) -> None:
         trait = _chosen(every, look)
         against, others = _against(look)
     key = (trait.criterion.canonical, against)
-    frame = look.remembered(
-        "composition", lambda: composition(found.scope, found.mask, trait.criterion, others()), *key
-    )
+    frame = look.remembered("composition", lambda: composition(found, trait.criterion, others()), *key)
     shown = frame.filter((frame["members"] > 0) | (frame["kind"] == "value"))
     columns = {
         "value": trait.name,
