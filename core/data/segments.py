@@ -30,7 +30,6 @@ WRITTEN: Final[dict[str, Any]] = {"compression": "zstd", "compression_level": 1,
 
 _SHARD_SALT: Final = np.uint64(0x5851F42D4C957F2D)
 _DAY_MS: Final = 86_400_000
-_IDENTITY: Final = ["identity_type", "value", "profile"]
 
 Tables = dict[str, pl.DataFrame]
 
@@ -75,20 +74,16 @@ class SegmentWriter:
             part.add(own, mpids)
         self._events += len(tables["events"]) if "events" in tables else 0
         if self._events >= GROUP_EVENTS:
-            self._write(batch_keys, event_keys)
+            self._writing = self._thread.submit(_each_in_turn, self._taken(batch_keys, event_keys))
 
-    def _write(self, batch_keys: KeySet, event_keys: KeySet) -> None:
-        """Begins to write what was collected, once the group before it is written."""
-        self._wait()
+    def _taken(self, batch_keys: KeySet, event_keys: KeySet) -> list[Callable[[], None]]:
+        """What writes all that was collected, once the group before it is written; its keys are saved."""
+        if self._writing is not None:
+            self._writing.result()
         groups = [group for part in self._parts if (group := part.take()) is not None]
         self._save(batch_keys, event_keys)
         self._events = 0
-        self._writing = self._thread.submit(_each_in_turn, groups)
-
-    def _wait(self) -> None:
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
+        return groups
 
     def _save(self, batch_keys: KeySet, event_keys: KeySet) -> None:
         """Puts new keys into the folder of the newest group or, in a sharded dataset, into one of their own."""
@@ -108,8 +103,7 @@ class SegmentWriter:
         """Commits every group as a segment; no commit when the manifest would not change. How many profiles the load
         touched.
         """
-        self._write(batch_keys, event_keys)
-        self._wait()
+        _each_in_turn(self._taken(batch_keys, event_keys))
         for number, part in enumerate(self._parts):
             manifest = manifest.with_part(number, part.finish(manifest.part(number)))
         manifest = replace(manifest, segments=self._with_keys(manifest.segments))
@@ -253,23 +247,24 @@ def _shaped(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     """Events in order, one identity a profile, one device value a profile; everything else as it came."""
     if name == "events":
         return ordered(frame)
-    if name == "identities":
-        once = frame.lazy().group_by(_IDENTITY).agg(pl.col("time_ms").min(), pl.col("arrival").max())
-        return once.sort("identity_type", "value").collect()
-    return _devices(frame) if name == "devices" else frame
+    held = {"identities": "identity_type", "devices": "field"}
+    return _once(frame, held[name]) if name in held else frame
 
 
-def _devices(frame: pl.DataFrame) -> pl.DataFrame:
-    """Each device value of a profile once, since its first time: by field, value, profile."""
-    keys = [_ranks(frame["field"]), _ranks(frame["value"]), frame["profile"].to_numpy()]
+def _once(frame: pl.DataFrame, what: str) -> pl.DataFrame:
+    """Each value of a profile once, since its first time and, where there are arrivals, at its last: in order."""
+    keys = [_ranks(frame[what]), _ranks(frame["value"]), frame["profile"].to_numpy()]
     order = _stable_order(keys)
     begins = np.zeros(len(order), np.bool_)
     begins[:1] = True
     for key in keys:
         begins[1:] |= np.diff(key[order]) != 0
     at = np.flatnonzero(begins)
-    times = np.minimum.reduceat(frame["time_ms"].to_numpy()[order], at)
-    return frame.select("field", "value", "profile")[pl.Series(order[at])].with_columns(time_ms=pl.Series(times))
+    columns = frame.select(what, "value", "profile")[pl.Series(order[at])].get_columns()
+    columns.append(pl.Series("time_ms", np.minimum.reduceat(frame["time_ms"].to_numpy()[order], at)))
+    if "arrival" in frame.columns:
+        columns.append(pl.Series("arrival", np.maximum.reduceat(frame["arrival"].to_numpy()[order], at)))
+    return pl.DataFrame(columns)
 
 
 def ordered(events: pl.DataFrame) -> pl.DataFrame:
