@@ -54,9 +54,9 @@ class Dataset:
     def __init__(self, store: Store, memory_bytes: int = DEFAULT_BYTES) -> None:
         self._store = store
         manifest, lease = store.held()
-        self._snapshot = Snapshot(store, manifest, lease=lease)
-        self._memory, self._beside = Memory(memory_bytes), Memory(memory_bytes // 2)
-        self._sampler = Sampler(memory_bytes)
+        self._snapshot = Snapshot(store, manifest, lease=lease, memory=Memory(memory_bytes // 4))
+        self._memory, self._beside = Memory(memory_bytes // 8 * 3), Memory(memory_bytes // 4)
+        self._sampler = Sampler(memory_bytes // 8)
         self._known_ms: int | None = None
 
     def __repr__(self) -> str:
@@ -76,7 +76,8 @@ class Dataset:
     def open(cls, path: str | Path, *, memory_bytes: int = DEFAULT_BYTES) -> Dataset:
         """The dataset in a folder; DatasetError if there is none, DatasetTooNew if a newer program wrote it.
 
-        `memory_bytes` bounds the answers that are kept to be given again; columns are mapped from files.
+        `memory_bytes` bounds what is held to be given again: answers, facts and what is derived from them. Columns are
+        mapped from files, whose pages the system takes back when it needs them; mpids and their hashes stay.
         """
         return cls._opened(Store.open(Path(path)), memory_bytes)
 
@@ -109,9 +110,10 @@ class Dataset:
         """Move on to the newest version on disk; returns this dataset."""
         manifest, lease = self._store.held()
         if manifest.version != self.version:
-            self._snapshot = Snapshot(self._store, manifest, self._snapshot, lease)
+            self._snapshot = Snapshot(self._store, manifest, self._snapshot, lease, self._snapshot.memory)
             for memory in (self._memory, self._beside):
                 memory.forget(OF_A_VERSION)
+            self._snapshot.memory.forget(OF_A_VERSION)
         return self
 
     def prepare(self, going: Callable[[], bool] = lambda: True) -> None:

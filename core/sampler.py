@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from typing import Final
 
 from core.data.memory import Memory
 from core.data.sample import SampleStore, one_in_of
 from core.data.snapshot import Snapshot
 from core.scope import OF_A_VERSION
 
-SHARE: Final = 8
-"""A slice remembers this part of what its dataset may."""
-
 
 class Sampler:
     """The slice of one dataset or shard, from version to version, with a memory of its own."""
 
     def __init__(self, memory_bytes: int) -> None:
-        """`memory_bytes`: what the dataset may remember; the slice may a part of it."""
-        self.memory = Memory(memory_bytes // SHARE)
+        """`memory_bytes`: what the slice may hold."""
+        self.memory, self._facts = Memory(memory_bytes // 2), Memory(memory_bytes // 2)
         self._store: SampleStore | None = None
         self._of: tuple[int, int] | None = None
         self._snapshot: Snapshot | None = None
@@ -34,7 +30,7 @@ class Sampler:
             manifest = store.opened(whole.manifest)
             if manifest is None:
                 return None
-            self._snapshot = Snapshot(store, manifest, self._snapshot)
+            self._snapshot = Snapshot(store, manifest, self._snapshot, memory=self._facts)
             self._of = whole.manifest.version, store.one_in
             self.memory.forget(OF_A_VERSION)
         return self._snapshot
@@ -61,5 +57,5 @@ class Sampler:
             return None
         if self._store is None or self._store.one_in != one_in:
             self._store, self._snapshot = SampleStore(whole.store, one_in), None
-            self.memory = Memory(self.memory.limit_bytes)
+            self.memory, self._facts = Memory(self.memory.limit_bytes), Memory(self._facts.limit_bytes)
         return self._store

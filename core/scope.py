@@ -28,8 +28,8 @@ Counters = np.ndarray[tuple[int], np.dtype[np.signedinteger[Any]]]
 Inputs = frozenset[tuple[str, str]]
 DAY_MS = 86_400_000
 EVER = 1 << 62
-OF_A_VERSION = ("mask", "measure", "once", "state")
-"""What is remembered of one version only; verdicts and tallies serve later ones."""
+OF_A_VERSION = ("mask", "measure", "once", "version")
+"""What is remembered of one version only; verdicts, tallies and states of logs serve later ones."""
 
 ANY = "any"
 """The kind that stands for every kind."""
@@ -142,14 +142,9 @@ class Scope:
     def derived(self, log: Log | Holdings, name: str, make: Callable[[], T]) -> T:
         """What `make` gives of the records that a log has at this now."""
         known = log.known(self.known_ms)
-        if known < len(log):
-            return self._memory.remember(("state", id(log), name, known), make)
-        size, head = log.heads.get(name, (-1, None))
-        if size != self.size:
-            head = make()
-            log.heads[name] = self.size, head
-        found: T = head
-        return found
+        # The present is asked for most, by every scope; the past by one that soon goes.
+        memory = self.snapshot.memory if known == len(log) else self._memory
+        return memory.remember(("state", log.serial, name, known, self.size), make)
 
     def members_of(self, audience: str) -> Mask:
         """Another audience's members at this now, by its own scope."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,8 @@ class Log:
     order: npt.NDArray[np.int64]
     columns: Mapping[str, Column]
     numbers: Mapping[str, npt.NDArray[np.float64]]
-    heads: dict[str, tuple[int, Any]] = field(default_factory=dict)
-    """What was derived of all records by name, with the number of profiles: the present is asked for most."""
+    serial: int = field(default_factory=count().__next__)
+    """Which of this program's logs it is; what is derived from it is remembered under this number."""
 
     @classmethod
     def arrays(cls, frame: pl.DataFrame) -> Arrays:
@@ -148,8 +149,8 @@ class Holdings:
     time_ms: Millis
     column: Column
 
-    heads: dict[str, tuple[int, Any]] = field(default_factory=dict)
-    """As that of a log."""
+    serial: int = field(default_factory=count(1 << 32).__next__)
+    """As that of a log, and none of theirs."""
 
     def known(self, now_ms: int) -> int:
         """How many records exist at `now`."""

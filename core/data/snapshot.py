@@ -21,6 +21,7 @@ from core.data.events import Events
 from core.data.facts import Activity, Holdings, Log, Seen
 from core.data.leases import Lease
 from core.data.manifest import Manifest, Segment
+from core.data.memory import Memory
 from core.data.schema import TABLES
 from core.data.store import Store
 from core.data.values import NO_MOMENT, Column, Mask, Millis, merge
@@ -40,13 +41,19 @@ class Snapshot:
     """What one version of a dataset holds. Not to be changed by whoever reads it."""
 
     def __init__(
-        self, store: Store, manifest: Manifest, earlier: Snapshot | None = None, lease: Lease | None = None
+        self,
+        store: Store,
+        manifest: Manifest,
+        earlier: Snapshot | None = None,
+        lease: Lease | None = None,
+        memory: Memory | None = None,
     ) -> None:
-        """`earlier` shares what it has opened of the same segments; `lease` keeps the segments on disk."""
+        """`earlier` shares what it has opened of the same segments; `lease` keeps the segments on disk. `memory` holds
+        the facts that are taken from several segments or derived; all versions of a dataset share it."""
         self.store, self.manifest, self._lease = store, manifest, lease
-        self._memo: dict[tuple[Any, ...], Any] = {}
+        self.memory = Memory() if memory is None else memory
+        self._kept_moments: dict[tuple[Any, ...], list[int]] = {}
         self._opened: dict[Path, Events] = dict(earlier._opened) if earlier else {}
-        self._carry: dict[tuple[Any, ...], tuple[tuple[str, ...], Any]] = dict(earlier._carry) if earlier else {}
         self._vocabularies: dict[tuple[Any, ...], Vocabulary] = earlier._vocabularies if earlier else {}
 
     @cached_property
@@ -61,27 +68,25 @@ class Snapshot:
         return self._opened
 
     def remember(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
-        """What `make` gives, remembered in this snapshot."""
-        if key not in self._memo:
-            self._memo[key] = make()
-        found: T = self._memo[key]
-        return found
+        """What `make` gives of this version, remembered."""
+        return self.memory.remember(("version", self.manifest.version, *key), make)
 
     def remember_at(self, key: tuple[Any, ...], at_ms: int, make: Callable[[], T]) -> T:
         """What `make` gives at a moment, remembered for the last few moments only: history asks for many."""
-        kept: dict[int, T] = self.moments(key)
+        made = self.remember((*key, at_ms), make)
+        kept = self._kept_moments.setdefault(key, [])
         if at_ms not in kept:
-            made = make()
-            while len(kept) >= MOMENTS:
-                kept.pop(next(iter(kept)), None)
-            kept[at_ms] = made
-            return made
-        return kept[at_ms]
+            kept.append(at_ms)
+            for gone in kept[:-MOMENTS]:
+                self.memory.drop(("version", self.manifest.version, *key, gone))
+            del kept[:-MOMENTS]
+        return made
 
     def moments(self, key: tuple[Any, ...]) -> dict[int, Any]:
         """What `remember_at` keeps of a key, by moment."""
-        kept: dict[int, Any] = self.remember(("at", *key), dict)
-        return kept
+        version = self.manifest.version
+        found = {at: self.memory.recall(("version", version, *key, at)) for at in self._kept_moments.get(key, ())}
+        return {at: value for at, value in found.items() if value is not None}
 
     def table(self, table: str) -> pl.LazyFrame:
         """A table of this version as a lazy frame, with the columns of `schema.TABLES`."""
@@ -238,7 +243,7 @@ class Snapshot:
             return seen
 
         retained = () if days is None else (now_ms,)
-        return self.remember_at(("universe", *workspaces, *retained), until_ms, make)
+        return self.remember(("universe", *workspaces, until_ms, *retained), make)
 
     def _source(self, segment: Segment) -> Source:
         """Where the column cache keeps what derives from a segment: beside the first of its files."""
@@ -260,12 +265,12 @@ class Snapshot:
         names = tuple(segment.name for segment in segments)
         known: tuple[str, ...]
         value: T
-        known, value = self._carry.get(key, ((), nothing))
+        known, value = self.memory.recall(("carried", *key)) or ((), nothing)
         if names[: len(known)] != known:
             known, value = (), nothing
         for segment in segments[len(known) :]:
             value = followed(value, segment)
-        self._carry[key] = names, value
+        self.memory.keep(("carried", *key), (names, value))
         return value
 
     def _log(self, table: str, texts: Sequence[pl.Expr], numbers: Sequence[str] = (), **match: str | None) -> Log:
@@ -293,8 +298,7 @@ class Snapshot:
             empty = pl.LazyFrame(schema=TABLES[table]).select(
                 "profile", "time_ms", order.alias("order"), *texts, *numbers
             )
-            log = Log.of(Log.arrays(empty.collect()), names, numbers)
-            self._carry[key] = (), log
+            log = self.remember(("none", *key), lambda: Log.of(Log.arrays(empty.collect()), names, numbers))
         return log
 
     def attribute(self, workspace: str, key: str) -> Log:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import tracemalloc
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from core import Audience, Dataset
-from core.data.columns import Column
 from core.data.memory import Memory, weigh
+from core.data.values import Column
 from tests.core.test_cache import MAPPING, NOW, table
 
 
@@ -41,9 +44,74 @@ def test_a_kind_is_forgotten() -> None:
 def test_weights() -> None:
     whole = np.zeros(1_000)
     assert weigh(whole) == weigh(whole[::2]) == 8_000
-    assert weigh([whole, (whole, 1)]) == 16_000
+    assert weigh([whole, (whole, 1)]) == weigh({"a": whole, "b": whole}) == 8_000, "held once"
     assert weigh(np.frombuffer(b"x" * 1_000)) == 0, "mapped"
     assert weigh(Column.missing(1_000)) == 1_000
+    assert weigh(pl.Series(["x" * 100] * 50)) >= 5_000
+
+
+def test_what_two_values_share_counts_once() -> None:
+    memory, shared = Memory(100_000), np.zeros(10_000, np.uint8)
+    memory.keep(("a",), (shared, np.zeros(1_000, np.uint8)))
+    memory.keep(("b",), (shared, np.zeros(2_000, np.uint8)))
+    assert 13_000 <= memory.held_bytes < 15_000
+    memory.drop(("a",))
+    assert 12_000 <= memory.held_bytes < 13_500
+    memory.keep(("b",), np.zeros(500, np.uint8))
+    assert 500 <= memory.held_bytes < 2_000
+    memory.forget(("b",))
+    assert memory.held_bytes == 0
+
+
+def test_a_value_that_grows_is_weighed_again() -> None:
+    column = Column.of(pl.Series([f"s{number:010}" for number in range(1_000)]))
+    memory = Memory(1 << 20)
+    memory.keep(("column",), column)
+    before = memory.held_bytes
+    assert column.dictionary.lower.len() == 1_000
+    memory.recall(("column",))
+    assert memory.held_bytes >= before + 10_000
+    tight = Memory(before + 1_000)
+    tight.keep(("other",), np.zeros(100))
+    tight.keep(("column",), Column.of(column.tagged()))
+    found = tight.recall(("column",))
+    assert found.dictionary.lower.len() == 1_000
+    tight.recall(("column",))
+    assert tight.recall(("column",)) is None and tight.held_bytes <= tight.limit_bytes, "it outgrew all of it"
+
+
+def test_facts_are_bounded_for_real(tmp_path: Path) -> None:
+    """Sixty attributes in two loads: logs that are joined, states, dictionaries. Numpy's heap is what is looked at."""
+    rows, names = 12_000, [f"a{number}" for number in range(60)]
+    frames = [
+        pl.DataFrame({"id": range(rows), "ts": [f"2026-01-0{day}T00:00:00Z"] * rows}).with_columns(
+            *(pl.int_range(rows).mod(97 + at).cast(pl.String).alias(name) for at, name in enumerate(names))
+        )
+        for day in (1, 2)
+    ]
+    mapping = {"rows": "profiles", "user": {"column": "id", "as": "mpid"}, "time": {"column": "ts"},
+               "user_attributes": names}  # fmt: skip
+    dataset = Dataset.create(tmp_path / "data")
+    for frame in frames:
+        dataset.load_table(frame, mapping, workspace="app", input="crm", kind="feed")
+
+    def heap(memory_bytes: int) -> tuple[list[int], int]:
+        opened = Dataset.open(dataset.path, memory_bytes=memory_bytes)
+        gc.collect()
+        tracemalloc.start()
+        one = {"type": "user_attribute", "operator": "starts_with", "value": "1"}
+        sizes = [opened.evaluate(audience({**one, "attribute": name}), now=NOW).size for name in names]
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert opened.snapshot.memory.held_bytes + opened._memory.held_bytes <= memory_bytes
+        return sizes, held
+
+    bounded, few = heap(8 << 20)
+    everything, many = heap(1 << 30)
+    assert bounded == everything and len(set(bounded)) > 1
+    assert many > 30_000_000, "sixty times 24,000 records of 21 bytes"
+    assert few < 12 << 20
 
 
 def event(kind: str, name: str | None, **rest: Any) -> dict[str, Any]:
