@@ -29,7 +29,8 @@ $(READY): requirements.txt pyproject.toml
 	@python="$(PYTHON)"; python="$${python:-python3}"; \
 	fits() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \
 	create() { fits "$$python" && "$$python" -m venv --clear $(VENV); }; \
-	debian() { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq python3-venv; }; \
+	debian() { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; }; \
 	fits $(BIN)/python || create >/dev/null 2>&1 || { debian && create; } \
 		|| { echo "Python 3.11 or later with venv is needed: install it (Debian: apt-get install python3-venv)" \
 			"or name it with PYTHON=..." >&2; exit 1; }

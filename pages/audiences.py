@@ -103,7 +103,7 @@ def follow(seen: int) -> None:
 
 
 data = session.dataset()
-if data is None:
+if data is None or not data.workspaces:
     with parts.head("Audiences"):
         pass
     parts.no_data()

@@ -64,7 +64,7 @@ def report(each: Load) -> None:
             f"**{reports.files_words(each)}** :gray[into {each.workspace}/{each.input}, {reports.state_words(each)}]"
         )
         if each.error:
-            st.error(each.error)
+            st.error(parts.plain(reports.reason(each)))
         counts = reports.counts(each)
         if counts:
             st.html(parts.facts([(label, f"{count:,}", "") for label, count in counts]))
@@ -99,4 +99,4 @@ if tab_history.open:
         history()
 if tab_inputs.open:
     with tab_inputs:
-        inputs.draw(session.dataset_or_new())
+        inputs.draw(data)

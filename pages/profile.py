@@ -94,7 +94,7 @@ def show(data: Dataset) -> None:
 
 
 data = session.dataset()
-if data is None:
+if data is None or not data.size[0]:
     with parts.head("Profiles"):
         pass
     parts.no_data()

@@ -16,15 +16,15 @@ from workbench import audit, home, inputs, parts, people, session
 
 def retention() -> None:
     """After how long without activity a profile leaves the universe."""
-    data = session.dataset_or_new()
-    days = data.profile_retention_days
+    data = session.dataset()
+    days = None if data is None else data.profile_retention_days
     st.caption("A profile that was not seen for longer cannot be a member of any audience. Nothing is deleted.")
     limited = st.toggle("Leave out inactive profiles", value=days is not None, key="retention-on")
     chosen = None
     if limited:
         chosen = float(st.number_input("Days without activity", 1, 3650, int(days or 365), key="retention", width=240))
     if st.button("Save", type="primary", key="retention-save", disabled=chosen == days):
-        session.registry().data.set_retention(data, chosen, by=session.me(), at=session.clock())
+        session.registry().data.set_retention(session.dataset_or_new(), chosen, by=session.me(), at=session.clock())
         st.rerun()
 
 
@@ -71,7 +71,7 @@ def about() -> None:
 
 
 TABS = {
-    "Workspaces and inputs": lambda: inputs.draw(session.dataset_or_new()),
+    "Workspaces and inputs": lambda: inputs.draw(session.dataset()),
     "Retention": retention,
     "Schedule": schedule,
     "People": people.draw,

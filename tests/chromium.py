@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
+
+from tests import debian
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PACKAGES = ("chromium", "fonts-dejavu-core")
@@ -32,15 +32,8 @@ def find() -> str | None:
 
 def main() -> None:
     """Install Chromium as root on Debian; elsewhere say the one command that does."""
-    if find():
-        return
-    if os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get"):
-        print(f"Installing {' and '.join(PACKAGES)} for the browser tests ...", flush=True)
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]
-        subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
-    else:
-        print(WAY_OUT, file=sys.stderr)
+    if not find():
+        debian.install(PACKAGES, "the browser tests", WAY_OUT)
 
 
 if __name__ == "__main__":

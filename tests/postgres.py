@@ -7,10 +7,11 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests import debian
 
 COMMAND = "sudo apt-get install -y --no-install-recommends postgresql"
 WAY_OUT = f"No PostgreSQL found. On Debian: {COMMAND}. Elsewhere install it, with initdb on the path."
@@ -30,7 +31,8 @@ def server() -> Iterator[str]:
     if programs is None:
         raise RuntimeError(WAY_OUT)
     as_root = os.geteuid() == 0
-    folder = Path(tempfile.mkdtemp(prefix="workbench-postgres-"))
+    # Root's own temporary folder may be closed to the user that the server runs as.
+    folder = Path(tempfile.mkdtemp(prefix="workbench-postgres-", dir="/tmp" if as_root else None))
     data, log = folder / "data", folder / "log"
     if as_root:  # the server refuses to run as root
         shutil.chown(folder, "postgres", "postgres")
@@ -58,15 +60,8 @@ def server() -> Iterator[str]:
 
 def main() -> None:
     """Install PostgreSQL as root on Debian; elsewhere say the one command that does."""
-    if find():
-        return
-    if os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get"):
-        print("Installing postgresql for the registry's tests ...", flush=True)
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "postgresql"]
-        subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
-    else:
-        print(WAY_OUT, file=sys.stderr)
+    if find() is None:
+        debian.install(("postgresql",), "the registry's tests", WAY_OUT)
 
 
 if __name__ == "__main__":

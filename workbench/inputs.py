@@ -26,9 +26,9 @@ COLUMNS: Final[Mapping[str, Any]] = {
 KINDS: Final[dict[str, InputKind]] = {"platform": "platform", "feed": "feed"}
 
 
-def draw(data: Dataset) -> None:
-    """The table, and below it the form for a new one."""
-    rows = [row(each) for each in data.inputs(now=session.moment(data))]
+def draw(data: Dataset | None) -> None:
+    """The table, and below it the form for a new one, which makes the dataset too where there is none."""
+    rows = [] if data is None else [row(each) for each in data.inputs(now=session.moment(data))]
     if rows:
         st.dataframe(rows, hide_index=True, key="inputs-table", column_config=COLUMNS, row_height=40, placeholder="–")
     else:
@@ -37,11 +37,12 @@ def draw(data: Dataset) -> None:
         add(data)
 
 
-def add(data: Dataset) -> None:
+def add(data: Dataset | None) -> None:
     """Register an input, and its workspace where that is new."""
+    known = [] if data is None else list(data.workspaces)
     with st.form("new-input", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         workspace = st.selectbox(
-            "Workspace", list(data.workspaces), index=None, key="new-input-workspace", accept_new_options=True,
+            "Workspace", known, index=None, key="new-input-workspace", accept_new_options=True,
             placeholder="Choose, or type a new one",
         )  # fmt: skip
         name = st.text_input("Input", key="new-input-name", placeholder="ios, web, crm ...")
@@ -56,8 +57,9 @@ def add(data: Dataset) -> None:
         return
     try:
         session.registry().data.add_input(
-            data, workspace=workspace, input=name.strip(), kind=KINDS[str(kind)], by=session.me(), at=session.clock()
-        )
+            session.dataset_or_new(), workspace=workspace, input=name.strip(), kind=KINDS[str(kind)],
+            by=session.me(), at=session.clock(),
+        )  # fmt: skip
     except CoreError as error:
         parts.failed(error)
     else:

@@ -34,7 +34,7 @@ def head(title: str, note: str = "", badges: Sequence[tuple[str, str]] = ()) -> 
 
 def failed(error: CoreError) -> None:
     """An error of the core in words: what is wrong, and the way out."""
-    st.error(f"**{error.message}** {error.hint}", icon=":material/error:")
+    st.error(f"**{plain(error.message)}** {plain(error.hint)}", icon=":material/error:")
 
 
 def empty(title: str, words: str) -> None:

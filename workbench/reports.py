@@ -76,7 +76,7 @@ def told(each: Load) -> None:
     """How the load that was asked for here has ended."""
     name = f"{parts.plain(files_words(each))} into {each.workspace}/{each.input}"
     if each.report is None:
-        st.error(f"**{state_words(each)}: {name}.** {each.error or ''} The data is as it was before.")
+        st.error(f"**{state_words(each)}: {name}.** {parts.plain(reason(each))} The data is as it was before.")
         return
     counted = ", ".join(f"{count:,} {label}" for label, count in counts(each) if count)
     refused = len(each.report["refusals"])
@@ -100,6 +100,14 @@ def _follow(ids: list[int]) -> None:
             )
             if st.button("Cancel", key=f"cancel-{each.id}", disabled=each.cancelling or not me.may("admin")):
                 home.forget_uploads(registry.loads.cancel(each.id, by=me, at=session.clock()))
+
+
+def reason(each: Load) -> str:
+    """Why a load failed. A file that was uploaded is called what its owner calls it, not where it was kept."""
+    text = each.error or ""
+    for source in each.sources if each.uploaded else ():
+        text = text.replace(source, Path(source).name)
+    return text
 
 
 def files_words(each: Load) -> str:

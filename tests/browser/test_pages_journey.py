@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,7 +13,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from core import Dataset
+from core import Audience, Dataset
+from core.interchange import to_mparticle
 from core.registry import Registry
 from sample_data.make import main as make
 from tests.served import WAIT_MS, chromium, pick_row, ready, served
@@ -121,6 +123,39 @@ def test_an_audience_is_made_tagged_calculated_downloaded_and_deleted(
     ready(page)
     expect(page.get_by_text("No audience fits")).to_be_visible(timeout=WAIT_MS)
     assert not services.audiences.list(me, datetime.now(UTC), search="journey")
+    services.close()
+
+
+def test_audiences_are_imported_or_refused_one_by_one(page: Page, url: str, home: Path, tmp_path: Path) -> None:
+    bought = {"type": "event", "kind": "ecommerce", "name": "purchase"}
+    native = {"name": "Brought along", "workspaces": ["travel-app"], "definition": {"version": 1, "root": bought}}
+    mparticle = to_mparticle(Audience.from_dict(native)).document
+    files = {
+        "native.json": json.dumps(native),
+        "From elsewhere.json": json.dumps(mparticle),
+        "two problems.json": json.dumps({**native, "name": "", "inputs": []}),
+        "no.json": "{",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    page.goto(url)
+    ready(page)
+    press(page, "Import")
+    dialog = page.get_by_role("dialog")
+    dialog.locator('input[type="file"]').set_input_files([tmp_path / name for name in files])
+    ready(page)
+    dialog.get_by_role("button", name="Import", exact=True).click()
+    expect(dialog.get_by_text("2 of 4 imported as drafts: Brought along, From elsewhere.")).to_be_visible(
+        timeout=WAIT_MS
+    )
+    expect(dialog.get_by_text("no.json is no JSON", exact=False)).to_be_visible()
+    expect(dialog.get_by_text("two problems.json:", exact=False)).to_be_visible()
+    services = registry(home)
+    me = services.people.local()
+    found = {each.name: each.status for each in services.audiences.list(me, datetime.now(UTC))}
+    assert (found["Brought along"], found["From elsewhere"]) == ("draft", "draft")
+    (copied,) = services.audiences.list(me, datetime.now(UTC), search="From elsewhere")
+    assert services.audiences.get(copied.id, me).definition.root == Audience.from_dict(native).root
     services.close()
 
 
