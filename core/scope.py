@@ -123,11 +123,12 @@ class Scope:
         if counts is None or replaced or sum(map(rows_about, (*gained, *lost))) * 2 > rows_about(spans):
             counts = count(spans)
         elif any((*gained, *lost)) or len(counts) < self.size:
-            counts = np.concatenate([counts, np.zeros(self.size - len(counts), counts.dtype)])
+            if len(counts) < self.size:
+                counts = np.concatenate([counts, np.zeros(self.size - len(counts), counts.dtype)])
             for some in filter(None, gained):
-                counts += count(some)
+                counts = counts + count(some)
             for some in filter(None, lost):
-                counts -= count(some)
+                counts = counts - count(some)
         self._memory.keep(key, (spans, counts))
         return counts
 

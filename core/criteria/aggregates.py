@@ -89,14 +89,20 @@ class Gathered:
         """(profile, text) of every value; a text is its place in the last, tagged, alphabetical."""
         whole, tables = self.common()
         places, texts = whole.places_by_text
-        whose, which = [np.zeros(0, np.uint32)], [np.zeros(0, np.uint32)]
+        by_code = np.concatenate([[-1, -1], places]).astype(np.int32)
+        whose, which = [np.zeros(0, np.uint32)], [np.zeros(0, np.int32)]
         for piece, table in zip(self.pieces, tables, strict=True):
             profile, codes = piece.taken()
-            rows, at = Column(table[codes], whole).flat()
-            readable = places[at] >= 0
-            whose.append(profile[rows[readable]])
-            which.append(places[at[readable]].astype(np.uint32))
-        return np.concatenate(whose), np.concatenate(which), texts
+            if whole.several:
+                rows, at = Column(table[codes], whole).flat()
+                profile, found = profile[rows], places[at].astype(np.int32)
+            else:
+                found = by_code[table][codes]
+            readable = found >= 0
+            every = readable.all()
+            whose.append(profile if every else profile[readable])
+            which.append(found if every else found[readable])
+        return np.concatenate(whose), np.concatenate(which).view(np.uint32), texts
 
     def by_text(self) -> tuple[Profiles, Index, Index, pl.Series]:
         """Distinct (profile, text) with how often, ordered by both; a text is its place in the last, tagged."""
@@ -121,12 +127,13 @@ class Gathered:
 
     def added(self, decimals: int) -> Index:
         """The sum of each profile's numbers times 10^decimals, where `one_limb` holds it."""
-        addends = [piece.column.dictionary.addends(decimals)[0][0] for piece in self.pieces]
-        return kernels.add([piece.part(each) for piece, each in zip(self.pieces, addends, strict=True)], self.size)
+        parts = [piece.part(*piece.column.dictionary.halves(decimals)) for piece in self.pieces]
+        return kernels.add(parts, self.size)
 
     def numbers(self) -> npt.NDArray[np.int64]:
         """How many values that read as a number each profile has."""
-        return kernels.add([piece.part(piece.column.dictionary.numbers_a_code) for piece in self.pieces], self.size)
+        tables = [kernels.halves(piece.column.dictionary.numbers_a_code) for piece in self.pieces]
+        return kernels.add([piece.part(*table) for piece, table in zip(self.pieces, tables, strict=True)], self.size)
 
 
 def decimals_of(dictionaries: Iterable[Dictionary]) -> int:
@@ -156,7 +163,9 @@ def _alike(found: list[tuple[Index, ...]]) -> list[tuple[Index, ...]]:
 def total(values: Gathered) -> Amounts:
     """`sum`: 0 where there is no value."""
     sums = [
-        kernels.add([piece.part(limb) for piece, limb in zip(values.pieces, each, strict=True)], values.size)
+        kernels.add(
+            [piece.part(*kernels.halves(limb)) for piece, limb in zip(values.pieces, each, strict=True)], values.size
+        )
         for each in zip(*values.addends(), strict=True)
     ] or [np.zeros(values.size, np.int64)]
     for at in range(1, len(sums)):  # carried over, so that no two limbs cancel each other out

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-import numpy as np
-
 from core.criteria.base import Criterion
 from core.criteria.comparison import WhereProduct
 from core.criteria.dials import Dial, Gap, moment_gap
@@ -15,8 +13,9 @@ from core.criteria.evidence import Condition, Evidence, moment_words
 from core.criteria.measures import Measure, Moments
 from core.criteria.qualifying import latest, qualifying
 from core.criteria.windows import EVER, PastWindow, Wait
+from core.data import kernels
 from core.data.events import latest as latest_event
-from core.data.values import NO_MOMENT, Mask
+from core.data.values import Mask
 from core.errors import Problem
 
 if TYPE_CHECKING:
@@ -47,8 +46,8 @@ class CartAbandonment(Criterion):
         """The moment of the latest add to cart that no purchase followed."""
         left = latest_event(qualifying(self._added, scope, self._added.reads(scope)), scope.size)
         since = self.when.bounds(scope.now_ms)[0] if self.when else -EVER  # what was bought before the first of them
-        bought = latest_event(qualifying(BOUGHT, scope, BOUGHT.reads(scope), (since, EVER)), scope.size)
-        np.copyto(left, NO_MOMENT, where=bought >= left)
+        bought = qualifying(BOUGHT, scope, BOUGHT.reads(scope), (since, EVER))
+        kernels.overtake(left, [rows.dated for rows in bought])
         return Moments(left)
 
     @property

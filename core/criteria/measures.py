@@ -127,11 +127,20 @@ class Amounts(Measure):
             return self.present_
         if self.parts is None and len(self.limbs) == 1:
             return matcher.wholes(self.limbs[0], self.scale) & self.present_
-        numbers = self.floats()
-        holds = matcher.floats(numbers)
-        for at in np.flatnonzero(matcher.near(numbers) & self.present_):
-            holds[at] = matcher.exactly(self.fraction(int(at)))
-        return holds & self.present_
+        who = np.flatnonzero(self.present_)
+        some = Amounts(
+            tuple(limb[who] for limb in self.limbs),
+            self.scale,
+            None if self.parts is None else self.parts[who],
+            np.ones(len(who), np.bool_),
+        )
+        numbers = some.floats()
+        found = matcher.floats(numbers)
+        for at in np.flatnonzero(matcher.near(numbers)):
+            found[at] = matcher.exactly(some.fraction(int(at)))
+        holds = np.zeros(len(self.present_), np.bool_)
+        holds[who] = found
+        return holds
 
     def present(self) -> Mask:
         return self.present_

@@ -29,6 +29,9 @@ ENOUGH: Final = 3_000_000
 BLOCK: Final = 1 << 19
 """Rows that a thread takes at once."""
 
+SHARE: Final = 1 << 21
+"""Rows that are worth a thread with arrays of its own."""
+
 ALL: Final[Mask] = np.zeros(0, np.bool_)
 """The `keep` that keeps every row."""
 
@@ -60,8 +63,9 @@ def _examples() -> dict[str, list[tuple[Any, ...]]]:
         "count": [(*read(*rows), np.zeros(1, np.uint8), np.zeros(2, np.int32))],
         "pick": [(*read(each, one, one + 1, keep), np.zeros(1, np.bool_)) for each in codes],
         "between": [(*read(who, one, one + 1), 0, 0, keep.copy())],
-        "add": [(*read(*rows, each, one), sums) for each in codes],
+        "add": [(*read(*rows, each, who, one), who.copy(), np.zeros(2, np.int64)) for each in codes],
         "highest": [(*read(*rows, each, one, one, one), sums) for each in (*codes, one)],
+        "overtake": [(*read(*rows, who, one), sums)],
         "mark": [(*read(*rows, marks), np.zeros(1, np.uint64))],
         "edge": [(*read(*rows, each, who, who, one, one, one), np.zeros((1, 3), np.int64)) for each in codes],
         "distinct": [(*read(who, who), 1, sums)],
@@ -182,7 +186,7 @@ def _filled(name: str, parts: Sequence[Part], fresh: Callable[[], tuple[Array, .
     """What a loop makes of all parts. Many rows are shared out: each thread fills arrays of its own."""
     rows = sum(_rows(part.ranges) for part in parts)
     loop = _loop(name, rows)
-    shares = min(_pool()._max_workers, rows // BLOCK)
+    shares = min(_pool()._max_workers, rows // SHARE)
     if shares < 2:
         return [_fill(loop, parts, *fresh())]
     pieces = sorted((piece for part in parts for piece in _cut(part)), key=lambda piece: -_rows(piece.ranges))
@@ -233,12 +237,26 @@ def between(clock: Array, starts: Index, stops: Index, low: int, high: int) -> M
     return out
 
 
-def add(parts: Sequence[Part], size: int) -> Index:
-    """For each profile the sum of `weights[codes[row]]` over its rows: int64, shape (size,).
+def halves(weights: Index) -> tuple[Array, Index]:
+    """Whole numbers as `add` reads them: their lower 32 bits, and what lies above; that is left out where it is 0."""
+    highs = weights >> 32
+    return (weights & 0xFFFFFFFF).astype(np.uint32), highs if highs.any() else NO_NUMBERS
 
-    A part's columns are `codes` and `weights`. The caller sees to it that nothing overflows.
+
+def add(parts: Sequence[Part], size: int) -> Index:
+    """For each profile the sum of the weights of its rows' codes: int64, shape (size,).
+
+    A part's columns are `codes` and the two `halves` of a table of weights. The caller sees to it that nothing
+    overflows.
     """
-    return _joined(np.add, _filled("add", parts, lambda: (np.zeros(size, np.int64),)))
+    filled = _filled("add", parts, lambda: (np.zeros(size, np.uint32), np.zeros(size + 1, np.int64)))
+    whole = filled[0][0].astype(np.int64)
+    for number, (sums, above) in enumerate(filled):
+        if number:
+            whole += sums
+        if above[-1]:
+            whole += above[:-1] << 32
+    return whole
 
 
 def highest(parts: Sequence[Part], size: int) -> Index:
@@ -255,6 +273,14 @@ def moments(profile: Array, times: Index, turn: int) -> Part:
     zero = np.zeros(1, np.int64)
     ranges = zero, np.array([len(profile)]), ALL
     return Part(profile, ranges, (times, NO_NUMBERS, np.array([turn])), (zero,))
+
+
+def overtake(moments: Index, parts: Sequence[Part]) -> None:
+    """Sets the moment of each profile that has a row at it or later to `NEVER`.
+
+    A part has the column `clock`, and `bases`, one a range: the moment of a row is their sum.
+    """
+    _fill(_loop("overtake", sum(_rows(part.ranges) for part in parts)), parts, moments)
 
 
 def mark(parts: Sequence[Part], size: int) -> Array:

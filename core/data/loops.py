@@ -96,25 +96,55 @@ def _between_numpy(clock: Array, starts: Index, stops: Index, low: int, high: in
     out[:] = (found >= low) & (found <= high)
 
 
-def _add(profile: Array, starts: Index, stops: Index, keep: Mask, codes: Array, weights: Index, sums: Index) -> None:
+def _add(
+    profile: Array,
+    starts: Index,
+    stops: Index,
+    keep: Mask,
+    codes: Array,
+    lows: Array,
+    highs: Index,
+    sums: Array,
+    above: Index,
+) -> None:
+    # Four bytes a profile instead of eight: half of what the processor's cache has to hold. `above` has the rest.
     at = 0
     for each in range(len(starts)):
         start, stop = starts[each], stops[each]
-        if len(keep):
-            for row in range(start, stop):
-                if keep[at + row - start]:
-                    sums[profile[row]] += weights[codes[row]]
-            at += stop - start
-        else:
-            for row in range(start, stop):
-                sums[profile[row]] += weights[codes[row]]
+        for row in range(start, stop):
+            if len(keep) and not keep[at + row - start]:
+                continue
+            who, low = profile[row], lows[codes[row]]
+            more = np.uint32(sums[who] + low)
+            sums[who] = more
+            if more < low:
+                above[who] += 1
+                above[-1] = 1
+            if len(highs):
+                above[who] += highs[codes[row]]
+                above[-1] = 1
+        at += stop - start
 
 
 def _add_numpy(
-    profile: Array, starts: Index, stops: Index, keep: Mask, codes: Array, weights: Index, sums: Index
+    profile: Array,
+    starts: Index,
+    stops: Index,
+    keep: Mask,
+    codes: Array,
+    lows: Array,
+    highs: Index,
+    sums: Array,
+    above: Index,
 ) -> None:
     rows = _chosen(starts, stops, keep)
-    np.add.at(sums, profile[rows], weights[codes[rows]])
+    whole = sums.astype(np.int64)
+    np.add.at(whole, profile[rows], lows[codes[rows]].astype(np.int64))
+    sums[:] = whole & 0xFFFFFFFF
+    above[:-1] += whole >> 32
+    if len(highs):
+        np.add.at(above[:-1], profile[rows], highs[codes[rows]])
+    above[-1] = 1
 
 
 def _highest(
@@ -156,6 +186,28 @@ def _highest_numpy(
     else:
         found = turn * (_repeated(bases, starts, stops, keep) + values[rows].astype(np.int64))
     np.maximum.at(best, profile[rows], found)
+
+
+def _overtake(
+    profile: Array, starts: Index, stops: Index, keep: Mask, clock: Array, bases: Index, moments: Index
+) -> None:
+    at = 0
+    for each in range(len(starts)):
+        start, stop, base = starts[each], stops[each], bases[each]
+        for row in range(start, stop):
+            if len(keep) and not keep[at + row - start]:
+                continue
+            if base + np.int64(clock[row]) >= moments[profile[row]]:
+                moments[profile[row]] = NEVER
+        at += stop - start
+
+
+def _overtake_numpy(
+    profile: Array, starts: Index, stops: Index, keep: Mask, clock: Array, bases: Index, moments: Index
+) -> None:
+    rows = _chosen(starts, stops, keep)
+    who, when = profile[rows], _repeated(bases, starts, stops, keep) + clock[rows].astype(np.int64)
+    moments[who[when >= moments[who]]] = NEVER
 
 
 def _mark(profile: Array, starts: Index, stops: Index, keep: Mask, bits: Array, marks: Array) -> None:
@@ -360,6 +412,7 @@ LOOPS: Final[dict[str, tuple[Callable[..., None], Callable[..., None]]]] = {
     "between": (_between, _between_numpy),
     "add": (_add, _add_numpy),
     "highest": (_highest, _highest_numpy),
+    "overtake": (_overtake, _overtake_numpy),
     "mark": (_mark, _mark_numpy),
     "edge": (_edge, _edge_numpy),
     "distinct": (_distinct, _distinct_numpy),

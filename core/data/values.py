@@ -167,6 +167,7 @@ class Dictionary:
             self.owner, self._flat = codes, entries
         self._limbs: dict[int, tuple[Integers, ...]] = {}
         self._addends: dict[int, tuple[tuple[Integers, ...], int]] = {}
+        self._halves: dict[int, tuple[Codes, Integers]] = {}
         self.serial = next(_SERIALS)
         """What of this program's dictionaries it is; verdicts on it are remembered under this number."""
         self.merges: dict[tuple[Dictionary, ...], tuple[Dictionary, list[Codes | None]]] = {}
@@ -261,18 +262,6 @@ class Dictionary:
             self._limbs[decimals] = _split(rest, exact) if exact else (rest,)
         return self._limbs[decimals]
 
-    def addends(self, decimals: int) -> tuple[tuple[Integers, ...], int]:
-        """`limbs` as what each code adds to a sum, and the largest of the last of them; remembered."""
-        if decimals not in self._addends:
-            limbs = tuple(self.over_codes(np.add, limb) for limb in self.limbs(decimals))
-            self._addends[decimals] = limbs, int(np.abs(limbs[-1]).max(initial=0))
-        return self._addends[decimals]
-
-    @cached_property
-    def numbers_a_code(self) -> Integers:
-        """How many of each code's texts read as a number."""
-        return self.over_codes(np.add, self.numeric.astype(np.int64))
-
     def over_codes(self, join: np.ufunc, values: Integers) -> Integers:
         """One number a text as one number a code; `join` (add, maximum) joins those of an entry with several values."""
         table = np.full(len(self), 0 if join is np.add else NO_MOMENT, np.int64)
@@ -281,6 +270,24 @@ class Dictionary:
         else:
             table[FIRST:] = values
         return table
+
+    def addends(self, decimals: int) -> tuple[tuple[Integers, ...], int]:
+        """`limbs` as what each code adds to a sum, and the largest of the last of them; remembered."""
+        if decimals not in self._addends:
+            limbs = tuple(self.over_codes(np.add, limb) for limb in self.limbs(decimals))
+            self._addends[decimals] = limbs, int(np.abs(limbs[-1]).max(initial=0))
+        return self._addends[decimals]
+
+    def halves(self, decimals: int) -> tuple[Codes, Integers]:
+        """The only limb of `addends` as `kernels.add` reads it; remembered."""
+        if decimals not in self._halves:
+            self._halves[decimals] = kernels.halves(self.addends(decimals)[0][0])
+        return self._halves[decimals]
+
+    @cached_property
+    def numbers_a_code(self) -> Integers:
+        """How many of each code's texts read as a number."""
+        return self.over_codes(np.add, self.numeric.astype(np.int64))
 
     def decimal(self, at: int) -> Decimal:
         """Text `at` as an exact decimal; it must read as a number."""

@@ -61,13 +61,17 @@ def test_pick(dtype: Any, codes: loops.Array, some: tuple[kernels.Ranges, list[i
     assert picked.tolist() == [codes[row] % 3 == 0 for row in rows]
 
 
-@given(st.sampled_from([np.uint8, np.uint16, np.uint32]), profiles, profiles, ranges())
-def test_add(dtype: Any, profile: loops.Array, codes: loops.Array, some: tuple[kernels.Ranges, list[int]]) -> None:
-    weights = np.arange(SIZE, dtype=np.int64) * 10**15 - 7
-    part = kernels.Part(profile, some[0], (codes.astype(dtype), weights))
+@given(
+    st.sampled_from([np.uint8, np.uint16, np.uint32]), profiles, profiles, ranges(), st.sampled_from([1, 10**9, 10**15])
+)
+def test_add(
+    dtype: Any, profile: loops.Array, codes: loops.Array, some: tuple[kernels.Ranges, list[int]], step: int
+) -> None:
+    weights = (np.arange(SIZE, dtype=np.int64) - (0 if step == 10**9 else 3)) * step
+    part = kernels.Part(profile, some[0], (codes.astype(dtype), *kernels.halves(weights)))
     expected = [0] * SIZE
     for row in some[1]:
-        expected[profile[row]] += int(codes[row]) * 10**15 - 7
+        expected[profile[row]] += int(weights[codes[row]])
     assert both(lambda: kernels.add([part], SIZE)).tolist() == expected
     assert both(lambda: kernels.add([part, part], SIZE)).tolist() == [2 * each for each in expected]
 
@@ -159,6 +163,27 @@ def test_distinct(profile: loops.Array, values: loops.Array) -> None:
     assert both(lambda: kernels.distinct(profile, values, SIZE, SIZE)).tolist() == expected
 
 
+@given(profiles, profiles, ranges(), st.lists(st.integers(-5, 30), min_size=SIZE, max_size=SIZE))
+def test_overtake(
+    profile: loops.Array, clock: loops.Array, some: tuple[kernels.Ranges, list[int]], before: list[int]
+) -> None:
+    (starts, stops, keep), meant = some
+    bases = np.arange(len(starts), dtype=np.int64) * 3
+    part = kernels.Part(profile, (starts, stops, keep), (clock,), (bases,))
+
+    def run() -> loops.Index:
+        moments = np.array(before, np.int64)
+        kernels.overtake(moments, [part])
+        return moments
+
+    expected = list(before)
+    for start, stop, base in zip(starts, stops, bases, strict=True):
+        for row in range(start, stop):
+            if row in meant and base + clock[row] >= before[profile[row]]:
+                expected[profile[row]] = loops.NEVER
+    assert both(run).tolist() == expected
+
+
 @given(profiles, ranges(), st.lists(st.integers(0, 63), min_size=8, max_size=8))
 def test_mark(profile: loops.Array, some: tuple[kernels.Ranges, list[int]], days: list[int]) -> None:
     (starts, stops, keep), meant = some
@@ -207,6 +232,7 @@ def test_chain(rows: list[tuple[int, int, int]], steps: int, within: int | None)
 def test_much_work_is_shared(kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks cut inside ranges and between them, in several threads."""
     monkeypatch.setattr(kernels, "BLOCK", 100)
+    monkeypatch.setattr(kernels, "SHARE", 1_000)
     dice = np.random.default_rng(3)
     profile = dice.integers(0, SIZE, 5_000).astype(np.uint32)
     starts = np.array([0, 37, 1_000, 1_200, 4_999])
