@@ -18,7 +18,8 @@ from core.criteria.matchers import Number, Presence
 from core.criteria.measures import Amounts, Counts, Measure, Moments, Values
 from core.data import kernels, loops
 from core.data.columns import DAY_MS, EventStore, Products
-from core.data.events import Index, Rows, earliest, latest
+from core.data.events import Index, Rows
+from core.data.per_profile import earliest, latest
 from core.data.values import ABSENT, FIRST, LIMB, NO_MOMENT, Codes, Column, Dictionary, Mask
 from core.data.vocabulary import Vocabulary
 

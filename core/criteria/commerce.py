@@ -13,8 +13,7 @@ from core.criteria.evidence import Condition, Evidence, moment_words
 from core.criteria.measures import Measure, Moments
 from core.criteria.qualifying import latest, qualifying
 from core.criteria.windows import EVER, PastWindow, Wait
-from core.data import kernels
-from core.data.events import latest as latest_event
+from core.data import kernels, per_profile
 from core.data.values import Mask
 from core.errors import Problem
 
@@ -44,7 +43,7 @@ class CartAbandonment(Criterion):
 
     def measure(self, scope: Scope) -> Moments:
         """The moment of the latest add to cart that no purchase followed."""
-        left = latest_event(qualifying(self._added, scope, self._added.reads(scope)), scope.size)
+        left = per_profile.latest(qualifying(self._added, scope, self._added.reads(scope)), scope.size)
         since = self.when.bounds(scope.now_ms)[0] if self.when else -EVER  # what was bought before the first of them
         bought = qualifying(BOUGHT, scope, BOUGHT.reads(scope), (since, EVER))
         kernels.overtake(left, [rows.dated for rows in bought])

@@ -30,7 +30,8 @@ from core.criteria.operators import COMPARED
 from core.criteria.qualifying import aggregated, how_many, latest, qualifying
 from core.criteria.template import plain_words
 from core.criteria.windows import EVER, Bounds, PastWindow
-from core.data.events import Rows, days_counted
+from core.data.events import Rows
+from core.data.per_profile import days_counted
 from core.data.schema import NAMELESS_KINDS, USER_BASED_KINDS
 from core.data.values import Mask
 from core.errors import Problem

@@ -14,7 +14,8 @@ from core.criteria.evidence import LATEST, Happening, dated
 from core.criteria.windows import EVER, Bounds
 from core.data import kernels
 from core.data.columns import EventStore, Products
-from core.data.events import Events, Rows, Spans, counted
+from core.data.events import Events, Rows, Spans
+from core.data.per_profile import counted
 from core.data.values import Column, Mask
 
 if TYPE_CHECKING:
