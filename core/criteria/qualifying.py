@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,16 @@ from core.data.columns import EventStore, Products
 from core.data.events import Events, Rows, Spans
 from core.data.per_profile import counted
 from core.data.values import Column, Mask
+from core.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from core.criteria.events import Event
     from core.criteria.matchers import Matcher
     from core.criteria.measures import Measure
     from core.scope import Inputs, Scope
+
+_MANY: Final = 5_000_000
+"""So many values of all segments are put together; of more, most are likely to differ."""
 
 SESSION_DURATION = ("field", "session_duration_ms")
 """It comes from other events, the ends of sessions."""
@@ -126,7 +130,7 @@ class Verdicts:
         """`column(store, ref)`: a property of the `owner`, the events of a store or their products."""
         self._event, self._scope, self._column, self._owner = event, scope, column, owner
         self.stores: list[EventStore] = []
-        self._asked: set[tuple[str, str]] = set()
+        self._vocabularies: dict[tuple[str, str], Vocabulary | None] = {}
         self._tables: dict[tuple[tuple[str, str], Matcher, EventStore], Mask] = {}
 
     def table(self, predicate: Predicate, store: EventStore) -> Mask:
@@ -135,13 +139,26 @@ class Verdicts:
         if (known := self._tables.get((ref, matcher, store))) is not None:
             return known
         dictionary = self._column(store, ref).dictionary
-        vocabulary = self._scope.snapshot.vocabulary(self._event.kind, self._event.name, self._owner, *ref)
-        if ref not in self._asked:
-            self._asked.add(ref)
-            vocabulary.of(self._column(each, ref).dictionary for each in self.stores)
-        positive = vocabulary.seen_from(dictionary, self._scope.positive(matcher, vocabulary.of([dictionary])))
+        vocabulary = self._vocabulary(ref)
+        if vocabulary is None:
+            positive = self._scope.positive(matcher, dictionary)
+        else:
+            positive = vocabulary.seen_from(dictionary, self._scope.positive(matcher, vocabulary.of([dictionary])))
         table = self._tables[ref, matcher, store] = ~positive if matcher.operator.negated else positive
         return table
+
+    def _vocabulary(self, ref: tuple[str, str]) -> Vocabulary | None:
+        """What the stores hold of a property; None where that is too much to put together."""
+        if self.stores and ref not in self._vocabularies:
+            dictionaries = [self._column(each, ref).dictionary for each in self.stores]
+            self._vocabularies[ref] = None
+            if sum(len(each.entries) for each in dictionaries) <= _MANY:
+                self._vocabularies[ref] = self._known(ref)
+                self._known(ref).of(dictionaries)
+        return self._vocabularies.get(ref, self._known(ref))
+
+    def _known(self, ref: tuple[str, str]) -> Vocabulary:
+        return self._scope.snapshot.vocabulary(self._event.kind, self._event.name, self._owner, *ref)
 
     def names(self, store: EventStore) -> Mask | None:
         """Which names of a store may qualify, by what is the same for all events of a name; None: all may."""

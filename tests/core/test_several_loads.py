@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from core import Audience, Dataset
+from core.criteria import qualifying
 from core.data import kernels
 from core.data.values import FIRST, Dictionary
 from core.data.vocabulary import Vocabulary
@@ -104,11 +105,14 @@ def test_windows_of_sums_that_move(tmp_path: Path, function: str, loops: kernels
 
 
 @pytest.mark.parametrize("loops", kernels.MODES)
+@pytest.mark.parametrize("many", [1, 5_000_000])
 @pytest.mark.parametrize(("operator", "value"), [("starts_with", "of home"), ("does_not_match", "of help")])
 def test_properties_that_are_the_same_for_a_name(
-    tmp_path: Path, operator: str, value: str, loops: kernels.Mode
+    tmp_path: Path, operator: str, value: str, many: int, loops: kernels.Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Names are left out where a property settles it, and rows are looked at where it does not."""
+    """Names are left out where a property settles it, and rows are looked at where it does not; whether the values of
+    the loads are put together or each load's are judged by themselves."""
+    monkeypatch.setattr(qualifying, "_MANY", many)
     dataset, rows = loaded(tmp_path / "dataset", 3)
     counts: dict[int, int] = defaultdict(int)
     for who, _, _, _, group in rows.iter_rows():
