@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,16 +12,26 @@ import polars as pl
 
 from core.criteria import And, Not, Or
 from core.criteria.base import replaced
+from core.criteria.measures import Values
 
 if TYPE_CHECKING:
     from core.criteria import Criterion
+    from core.data.values import Mask
     from core.evaluate import Evaluation
     from core.scope import Scope
 
 CLOSEST: Final = 5
 FRAME: Final = pl.Schema(
-    {"path": pl.String(), "sentence": pl.String(), "size": pl.Int64(), "gap": pl.Float64(), "unit": pl.String()}
+    {
+        "path": pl.String(),
+        "sentence": pl.String(),
+        "size": pl.Int64(),
+        "gap": pl.Float64(),
+        "unit": pl.String(),
+        "instead": pl.String(),
+    }
 )
+MOST_VALUES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,8 @@ class NearMiss:
 
     `excluded`: they hold it, and it stands under a not. `gap`: the median of how far they are, in `unit` ("events",
     "days", "kilometers", "" for a value's own); None where that is no question of more or less. `steps`: how many are
-    how far away, nearest first, for whole units.
+    how far away, nearest first, for whole units. `instead`: what they did or are instead, with how many: everybody
+    counts once, for what is nearest; of values the most frequent.
     """
 
     path: str
@@ -48,6 +60,7 @@ class NearMiss:
     gap: float | None
     unit: str | None
     steps: tuple[tuple[float, int], ...]
+    instead: tuple[tuple[str, int], ...]
     closest: tuple[Close, ...]
 
 
@@ -64,21 +77,28 @@ def near_misses(evaluation: Evaluation, closest: int = CLOSEST) -> list[NearMiss
 
 
 def near_misses_frame(found: list[NearMiss]) -> pl.DataFrame:
-    """A row a criterion: `path`, `sentence`, `size`, `gap`, `unit`."""
-    rows = [(each.path, each.sentence, each.size, each.gap, each.unit) for each in found]
+    """A row a criterion: `path`, `sentence`, `size`, `gap`, `unit`, `instead`."""
+    rows = [(each.path, each.sentence, each.size, each.gap, each.unit, instead_words(each)) for each in found]
     return pl.DataFrame(rows, schema=FRAME, orient="row")
+
+
+def instead_words(missed: NearMiss) -> str:
+    """ "within 1 day of that time: 312 · never: 40"."""
+    return " · ".join(f"{words}: {count:,}" for words, count in missed.instead)
 
 
 @dataclass(frozen=True)
 class _KeptOut:
     """Whom a criterion keeps out of one shard. `gaps`: one a profile, NaN where it cannot be said; `closest` with the
-    (gap, hash) by which they are in order."""
+    (gap, hash) by which they are in order. `instead`: what they did, nearest first; `values`: what they are."""
 
     excluded: bool
     gaps: npt.NDArray[np.float64]
     unit: str | None
     whole: bool
     closest: list[tuple[tuple[float, int], Close]]
+    instead: Counter[str]
+    values: Counter[str]
 
 
 def _kept_out(scope: Scope, root: Criterion, path: str, node: Criterion, closest: int) -> _KeptOut:
@@ -96,7 +116,29 @@ def _kept_out(scope: Scope, root: Criterion, path: str, node: Criterion, closest
     nearest = [
         ((float(far[at]), int(hashes[at])), _close(scope, node, int(profiles[at]), float(gaps[at]))) for at in order
     ]
-    return _KeptOut(excluded, gaps, gap.unit if gap else None, gap is not None and gap.whole, nearest)
+    did = Counter[str]() if excluded else _did(scope, node, missing)
+    values = _values(scope, node, missing) if gap is None and not excluded else Counter[str]()
+    whole = gap is not None and gap.whole
+    return _KeptOut(excluded, gaps, gap.unit if gap else None, whole, nearest, did, values)
+
+
+def _did(scope: Scope, node: Criterion, missing: Mask) -> Counter[str]:
+    """How many satisfy what asks for less than a criterion, each for the nearest."""
+    left, found = missing.copy(), Counter[str]()
+    for words, weaker in node.weaker(scope.now_ms):
+        met = left & scope.judge(weaker)
+        found[words] = int(np.count_nonzero(met))
+        left &= ~met
+    return found
+
+
+def _values(scope: Scope, node: Criterion, missing: Mask) -> Counter[str]:
+    """What the values are that a criterion does not accept, where they have no distance."""
+    measure = scope.measure(node)
+    if not isinstance(measure, Values):
+        return Counter()
+    held = measure.texts().filter(pl.Series(missing)).rename("value").value_counts()
+    return Counter({node.value_said(value): int(count) for value, count in held.iter_rows()})
 
 
 def _near_miss(path: str, sentence: str, shards: list[_KeptOut], closest: int) -> NearMiss:
@@ -112,8 +154,17 @@ def _near_miss(path: str, sentence: str, shards: list[_KeptOut], closest: int) -
         float(np.median(known)) if len(known) else None,
         next((each.unit for each in shards if each.unit is not None), None) if len(known) else None,
         tuple((float(step), int(count)) for step, count in zip(steps[0], steps[1], strict=True)),
+        _instead(shards),
         tuple(close for _, close in nearest[:closest]),
     )
+
+
+def _instead(shards: list[_KeptOut]) -> tuple[tuple[str, int], ...]:
+    did = sum((each.instead for each in shards), Counter[str]())
+    values = sum((each.values for each in shards), Counter[str]())
+    told = [(words, did[words]) for words in dict.fromkeys(words for each in shards for words in each.instead)]
+    most = sorted(values.items(), key=lambda each: (-each[1], each[0]))[:MOST_VALUES]
+    return tuple((words, count) for words, count in (*told, *most) if count)
 
 
 def _close(scope: Scope, node: Criterion, profile: int, gap: float) -> Close:

@@ -223,6 +223,14 @@ class Criterion(Model):
         """How far each profile is from the answer `wanted`; None where that is no question of more or less."""
         return None
 
+    def weaker(self, now_ms: int) -> Iterator[tuple[str, Criterion]]:
+        """What asks for less than this, nearest first, each with what those did instead who satisfy only that."""
+        return iter(())
+
+    def value_said(self, value: str | None) -> str:
+        """A value of its measure, told of somebody whom it keeps out."""
+        return "no value" if value is None else f"“{value}”"
+
     @classmethod
     def properties(cls, snapshot: Snapshot, workspace: str) -> Iterator[tuple[str, Criterion]]:
         """The properties of a workspace's profiles that it measures, by name: what members can be spread over."""

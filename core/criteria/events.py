@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from core.criteria.aggregates import aggregate_sql, has_value_sql, totalled_sql
-from core.criteria.base import Criterion, Model, Pick
+from core.criteria.base import And, Criterion, Model, Pick
 from core.criteria.comparison import (
     COMPARISON_KEYS,
     Comparison,
@@ -22,14 +22,14 @@ from core.criteria.comparison import (
     pair,
     predicates,
 )
-from core.criteria.dials import Dial, Gap, dials_of, number_gap
+from core.criteria.dials import Dial, Gap, dials_of, limits, number_gap
 from core.criteria.doubts import ADDED, MONEY, currencies, outside, stopped
 from core.criteria.evidence import Condition, Evidence, things, value_words
 from core.criteria.measures import Counts, Measure
 from core.criteria.operators import COMPARED
 from core.criteria.qualifying import aggregated, how_many, latest, qualifying
 from core.criteria.template import plain_words
-from core.criteria.windows import EVER, Bounds, PastWindow
+from core.criteria.windows import EVER, Bounds, PastWindow, counted
 from core.data.events import Rows
 from core.data.per_profile import days_counted
 from core.data.schema import NAMELESS_KINDS, USER_BASED_KINDS
@@ -81,6 +81,10 @@ CARD_NAMES = {
     "attribution": "Attribution event",
     "any": "Any event",
 }
+
+
+WIDER = (1, 3, 7, 14, 30)
+"""Days around a window in which a near miss may have happened."""
 
 
 class Frequency(Model):
@@ -383,6 +387,27 @@ class Event(Criterion):
         assert values is not None, "counts are numbers"
         unit = "days" if frequency.count == "days" else "events"
         return Gap(unit, number_gap(frequency.matcher, values, wanted, whole=True), whole=True)
+
+    def weaker(self, now_ms: int) -> Iterator[tuple[str, Criterion]]:
+        frequency = self.frequency or Frequency()
+        low, high = limits(frequency.matcher, 1.0)
+        if self.aggregate is not None or frequency.matcher.operator.negated or low < 1 or high < np.inf:
+            return
+        values = {"where": (), "where_product": ()} if self.where or self.where_product else {}
+        for days in WIDER if self.when is not None else ():
+            if self.when is not None and (wider := self.when.wider(days, now_ms)) is not None:
+                yield f"within {counted(days, 'days')} of that time", self._with(when=wider)
+        if self.when is not None:
+            yield "at another time", self._with(when=None)
+        if values:
+            yield "with other values", self._with(**values)
+        if values and self.when is not None:
+            yield "with other values at another time", self._with(when=None, **values)
+        yield "never" if low <= 1 else "too seldom at any time", And.of()
+
+    def _with(self, **fields: Any) -> Event:
+        """This with other fields; a copy of a frozen model would keep its canonical text."""
+        return type(self)(**{**{name: getattr(self, name) for name in self.model_fields_set}, **fields})
 
     @property
     def what(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from core.criteria.base import Criterion
+from core.criteria.base import And, Criterion
 from core.criteria.dials import Dial
 from core.criteria.doubts import outside
 from core.criteria.events import Event, event_problems, event_warnings
@@ -72,6 +72,19 @@ class Sequence(Criterion):
             yield doubt
         for step in self.steps:
             yield from step.doubts(scope)
+
+    def weaker(self, now_ms: int) -> Iterator[tuple[str, Criterion]]:
+        if self.within is not None:
+            yield f"not within {self.within.words}", self._of(self.steps, when=self.when)
+        if self.when is not None:
+            yield "at another time", self._of(self.steps)
+        for done in range(len(self.steps) - 1, 0, -1):
+            yield f"{done} of {len(self.steps)} steps", self._of(self.steps[:done])
+        yield "not the first step", And.of()
+
+    @staticmethod
+    def _of(steps: tuple[Step, ...], when: PastWindow | None = None) -> Sequence:
+        return Sequence(type="sequence", steps=steps, when=when)
 
     def dials(self) -> Iterator[Dial]:
         if self.within is not None:

@@ -204,6 +204,11 @@ class Consent(ProfileCriterion):
         dictionary = measure.column.dictionary
         return measure.column.where(dictionary.spread(dictionary.boolean == (self.state in ("given", "opted_out"))))
 
+    def value_said(self, value: str | None) -> str:
+        gdpr = self.regulation == "gdpr"
+        words = {"true": "given" if gdpr else "opted out", "false": "rejected" if gdpr else "not opted out"}
+        return words.get((value or "").lower(), "no record")
+
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The latest state and its moment."""
         log = scope.snapshot.consent(self.reads(scope), self.regulation, self.purpose)

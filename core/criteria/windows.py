@@ -84,6 +84,13 @@ def _closing(text: str) -> int:
     return _opening(text) + (DAY_MS - 1 if _DATE.fullmatch(text) else 0)
 
 
+def _instant(ms: int) -> str | None:
+    """A millisecond as an instant; None where a window is open there."""
+    if abs(ms) > EVER // 2:
+        return None
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class Window(Model):
     """A set of moments; `bounds(now_ms)` are its first and last millisecond, both included."""
 
@@ -93,6 +100,18 @@ class Window(Model):
     def bounds(self, now_ms: int) -> Bounds:
         """First and last millisecond, both included."""
         raise AssertionError
+
+    def wider(self, days: int, now_ms: int) -> Window | None:
+        """The window that begins so many days earlier and ends so many later; None beyond the years that dates know."""
+        first, last = self.bounds(now_ms)
+        try:
+            since, until = _instant(first - days * DAY_MS), _instant(last + days * DAY_MS)
+        except (OverflowError, ValueError):
+            return None
+        if since is None or until is None:
+            ends = {"type": "before", "date": until} if since is None else {"type": "after", "date": since}
+            return None if since is until else window(ends)
+        return window({"type": "between_dates", "from": since, "to": until})
 
     @classmethod
     def form_template(cls) -> str:

@@ -92,7 +92,7 @@ def test_whom_one_criterion_alone_keeps_out(data: Dataset) -> None:
     (missed,) = found
     assert (missed.unit, missed.gap, missed.steps) == ("events", 3.0, ((1.0, 1), (5.0, 1)))
     assert [(each.mpid, each.value, each.gap) for each in missed.closest] == [(4, 4, 1.0), (6, 0, 5.0)]
-    assert near_misses_frame(found).row(0)[2:] == (2, 3.0, "events")
+    assert near_misses_frame(found).row(0)[2:5] == (2, 3.0, "events")
 
 
 def test_who_would_be_in_were_it_not_excluded(data: Dataset) -> None:
@@ -128,6 +128,60 @@ def test_a_text_has_no_distance(data: Dataset) -> None:
     texts = [each for each in found if each.path.startswith("root.criteria[0]")]
     assert [(each.size, each.gap, each.unit) for each in texts] == [(3, None, None)] * 2
     assert texts[0].closest[0].gap is None
+    assert texts[0].instead == (("no value", 3),)
+
+
+def test_what_they_did_instead(tmp_path: Path) -> None:
+    """Asked: to have played Paris in the last 7 days. 1 did; 2 did 7.5 days ago, 3 nine days, 4 sixty days ago, 5
+    played Rome yesterday, 6 played Rome long ago, 7 never played. Everybody but 1 is a near miss."""
+    paris, rome = {"city": "Paris"}, {"city": "Rome"}
+    data = dataset(
+        tmp_path,
+        *(of(mpid, did("play", days, **city), days=days) for mpid, days, city in (
+            (1, 1, paris), (2, 7.5, paris), (3, 9, paris), (4, 60, paris), (5, 1, rome), (6, 40, rome))),
+        of(7, days=1),
+    )  # fmt: skip
+    where = [{"attribute": "city", "operator": "exact_match", "value": "Paris"}]
+    (found,) = near_misses(answer(data, event("play", when=within(7), where=where)))
+    assert found.instead == (
+        ("within 1 day of that time", 1),
+        ("within 3 days of that time", 1),
+        ("at another time", 1),
+        ("with other values", 1),
+        ("with other values at another time", 1),
+        ("never", 1),
+    )
+    (seldom,) = near_misses(answer(data, event("play", frequency=at_least(2))))
+    assert seldom.instead == (("too seldom at any time", 7),)
+    assert not near_misses(answer(data, event("play", frequency={"operator": "less_than", "value": 1})))[0].instead
+
+
+def test_how_far_they_came_in_a_sequence(tmp_path: Path) -> None:
+    """1 looked and bought at once, 2 two days later, 3 only looked, 4 only bought."""
+    data = dataset(
+        tmp_path,
+        of(1, did("look", 3), did("buy", 2.9)),
+        of(2, did("look", 3), did("buy", 1)),
+        of(3, did("look", 3)),
+        of(4, did("buy", 3)),
+    )
+    root = {"type": "sequence", "steps": [event("look"), event("buy")], "within": {"amount": 1, "unit": "days"}}
+    (found,) = near_misses(answer(data, root))
+    assert found.instead == (("not within 1 day", 1), ("1 of 2 steps", 1), ("not the first step", 1))
+
+
+def test_the_values_of_those_who_were_kept_out(tmp_path: Path) -> None:
+    consents = {True: [1], False: [2, 3]}
+    data = dataset(
+        tmp_path,
+        *(of(mpid, user_attributes={"tier": tier}, consent_state={"gdpr": {"ads": {"consented": given}}})
+          for given, mpids in consents.items() for mpid in mpids for tier in ["gold" if given else "silver"]),
+        of(4),
+    )  # fmt: skip
+    (tier,) = near_misses(answer(data, GOLD))
+    assert tier.instead == (("“silver”", 2), ("no value", 1))
+    ads = {"type": "consent", "regulation": "gdpr", "purpose": "ads", "state": "given"}
+    assert near_misses(answer(data, ads))[0].instead == (("rejected", 2), ("no record", 1))
 
 
 @law
@@ -167,6 +221,9 @@ def test_a_near_miss_is_in_when_its_criterion_answers_otherwise(dice: Dice) -> N
             assert {each.mpid for each in missed.closest} <= inside
             assert len(missed.closest) == missed.size
             assert all(each.gap is None or each.gap >= 0 for each in missed.closest)
+            told = [count for _, count in missed.instead]
+            assert all(told)
+            assert sum(told) <= missed.size, "everybody counts once"
 
 
 def _edited(audience: Audience, path: str, node: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import streamlit as st
 from core import CoreError, charts
 from core.history import History, forecast
 from core.members import some_members
-from core.near_misses import NearMiss, near_misses, near_misses_frame
+from core.near_misses import NearMiss, instead_words, near_misses, near_misses_frame
 from workbench import parts, why
 from workbench.panel.look import Look, Progress, show, table
 
@@ -61,7 +61,7 @@ def _near_misses(look: Look, tables: bool) -> None:
         st.caption("No criterion alone keeps anybody out.")
     elif tables:
         names = {"sentence": "Criterion", "size": "Kept out by it alone", "gap": "Half are nearer than", "unit": "Unit"}
-        table(near_misses_frame(found), names)
+        table(near_misses_frame(found), {**names, "instead": "Instead"})
     else:
         st.html(f'<ul class="rows">{"".join(_near_miss(each, look.letters) for each in found)}</ul>')
 
@@ -69,15 +69,18 @@ def _near_misses(look: Look, tables: bool) -> None:
 def _near_miss(missed: NearMiss, letters: Mapping[str, str]) -> str:
     """Whom one criterion keeps out, and how far they are."""
     parts = []
-    if missed.steps and missed.unit:
+    alike = len(missed.steps) == 1 and bool(missed.instead)  # everybody lacks one: what they did instead says more
+    if missed.steps and missed.unit and not alike:
         short = "too many" if missed.excluded else "short"
         unit = missed.unit.removesuffix("s")
         near = (f"{step:g} {unit}{'' if step == 1 else 's'} {short}: {count:,}" for step, count in missed.steps[:3])
         parts.append(" · ".join(near))
-    elif missed.gap is not None:
+    elif missed.gap is not None and not alike:
         nearest = missed.closest[0]
         parts.append(f"Half are within {_figure(missed.gap)} {missed.unit} of the other answer".replace("  ", " "))
         parts.append(f"Closest: {nearest.mpid}, {_figure(nearest.gap)} {missed.unit} away".replace("  ", " "))
+    if missed.instead:
+        parts.append(instead_words(missed))
     what = "excluded by" if missed.excluded else "kept out by"
     small = "".join(f"<small>{escape(part)}</small>" for part in parts)
     head = f"<span><b>{missed.size:,}</b> {what} {letters[missed.path]} alone</span>"
