@@ -82,6 +82,19 @@ def _joined(one: Suggestion | None, entry: Entry) -> Suggestion:
     return replace(one, count=count, data_type=data_type, filled=filled, refused=one.refused or refused)
 
 
+def product_attributes(snapshots: Iterable[Snapshot], workspaces: Iterable[str], event: Event) -> list[Suggestion]:
+    """The custom attributes of the products of some events, those that most products have first."""
+    asked = None if event[0] == "any" else event
+    frames = [catalog.product_attributes(each, space, asked) for each in snapshots for space in workspaces]
+    if not frames:
+        return []
+    total = sum(int(frame["total"].first() or 0) for frame in frames)
+    found = (
+        pl.concat(frames).group_by("name").agg(pl.col("count").sum()).sort("count", "name", descending=[True, False])
+    )
+    return [Suggestion(name, filled=count / total) for name, count in found.iter_rows()]
+
+
 class Values:
     """The values of a name with how often they occur."""
 

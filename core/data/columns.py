@@ -180,6 +180,11 @@ class Products:
 
         return {"owner": owner, **Pack.arrays(len(owner), columns())}
 
+    @property
+    def attributes(self) -> list[str]:
+        """The custom attributes that some product has."""
+        return [key.removeprefix("attribute/") for key in self._pack.keys if key.startswith("attribute/")]
+
     def column(self, where: str, name: str) -> Column:
         """A product's `field` or `attribute` as a column, one row a product."""
         return self._pack.column(f"{where}/{name}")
