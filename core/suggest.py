@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -85,14 +86,10 @@ def _joined(one: Suggestion | None, entry: Entry) -> Suggestion:
 def product_attributes(snapshots: Iterable[Snapshot], workspaces: Iterable[str], event: Event) -> list[Suggestion]:
     """The custom attributes of the products of some events, those that most products have first."""
     asked = None if event[0] == "any" else event
-    frames = [catalog.product_attributes(each, space, asked) for each in snapshots for space in workspaces]
-    if not frames:
-        return []
-    total = sum(int(frame["total"].first() or 0) for frame in frames)
-    found = (
-        pl.concat(frames).group_by("name").agg(pl.col("count").sum()).sort("count", "name", descending=[True, False])
-    )
-    return [Suggestion(name, filled=count / total) for name, count in found.iter_rows()]
+    found = [catalog.product_attributes(each, space, asked) for each in snapshots for space in workspaces]
+    counts, total = sum((each for each, _ in found), Counter[str]()), sum(each for _, each in found)
+    ranked = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    return [Suggestion(name, filled=count / total) for name, count in ranked]
 
 
 class Values:
