@@ -64,7 +64,7 @@ def leaf_letters(root: Criterion) -> dict[str, str]:
 
 
 def to_formula(root: Criterion) -> str:
-    """The tree as a logic line with the brackets that it needs and no others."""
+    """The tree as a logic line. A group inside a group has brackets: nobody needs to know which word binds tighter."""
     return _written(root, letters())[0]
 
 
@@ -79,9 +79,7 @@ def _written(node: Criterion, names: Iterator[str]) -> tuple[str, int]:
         return ("everyone" if conjunction else "nobody"), _ATOM
     if len(node.criteria) == 1:
         return f"{'all' if conjunction else 'any'} {_inside(node.criteria[0], names, _PREFIX)}", _PREFIX
-    # A group inside a group of its kind keeps its brackets: without them it would be one group.
-    least = _PREFIX if conjunction else _AND
-    texts = [_inside(child, names, least) for child in node.criteria]
+    texts = [_inside(child, names, _PREFIX) for child in node.criteria]
     return (" and " if conjunction else " or ").join(texts), _AND if conjunction else _OR
 
 

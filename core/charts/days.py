@@ -13,7 +13,7 @@ SIZES: Final = (64, 4)
 """Where the line lies, in pixels from the top: the least and the greatest size."""
 CHANGES: Final = (122, 80)
 """Where the bars lie: most drops, most adds."""
-HEIGHT: Final = 154
+HEIGHT: Final = 142
 """With the axis below: what is drawn in a page fits axes into the height."""
 NAMES: Final = 44
 """The width of what stands at the left, in pixels."""

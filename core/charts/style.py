@@ -107,12 +107,12 @@ def styled(frame: pl.DataFrame, spec: Spec, theme: str) -> Chart:
     config = {
         "background": "transparent",
         "font": "Source Sans, sans-serif",
-        "padding": 0,
         "view": {"stroke": None},
         "axis": axis,
         "text": {"fontSize": 12.5},
     }
-    return Chart(frame, {**spec, "config": config})
+    edges = {"left": 0, "top": 0, "right": 0, "bottom": 0}  # Streamlit adds 20 pixels below unless told
+    return Chart(frame, {**spec, "padding": edges, "config": config})
 
 
 def layered(frame: pl.DataFrame, encoding: Spec, layers: Sequence[Spec], height: int, theme: str) -> Chart:

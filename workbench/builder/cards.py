@@ -142,7 +142,7 @@ class Cards:
         kind = CRITERIA[node["type"]]
         parts = [
             html.escape(kind.title(node)),
-            *(f"{_icon(icon)}{html.escape(text)}" for icon, text in source(kind, node)),
+            *(f"{_icon(icon)}{html.escape(text)}" for icon, text in source(kind, node, self.sources["workspaces"])),
         ]
         criterion = complete(node)
         if criterion is not None:
@@ -205,7 +205,7 @@ class Cards:
             rest = {each: value for each, value in node.items() if each != field}
             self.ask.edit(Place(node["id"]), lambda _: {**rest, field: chosen} if chosen else rest)
 
-        icon, text = source(kind, node)[0]
+        icon, text = source(kind, node, self.sources["workspaces"])[0]
         with st.popover(text, icon=f":material/{icon}:", type="tertiary", key=f"source-{node['id']}"):
             if pick == "workspaces":
                 session.put(key, held)
@@ -327,11 +327,11 @@ def named(text: str, node: Node) -> str:
     return text.replace(f"“{audience_id}”", f"“{known[audience_id]}”") if audience_id in known else text
 
 
-def source(kind: type[Criterion], node: Node) -> list[tuple[str, str]]:
-    """Icon and words of where a criterion reads."""
+def source(kind: type[Criterion], node: Node, spaces: list[str]) -> list[tuple[str, str]]:
+    """Icon and words of where a criterion reads; of profiles, the first of the audience's workspaces unless it says."""
     fields = {picked(kind.asked(field, node)): field for field in keys_of(kind)}
     if "workspaces" in fields:
-        return [("apartment", node.get(fields["workspaces"]) or "First workspace")]
+        return [("apartment", node.get(fields["workspaces"]) or next(iter(spaces), "First workspace"))]
     if "inputs" in fields:
         return [("devices", ", ".join(node.get(fields["inputs"]) or ["All inputs"]))]
     return []

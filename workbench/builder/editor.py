@@ -51,7 +51,7 @@ class Editor:
 
     def numbers(self) -> None:
         """The size at the right and the cards at the left; the places of everything else. Call `rest` after it."""
-        left, right = st.columns([7, 3], gap="large")
+        left, right = st.columns([7, 3], gap="medium")
         with right, st.container(key="panel"):
             with st.container(key="panel-size"):
                 self._size()

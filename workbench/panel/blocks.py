@@ -85,7 +85,7 @@ def _days(look: Look, tables: bool) -> None:
         frame = frame.with_columns(at=frame["at"].dt.strftime("%-d %b %Y %H:%M")).reverse()
     chart = None if tables else charts.days_chart(frame, parts.scheme())
     alt = f"Members on each of the last 30 days, {last.size:,} now"
-    show(chart, frame, tables, columns, alt, f"{look.key}-days", 158)
+    show(chart, frame, tables, columns, alt, f"{look.key}-days", 150)
 
 
 @st.fragment
@@ -126,7 +126,7 @@ def _composition(look: Look, tables: bool) -> None:
     }
     chart = None if tables else charts.composition_chart(shown, parts.scheme(), against)
     alt = f"Members by {trait.name} against {against}"
-    show(chart, shown, tables, columns, alt, f"{look.key}-composition", 212)
+    show(chart, shown, tables, columns, alt, f"{look.key}-composition", 208)
 
 
 def _against(look: Look) -> tuple[str, Callable[[], Any]]:
