@@ -83,13 +83,11 @@ def _joined(one: Suggestion | None, entry: Entry) -> Suggestion:
     return replace(one, count=count, data_type=data_type, filled=filled, refused=one.refused or refused)
 
 
-def product_attributes(snapshots: Iterable[Snapshot], workspaces: Iterable[str], event: Event) -> list[Suggestion]:
-    """The custom attributes of the products of some events, those that most products have first."""
-    asked = None if event[0] == "any" else event
-    found = [catalog.product_attributes(each, space, asked) for each in snapshots for space in workspaces]
+def ranked(found: Sequence[tuple[Counter[str], int]]) -> list[Suggestion]:
+    """Names of parts, each with how many have it and of how many; those that most have first."""
     counts, total = sum((each for each, _ in found), Counter[str]()), sum(each for _, each in found)
-    ranked = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
-    return [Suggestion(name, filled=count / total) for name, count in ranked]
+    every = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    return [Suggestion(name, filled=count / total) for name, count in every]
 
 
 class Values:
