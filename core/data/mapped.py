@@ -25,8 +25,9 @@ Values = Dictionary[str, pl.Series]
 """Tagged values by name, one entry a row in each."""
 
 
-def mapped_tables(rows: Rows, users: pl.Series, mapping: Mapping) -> dict[str, pl.DataFrame]:
-    """Tables of a load by name (core.data.loading.Part), without identities. `users`: UInt32, one a row.
+def mapped_tables(rows: Rows, users: pl.Series, count: int, mapping: Mapping) -> dict[str, pl.DataFrame]:
+    """Tables of a load by name (core.data.loading.Part), without identities. `users`: UInt32, one a row, of
+    `count` users.
 
     A row is one arrival: its own number. Rows of events need no row of `batches`: the event makes the profile seen.
     """
@@ -43,7 +44,7 @@ def mapped_tables(rows: Rows, users: pl.Series, mapping: Mapping) -> dict[str, p
         tables["events"] = _events(rows, who, fields, bag, mapping)
         tables["attributions"] = _attributions(rows, who, bag)
     tables["attributes"] = _user_attributes(rows, who, mapping)
-    tables["devices"] = _devices(who, fields)
+    tables["devices"] = _devices(who, count, fields)
     tables["locations"] = _locations(who, fields, "batch" if mapping.rows == "profiles" else "event")
     return {name: table for name, table in tables.items() if table.height}
 
@@ -168,14 +169,16 @@ def _user_attributes(rows: Rows, who: pl.DataFrame, mapping: Mapping) -> pl.Data
     return pl.concat(parts) if parts else pl.DataFrame()
 
 
-def _devices(who: pl.DataFrame, fields: Values) -> pl.DataFrame:
-    """Each user's device values with the earliest time of each."""
+def _devices(who: pl.DataFrame, users: int, fields: Values) -> pl.DataFrame:
+    """Each user's device values with the earliest time of each, where users have several rows."""
     parts = []
     for name in PROFILE_ROW_FIELDS:
         if name in fields:
-            held = who.select("user", "time_ms", value=fields[name]).filter(pl.col("value").is_not_null()).lazy()
-            parts.append(held.group_by("user", "value").agg(pl.col("time_ms").min()).with_columns(field=pl.lit(name)))
-    return pl.concat(parts).collect() if parts else pl.DataFrame()
+            held = who.select("user", "time_ms", value=fields[name]).filter(fields[name].is_not_null())
+            if users < len(who):
+                held = held.lazy().group_by("user", "value").agg(pl.col("time_ms").min()).collect()
+            parts.append(held.with_columns(field=pl.lit(name)))
+    return pl.concat(parts) if parts else pl.DataFrame()
 
 
 def _locations(who: pl.DataFrame, fields: Values, source: str) -> pl.DataFrame:

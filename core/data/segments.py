@@ -186,7 +186,9 @@ class _Part:
             rows["profiles"] = self._file(folder, "profiles", new)
         for name in list(tables):
             staged = pl.concat(tables.pop(name), how="diagonal")
-            shaped = _shaped(name, staged.with_columns(indexes_of(staged["mpid"], numbered)))
+            columns = staged.drop("mpid").with_columns(indexes_of(staged["mpid"], numbered)).get_columns()
+            del staged
+            shaped = _shaped(name, columns)
             if len(shaped):
                 times = shaped["timestamp_ms" if name == "events" else "time_ms"].to_numpy()
                 moments += [int(times.min()), int(times.max())]
@@ -243,12 +245,15 @@ def _split(tables: Tables, shards: int) -> list[Tables]:
     return result
 
 
-def _shaped(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """Events in order, one identity a profile, one device value a profile; everything else as it came."""
+def _shaped(name: str, columns: list[pl.Series]) -> pl.DataFrame:
+    """Events in order (which takes the columns away one by one), one identity a profile, one device value a profile;
+    everything else as it came.
+    """
     if name == "events":
-        return ordered(frame)
+        order = _order(pl.DataFrame(columns))
+        return pl.DataFrame([_gathered(columns.pop(0), order) for _ in range(len(columns))])
     held = {"identities": "identity_type", "devices": "field"}
-    return _once(frame, held[name]) if name in held else frame
+    return _once(pl.DataFrame(columns), held[name]) if name in held else pl.DataFrame(columns)
 
 
 def _once(frame: pl.DataFrame, what: str) -> pl.DataFrame:
@@ -269,12 +274,20 @@ def _once(frame: pl.DataFrame, what: str) -> pl.DataFrame:
 
 def ordered(events: pl.DataFrame) -> pl.DataFrame:
     """By workspace, kind, name, UTC day, profile, arrival; the rows of a profile and kind come in order of arrival."""
+    order = _order(events)
+    return pl.DataFrame([_gathered(column, order) for column in events.get_columns()])
+
+
+def _gathered(column: pl.Series, order: pl.Series) -> pl.Series:
+    # In one chunk first: gathering lists of structs from many chunks takes ten times as long.
+    return column.rechunk().gather(order)
+
+
+def _order(events: pl.DataFrame) -> pl.Series:
     named = [_ranks(events[name]) for name in ("workspace", "kind", "name") if name in events.columns]
     day = events["timestamp_ms"].to_numpy() // _DAY_MS
     day -= day.min() if len(day) else 0
-    order = _stable_order([*named, day, events["profile"].to_numpy()])
-    # In one chunk first: gathering lists of structs from many chunks takes ten times as long.
-    return events.rechunk()[pl.Series(order)]
+    return pl.Series(_stable_order([*named, day, events["profile"].to_numpy()]))
 
 
 def _stable_order(keys: list[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
@@ -290,9 +303,8 @@ def _stable_order(keys: list[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
     if sum(bits) + own > 64:
         return np.argsort(packed, kind="stable")
     # With its own number in the lower bits a row needs no stable order, and numbers are sorted faster than places.
-    packed = (packed << np.uint64(own)) | np.arange(size, dtype=np.uint64)
-    packed.sort()
-    return (packed & np.uint64((1 << own) - 1)).astype(np.int64)
+    numbered = pl.Series((packed << np.uint64(own)) | np.arange(size, dtype=np.uint64))
+    return (numbered.sort().to_numpy() & np.uint64((1 << own) - 1)).astype(np.int64)
 
 
 def _ranks(texts: pl.Series) -> npt.NDArray[np.uint32]:

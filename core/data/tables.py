@@ -167,7 +167,7 @@ def misfits(mapping: Mapping, schema: pl.Schema) -> Iterator[str]:
 def part_of(rows: Rows, mapping: Mapping) -> Part:
     """The rows as a part of a load; every row takes one arrival."""
     users, who, identities = users_of(rows)
-    tables = mapped_tables(rows, users, mapping)
+    tables = mapped_tables(rows, users, len(who), mapping)
     if identities.height:
         tables["identities"] = identities
     return Part(who, tables, rows.size)

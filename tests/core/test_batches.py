@@ -16,6 +16,7 @@ import pytest
 import zstandard
 
 from core.data.loading import Refusal
+from core.data.sources import Broken, blocks
 from core.data.store import Store
 from core.errors import InputError
 from tests.core.loads import T, batch, content, event, load, named, new, rows
@@ -509,7 +510,24 @@ def test_refusals_compare() -> None:
     assert Refusal("a", 1, "b") == Refusal("a", 1, "b")
 
 
-def test_several_processes_read_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [1, 7, 30, 1000])
+def test_lines_keep_their_numbers_whatever_the_size_of_blocks(tmp_path: Path, size: int) -> None:
+    """A mark of byte order, blank lines, both ends of lines, a line that is longer than a block, no end at the end."""
+    file = tmp_path / "documents.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"a":1}\r\n\n  \n{"b":"' + b"x" * 40 + b'"}\n[{"c":3},{"d":4}]\nno\n\n{"e":5}')
+    found = [each for block in blocks([file], None, size) for each in block.documents()]
+    assert [(each.line, each.item) for each in found] == [(1, None), (4, None), (5, 1), (5, 2), (6, None), (8, None)]
+    assert [each.document for each in found if not isinstance(each.document, Broken)] == [
+        {"a": 1},
+        {"b": "x" * 40},
+        {"c": 3},
+        {"d": 4},
+        {"e": 5},
+    ]
+
+
+def test_several_processes_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.data.batches._BLOCK_BYTES", 2000)
     lines = [
         orjson.dumps(
             batch(number % 7, named("e", source_message_id=f"{number % 50}"), user_attributes={"n": number}, time=T)
