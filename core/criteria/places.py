@@ -13,6 +13,7 @@ from core.criteria.base import Criterion, Pick
 from core.criteria.dials import Dial, Gap
 from core.criteria.distances import Distances, Points, points_of
 from core.criteria.evidence import Condition, Evidence, moment_words, value_words
+from core.criteria.matchers import TEXT, Text
 from core.criteria.measures import Measure, Values
 from core.criteria.users import ProfileCriterion
 from core.data.cache import Arrays
@@ -104,9 +105,7 @@ class Location(ProfileCriterion):
         mask = np.ones(scope.size, np.bool_)
         for part in PARTS:
             if (wanted := getattr(self, part)) is not None:
-                column = self._latest(part, scope).column
-                same = (column.dictionary.lower == wanted.lower()).fill_null(value=False).to_numpy()
-                mask &= column.where(column.dictionary.spread(np.asarray(same)))
+                mask &= self._latest(part, scope).positive(Text(TEXT["exact_match"], wanted), scope)
         return mask
 
     def sql(self, to: SqlScope) -> Sql:

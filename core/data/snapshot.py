@@ -270,75 +270,85 @@ class Snapshot:
             known, value = (), nothing
         for segment in segments[len(known) :]:
             value = followed(value, segment)
-        self.memory.keep(("carried", *key), (names, value))
+        if names != known:
+            self.memory.keep(("carried", *key), (names, value))
         return value
 
-    def _log(self, table: str, texts: Sequence[pl.Expr], numbers: Sequence[str] = (), **match: str | None) -> Log:
-        """The log of the records of a table that match, with tagged texts and (all or none of them) numbers."""
-        names = [each.meta.output_name() for each in texts]
-        mine = [pl.col(name).eq_missing(pl.lit(value, pl.String)) for name, value in match.items()]
-        mine += [pl.col(name).is_not_null() for name in numbers]
-        order = pl.col("arrival")
-        if "source" in TABLES[table].names():
-            order += (pl.col("source") == "event").cast(pl.Int64) * _EVENT_LATER
+    def _log(
+        self,
+        table: str,
+        names: Sequence[str],
+        texts: Callable[[str], pl.Expr] = pl.col,
+        numbers: Sequence[str] = (),
+        **match: str | None,
+    ) -> Log:
+        """The log of the records of a table that match: tagged texts by name, and (all or none of them) numbers."""
         key = (table, *match.values(), *names, *numbers)
         segments = [segment for segment in self.manifest.segments if table in segment.tables]
 
-        def followed(known: Log | None, segment: Segment) -> Log:
-            def read() -> Arrays:
-                found = self.store.read(table, segments=[segment]).filter(*mine)
-                return Log.arrays(found.select("profile", "time_ms", order.alias("order"), *texts, *numbers).collect())
+        def read(records: pl.LazyFrame) -> Arrays:
+            mine = [pl.col(name).eq_missing(pl.lit(value, pl.String)) for name, value in match.items()]
+            mine += [pl.col(name).is_not_null() for name in numbers]
+            order = pl.col("arrival")
+            if "source" in TABLES[table].names():
+                order += (pl.col("source") == "event").cast(pl.Int64) * _EVENT_LATER
+            columns = [texts(name).alias(name) for name in names]
+            found = records.filter(*mine).select("profile", "time_ms", order.alias("order"), *columns, *numbers)
+            return Log.arrays(found.collect())
 
-            arrays = self._source(segment).bundle(repr(key), segment.tables[table], read)
+        def followed(known: Log | None, segment: Segment) -> Log:
+            records = self.store.read(table, segments=[segment])
+            arrays = self._source(segment).bundle(repr(key), segment.tables[table], lambda: read(records))
             log = Log.of(arrays, names, numbers)
             return log if known is None else known.followed_by(log)
 
         log: Log | None = self._carried(key, segments, None, followed)
-        if log is None:
-            empty = pl.LazyFrame(schema=TABLES[table]).select(
-                "profile", "time_ms", order.alias("order"), *texts, *numbers
-            )
-            log = self.remember(("none", *key), lambda: Log.of(Log.arrays(empty.collect()), names, numbers))
-        return log
+        if log is not None:
+            return log
+        nothing = pl.LazyFrame(schema=TABLES[table])
+        return self.remember(("none", *key), lambda: Log.of(read(nothing), names, numbers))
 
     def attribute(self, workspace: str, key: str) -> Log:
         """The log of a user attribute: tagged `value`, null where it was deleted."""
-        return self._log("attributes", [pl.col("value")], workspace=workspace, key=key)
+        return self._log("attributes", ["value"], workspace=workspace, key=key)
 
     def consent(self, workspace: str, regulation: str, purpose: str | None) -> Log:
         """The log of a consent: tagged `consented`."""
-        consented = pl.when("consented").then(pl.lit("btrue")).otherwise(pl.lit("bfalse")).alias("consented")
-        return self._log("consents", [consented], workspace=workspace, regulation=regulation, purpose=purpose)
+
+        def tagged(name: str) -> pl.Expr:
+            return pl.when(name).then(pl.lit("btrue")).otherwise(pl.lit("bfalse"))
+
+        return self._log("consents", ["consented"], tagged, workspace=workspace, regulation=regulation, purpose=purpose)
 
     def locations(self, workspace: str) -> Log:
         """The log of locations, parts as tagged texts; at one moment an event's record beats its batch's."""
         names = ("country", "state", "city", "zip", "dma")
-        texts = [pl.concat_str(pl.lit("s"), name).alias(name) for name in names]
-        return self._log("locations", texts, workspace=workspace)
+        return self._log("locations", names, lambda name: pl.concat_str(pl.lit("s"), name), workspace=workspace)
 
     def coordinates(self, workspace: str) -> Log:
         """The log of locations that have a latitude and a longitude."""
-        return self._log("locations", [], ["latitude", "longitude"], workspace=workspace)
+        return self._log("locations", (), numbers=("latitude", "longitude"), workspace=workspace)
 
     def attributions(self, workspace: str, event: str) -> Log:
         """The log of install or uninstall attributions: `publisher`, `campaign`, and `kept`; null where it was deleted.
 
         At one moment an event beats `attribution_info`.
         """
-        there = {"publisher": pl.col("publisher"), "campaign": pl.col("campaign"), "kept": pl.lit("btrue")}
-        texts = [pl.when(~pl.col("deleted")).then(value).alias(name) for name, value in there.items()]
-        return self._log("attributions", texts, workspace=workspace, event=event)
+
+        def tagged(name: str) -> pl.Expr:
+            return pl.when(~pl.col("deleted")).then(pl.lit("btrue") if name == "kept" else pl.col(name))
+
+        return self._log("attributions", ["publisher", "campaign", "kept"], tagged, workspace=workspace, event=event)
 
     def _holdings(self, table: str, kind: str, workspace: str, name: str, tag: str) -> Holdings:
         key = (table, workspace, name)
-        mine = (pl.col("workspace") == workspace) & (pl.col(kind) == name)
-        value = pl.concat_str(pl.lit(tag), pl.col("value"))
         segments = [segment for segment in self.manifest.segments if table in segment.tables]
 
         def followed(known: Holdings, segment: Segment) -> Holdings:
             def read() -> Arrays:
+                mine = (pl.col("workspace") == workspace) & (pl.col(kind) == name)
                 found = self.store.read(table, segments=[segment]).filter(mine)
-                frame = found.select("profile", "time_ms", value=value).collect()
+                frame = found.select("profile", "time_ms", value=pl.concat_str(pl.lit(tag), "value")).collect()
                 columns = column_arrays(Column.of(frame["value"]))
                 return {"profile": frame["profile"].to_numpy(), "time_ms": frame["time_ms"].to_numpy(), **columns}
 
