@@ -5,8 +5,8 @@ Segments are immutable, so their event stores are shared by every later version 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -129,6 +129,10 @@ class Snapshot:
         """Fill the column cache of this version, as long as it is `going`."""
         for workspace in self.manifest.workspaces:
             self._activity(workspace)
+            for make in self._facts(workspace):
+                if not going():
+                    return
+                make()
         for store in self.event_stores():
             if not going():
                 return
@@ -138,6 +142,15 @@ class Snapshot:
         """What the segments hold of a property of some events; it grows as they are asked."""
         found = self._vocabularies.get(key)
         return self._vocabularies.setdefault(key, Vocabulary()) if found is None else found
+
+    def _facts(self, workspace: str) -> Iterator[Callable[[], object]]:
+        """What reads each kind of fact of a workspace."""
+        yield from (partial(self.attribute, workspace, key) for key in self.keys("attributes", "key", workspace))
+        types = self.keys("identities", "identity_type", workspace)
+        yield from (partial(self.identities, workspace, each) for each in types)
+        yield from (partial(self.devices, workspace, field) for field in self.keys("devices", "field", workspace))
+        yield partial(self.locations, workspace)
+        yield partial(self.coordinates, workspace)
 
     @property
     def segments(self) -> list[Events]:

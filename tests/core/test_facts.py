@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 
+from core import Dataset
 from core.criteria.distances import Distances, Points, great_circle_km, points_of
 from core.data.facts import Holdings
 from core.data.values import Column, Dictionary
@@ -61,3 +65,29 @@ def test_near_is_near_everywhere() -> None:
         assert np.allclose(measure.kilometers, expected)
         for kilometers in (0.001, 1.0, 500.0, 9_000.0, 20_015.0, 30_000.0, float(expected[17])):
             assert (measure.within(kilometers) == (expected <= kilometers)).all()
+
+
+def test_prepared_facts_are_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `prepare`, a process that opens the data reads no record of a fact from Parquet."""
+    rows = 12_000
+    frame = pl.DataFrame({"id": range(rows), "ts": ["2026-01-01"] * rows}).with_columns(
+        tier=pl.when(pl.int_range(rows) < 500).then(pl.lit("gold")).otherwise(pl.lit("basic")),
+        mail=pl.format("{}@x.io", pl.int_range(rows)),
+        city=pl.lit("Rome"),
+    )
+    mapping = {"rows": "profiles", "user": {"column": "id", "as": "mpid"}, "time": {"column": "ts"},
+               "user_attributes": ["tier"], "identities": {"email": "mail"}, "location": {"city": "city"}}  # fmt: skip
+    dataset = Dataset.create(tmp_path / "data")
+    dataset.load_table(frame, mapping, workspace="app", input="crm", kind="feed")
+    dataset.prepare()
+
+    def read(self: pl.LazyFrame, *arguments: object, **more: object) -> None:
+        raise AssertionError("a query")
+
+    opened = Dataset.open(dataset.path)
+    monkeypatch.setattr(pl.LazyFrame, "collect", read)
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    snapshot = opened.snapshot
+    assert len(snapshot.attribute("app", "tier")) == len(snapshot.locations("app")) == rows
+    assert len(snapshot.identities("app", "email")) == rows
+    assert snapshot.universe(("app",), int(now.timestamp() * 1000), int(now.timestamp() * 1000)).all()
