@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from ctypes.util import find_library
 
 from tests import debian
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-PACKAGES = ("chromium", "fonts-dejavu-core")
+PACKAGES = ("chromium", "fonts-dejavu-core", "libatomic1")
+"""The browser, letters for it, and a library without which Playwright's own programs do not start on a bare Debian."""
 COMMAND = f"sudo apt-get install -y --no-install-recommends {' '.join(PACKAGES)}"
 WAY_OUT = f"No Chromium found. On Debian: {COMMAND}. Elsewhere install it and name it in WORKBENCH_CHROMIUM."
 
@@ -32,7 +35,7 @@ def find() -> str | None:
 
 def main() -> None:
     """Install Chromium as root on Debian; elsewhere say the one command that does."""
-    if not find():
+    if not find() or (sys.platform == "linux" and find_library("atomic") is None):
         debian.install(PACKAGES, "the browser tests", WAY_OUT)
 
 

@@ -75,6 +75,9 @@ def running() -> None:
 def told(each: Load) -> None:
     """How the load that was asked for here has ended."""
     name = f"{parts.plain(files_words(each))} into {each.workspace}/{each.input}"
+    if each.state == "cancelled":
+        st.info(f"**Cancelled: {name}.** The data is as it was before.")
+        return
     if each.report is None:
         st.error(f"**{state_words(each)}: {name}.** {parts.plain(reason(each))} The data is as it was before.")
         return

@@ -92,7 +92,7 @@ def chosen_row(rows: Sequence[Row], columns: Columns, *, key: str, height: int =
     order = [name for name in columns if any(row.get(name) not in (None, "", []) for row in rows)]
     state = st.dataframe(
         list(rows), column_config=dict(columns), column_order=order, hide_index=True, key=key, on_select="rerun",
-        selection_mode="single-row", row_height=40, height=min(height, 38 + 40 * len(rows)),
+        selection_mode="single-row", row_height=40, height=min(height, 38 + 40 * len(rows)), placeholder="–",
     )  # fmt: skip
     picked = state["selection"]["rows"]
     return picked[0] if picked and picked[0] < len(rows) else None
