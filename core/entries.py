@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -15,8 +16,11 @@ import polars as pl
 from core.data.columns import DAY_MS, EventStore
 from core.data.schema import EVENT_KINDS
 from core.data.snapshot import Snapshot
-from core.data.summaries import SAMPLES, TYPES, attribute_use, condensed, read
+from core.data.summaries import SAMPLES, TYPES, AttributeUse, attribute_use, condensed, product_attribute_use, read
 from core.data.values import NO_MOMENT
+
+Place = tuple[str, str, str | None]
+"""Workspace, kind and name of an event."""
 
 DAYS: Final = 30
 """How many UTC days a volume over time looks back, the day of `now` included."""
@@ -27,23 +31,31 @@ _FACTS: Final = {
     "device": ("devices", "field"),
     "consent": ("consents", "purpose"),
 }
-ENTRY_KINDS: Final = (*EVENT_KINDS, "event_attribute", *_FACTS)
+_CARRIED: Final[dict[str, Callable[[EventStore], AttributeUse]]] = {
+    "event_attribute": attribute_use,
+    "product_attribute": product_attribute_use,
+}
+"""The custom attributes of events and of their products, and where their use is summed up."""
+
+ENTRY_KINDS: Final = (*EVENT_KINDS, *_CARRIED, *_FACTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One name of the catalog. `kind`: an event kind, `event_attribute`, or a kind of profile fact."""
+    """One name of the catalog. `kind`: an event kind, `event_attribute`, `product_attribute`, or a kind of profile
+    fact."""
 
     workspace: str
     kind: str
     name: str | None
     event: tuple[str, str | None] | None
-    """Of an event attribute: the kind and name of its event."""
+    """Of an attribute of events or products: the kind and name of its event."""
     records: int
     profiles: int | None
-    """Who ever had it; None for event attributes."""
+    """Who ever had it; None for attributes of events and products."""
     filled: float | None
-    """The share of the workspace's profiles (event attributes: of the event's events) that ever had it."""
+    """The share of the workspace's profiles that ever had it; of attributes, the share of the event's events or
+    products."""
     first: datetime | None
     last: datetime | None
     days: tuple[int, ...]
@@ -119,7 +131,8 @@ def inputs(snapshot: Snapshot, now_ms: int) -> list[InputUse]:
 def entries(snapshot: Snapshot, now_ms: int) -> list[Entry]:
     """Every name in every workspace, by workspace, kind and falling number of records. The volume ends with `now`."""
     found = _Entries(snapshot, now_ms // DAY_MS)
-    every = [*found.events(), *found.event_attributes(), *(each for kind in _FACTS for each in found.facts(kind))]
+    carried = (each for kind in _CARRIED for each in found.carried(kind))
+    every = [*found.events(), *carried, *(each for kind in _FACTS for each in found.facts(kind))]
     return _ordered(every, snapshot)
 
 
@@ -140,12 +153,15 @@ def together(parts: Sequence[tuple[list[Entry], Snapshot]]) -> list[Entry]:
     groups: dict[tuple[Any, ...], list[Entry]] = {}
     for each in (entry for found, _ in parts for entry in found):
         groups.setdefault((each.workspace, each.kind, each.name, each.event), []).append(each)
-    events = {key[:3]: sum(each.records for each in same) for key, same in groups.items()}
+    totals: dict[str, Counter[Place]] = {kind: Counter() for kind in _CARRIED}
+    for _, snapshot in parts:
+        for kind, total in totals.items():
+            total.update(_Entries(snapshot, 0).totals(kind))
     summed = []
     for same in groups.values():
         first = same[0]
-        among = seen[first.workspace] if first.event is None else events[(first.workspace, *first.event)]
-        summed.append(_sum(same, among))
+        place = None if first.event is None else (first.workspace, *first.event)
+        summed.append(_sum(same, seen[first.workspace] if place is None else totals[first.kind][place]))
     return _ordered(summed, parts[0][1])
 
 
@@ -223,32 +239,39 @@ class _Entries:
         """How many profiles were ever seen in a workspace."""
         return int(np.count_nonzero(self.snapshot.first_seen(workspace) != NO_MOMENT))
 
-    def event_attributes(self) -> Iterator[Entry]:
-        """The custom attributes of each event name."""
+    def totals(self, kind: str) -> Counter[Place]:
+        """Of what a kind of attribute is carried: how many events each event name has, or products."""
+        found: Counter[Place] = Counter()
+        for store in self.stores:
+            for name, (first, last) in store.names.items():
+                rows = np.array([first, last])
+                if kind == "product_attribute":
+                    rows = np.searchsorted(store.products.owner, rows)
+                found[store.workspace, store.kind, name] += int(rows[1] - rows[0])
+        return found
+
+    def carried(self, kind: str) -> Iterator[Entry]:
+        """The custom attributes of each event name, or of its products."""
         keys = ["workspace", "kind", "name", "key"]
-        uses = [(store, attribute_use(store)) for store in self.stores]
+        uses = [(store, _CARRIED[kind](store)) for store in self.stores]
         days = _together([_of(store, use.days) for store, use in uses])
         values = _together([_of(store, use.values) for store, use in uses])
         if days is None or values is None:
             return
-        totals: dict[tuple[Any, ...], int] = {}
-        for store in self.stores:
-            for name, (first, last) in store.names.items():
-                event = (store.workspace, store.kind, name)
-                totals[event] = totals.get(event, 0) + last - first
+        totals = self.totals(kind)
         typed = self._typed(values, keys)
         volumes = self._volumes(days, keys)
         for key, (records, volume) in volumes.items():
-            workspace, kind, name, attribute = key
+            workspace, event, name, attribute = key
             data_type, samples = typed.get(key, (None, ()))
             yield Entry(
                 workspace=workspace,
-                kind="event_attribute",
+                kind=kind,
                 name=attribute,
-                event=(kind, name),
+                event=(event, name),
                 records=records,
                 profiles=None,
-                filled=records / totals[workspace, kind, name],
+                filled=records / totals[workspace, event, name],
                 first=None,
                 last=None,
                 days=volume,

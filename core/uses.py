@@ -33,6 +33,7 @@ _SOURCES: Final = {
     "device": "device_fields",
     "consent": "consent_purposes",
     "event_attribute": "event_attributes",
+    "product_attribute": "product_attributes",
 }
 """The list of names of each kind of entry that is no event."""
 _NO_NAMES: Final = frozenset({"workspaces", "inputs", "event_names"})

@@ -37,11 +37,11 @@ def details(data: Dataset, entry: Entry, everything: list[Entry], users: list[Us
 
 
 def attributes(entry: Entry, everything: list[Entry]) -> None:
-    """The attributes that an event carries."""
+    """The attributes that an event carries, and those of its products."""
     st.markdown("**Attributes**")
     place = (entry.workspace, (entry.kind, entry.name))
     rows = [
-        {"Attribute": each.name, "Type": each.data_type or "", "Filled": each.filled}
+        {"Attribute": each.name, "Of": words(each.kind).split()[0], "Type": each.data_type or "", "Filled": each.filled}
         for each in everything
         if (each.workspace, each.event) == place
     ]

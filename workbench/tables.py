@@ -22,7 +22,8 @@ CATALOG: Final[Columns] = {
     "Records": NUMBER,
     "People": NUMBER,
     "Filled": st.column_config.NumberColumn(
-        format="percent", help="Of people, those that ever had it; of events, those that carry the attribute"
+        format="percent",
+        help="Of people, those that ever had it; of events or products, those that carry the attribute",
     ),
     "30 days": st.column_config.LineChartColumn(width=110, y_min=0, help="Records a UTC day"),
     "Of": st.column_config.TextColumn(width="small", help="The event that an attribute belongs to"),

@@ -5,6 +5,7 @@ A store is immutable, so its summaries are made once and kept in the column cach
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,34 +52,47 @@ def read(counted: pl.LazyFrame) -> pl.LazyFrame:
 
 @dataclass(frozen=True)
 class AttributeUse:
-    """How the custom attributes of one store's events are used, by event `name` (null: none) and attribute `key`."""
+    """How the custom attributes of one store's events, or of their products, are used: by event `name` (null: none) and
+    attribute `key`."""
 
     days: pl.DataFrame
-    """name, key, day (UTC days since 1970), count: events that have the key."""
+    """name, key, day (UTC days since 1970), count: events or products that have the key."""
     values: pl.DataFrame
     """name, key, value, count and `TYPES`, condensed."""
 
 
 def attribute_use(store: EventStore) -> AttributeUse:
-    """The use of a store's custom attributes, from the column cache or made."""
-    arrays = store.bundle("attribute-use", lambda: _arrays(store))
+    """The use of the custom attributes of a store's events, from the column cache or made."""
+    return _use(store, "attribute-use", lambda: _placed(store, "attributes"))
+
+
+def product_attribute_use(store: EventStore) -> AttributeUse:
+    """The use of the custom attributes of the products of a store's events, from the column cache or made."""
+
+    def products() -> pl.DataFrame:
+        each = _placed(store, "products").filter(pl.col("products").list.len() > 0).explode("products")
+        return each.select("name", "day", attributes=pl.col("products").struct.field("attributes"))
+
+    return _use(store, "product-attribute-use", products)
+
+
+def _use(store: EventStore, name: str, bags: Callable[[], pl.DataFrame]) -> AttributeUse:
+    arrays = store.bundle(name, lambda: _arrays(bags()))
     names = pl.Series(list(store.names), dtype=pl.String)
     frames = (_unpacked(arrays, prefix).with_columns(name=names.gather(arrays[f"{prefix}.name"])) for prefix in "dv")
     days, values = frames
     return AttributeUse(days, values.with_columns(value=pl.col("value").replace("", None)))
 
 
-def _arrays(store: EventStore) -> Arrays:
+def _placed(store: EventStore, column: str) -> pl.DataFrame:
+    """A column of the durable file with the number of each event's name and its day."""
     starts = np.array([first for first, _ in store.names.values()], np.int64)
     number = np.searchsorted(starts, np.arange(store.size), "right") - 1
-    bags = (
-        store.read("attributes")
-        .with_columns(name=pl.Series(number.astype(np.uint32)), day=pl.Series(store.day))
-        .filter(pl.col("attributes").list.len() > 0)
-        .explode("attributes")
-        .unnest("attributes")
-        .lazy()
-    )
+    return store.read(column).with_columns(name=pl.Series(number.astype(np.uint32)), day=pl.Series(store.day))
+
+
+def _arrays(frame: pl.DataFrame) -> Arrays:
+    bags = frame.filter(pl.col("attributes").list.len() > 0).explode("attributes").unnest("attributes").lazy()
     count = pl.len().cast(pl.Int64)
     days = bags.group_by("name", "key", "day").agg(count=count)
     values = condensed(read(bags.group_by("name", "key", "value").agg(count=count)), "name", "key")

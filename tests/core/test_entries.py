@@ -10,6 +10,7 @@ import pytest
 from core import Audience, Dataset
 from core.criteria.calculated import calculated_attribute
 from core.entries import DAYS, Entry
+from core.suggest import names
 from core.uses import UsedBy, uses_of, uses_of_calculated
 from tests.core.loads import T, batch, event, named
 
@@ -148,3 +149,35 @@ def test_uses_are_found_wherever_a_definition_names_something(data: Dataset) -> 
     assert owners("event_attribute", "seconds") == ["Players", "Steps"]
     assert owners("event_attribute", "genre") == owners("user_attribute", "zip") == []
     assert used.of(entry(data, "event_attribute", "seconds"))[0].forced == "number"
+
+
+@pytest.mark.parametrize("shards", [None, 2])
+def test_product_attributes_know_their_event_and_how_often_they_are_filled(tmp_path: Path, shards: int | None) -> None:
+    """Three products were bought by two people: red in size 4, blue, and one without attributes; one was looked at."""
+    dataset = Dataset.create(tmp_path / "dataset", shards=shards)
+
+    def sent(mpid: int, action: str, *attributes: dict[str, object]) -> dict[str, object]:
+        products = [{"id": f"{at}", "custom_attributes": each} for at, each in enumerate(attributes)]
+        return batch(mpid, event("commerce_event", product_action={"action": action, "products": products}), time=T)
+
+    bought = sent(1, "purchase", {"color": "red", "size": 4}, {"color": "blue"})
+    dataset.load_batches(
+        [bought, sent(2, "purchase", {}), sent(2, "view_detail", {"fit": "slim"})], workspace="shop", input="ios"
+    )
+    color = entry(dataset, "product_attribute", "color")
+    assert (color.event, color.records, color.data_type) == (("ecommerce", "purchase"), 2, "string")
+    assert color.filled == pytest.approx(2 / 3)
+    assert color.samples == ("blue", "red")
+    assert color.days == (*[0] * (DAYS - 1), 2)
+    size = entry(dataset, "product_attribute", "size")
+    assert (size.records, size.data_type, size.filled) == (1, "number", pytest.approx(1 / 3))
+    assert entry(dataset, "product_attribute", "fit").filled == 1
+    entries = dataset.entries(now=dataset.end or datetime.now(UTC))
+    offered = names(entries, "product_attributes", ["shop"], ("ecommerce", "purchase"))
+    assert [each.value for each in offered] == ["color", "size"]
+    shoes = {"type": "event", "kind": "ecommerce", "name": "purchase"}
+    shoes |= {"where_product": [{"attribute": "color", "operator": "exists"}]}
+    document = {"name": "Shoes", "workspaces": ["shop"], "definition": {"version": 1, "root": shoes}}
+    used = UsedBy({"Shoes": uses_of(Audience.from_dict(document))})
+    assert [each.owner for each in used.of(color)] == ["Shoes"]
+    assert used.of(size) == []
