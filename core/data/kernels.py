@@ -30,7 +30,7 @@ BLOCK: Final = 1 << 19
 """Rows that a thread takes at once."""
 
 SHARE: Final = 1 << 21
-"""Rows that are worth a thread with arrays of its own."""
+"""So many rows are shared out between threads."""
 
 ALL: Final[Mask] = np.zeros(0, np.bool_)
 """The `keep` that keeps every row."""
@@ -60,7 +60,7 @@ def _examples() -> dict[str, list[tuple[Any, ...]]]:
     codes = [np.zeros(1, dtype) for dtype in (np.uint8, np.uint16, np.uint32)]
     rows, marks, read, sums = (who, one, one + 1, keep), np.zeros(1, np.uint64), _frozen, np.zeros(1, np.int64)
     return {
-        "count": [(*read(*rows), np.zeros(1, np.uint8), np.zeros(2, np.int32))],
+        "count": [(*read(*rows), np.zeros(1, np.uint8), np.zeros(2, np.int64))],
         "pick": [(*read(each, one, one + 1, keep), np.zeros(1, np.bool_)) for each in codes],
         "between": [(*read(who, one, one + 1), 0, 0, keep.copy())],
         "add": [(*read(*rows, each, who, one), who.copy(), np.zeros(2, np.int64)) for each in codes],
@@ -182,15 +182,32 @@ def _fill(loop: Callable[..., None], parts: Iterable[Part], *out: Array) -> tupl
     return out
 
 
-def _filled(name: str, parts: Sequence[Part], fresh: Callable[[], tuple[Array, ...]]) -> list[tuple[Array, ...]]:
-    """What a loop makes of all parts. Many rows are shared out: each thread fills arrays of its own."""
-    rows = sum(_rows(part.ranges) for part in parts)
-    loop = _loop(name, rows)
-    shares = min(_pool()._max_workers, rows // SHARE)
-    if shares < 2:
-        return [_fill(loop, parts, *fresh())]
-    pieces = sorted((piece for part in parts for piece in _cut(part)), key=lambda piece: -_rows(piece.ranges))
-    return list(_pool().map(lambda some: _fill(loop, some, *fresh()), (pieces[at::shares] for at in range(shares))))
+def _filled(name: str, parts: Iterable[Part], fresh: Callable[[], tuple[Array, ...]]) -> list[tuple[Array, ...]]:
+    """What a loop makes of all parts. Where there are many rows, several threads fill arrays of their own.
+
+    Parts are looked at as they come, so that what was made for one of them is still at hand.
+    """
+    filled = [fresh()]
+
+    def fill(some: list[Part], rows: int) -> None:
+        loop, threads = _loop(name, rows), _pool()._max_workers if rows >= SHARE else 1
+        if threads == 1:
+            _fill(loop, some, *filled[0])
+            return
+        filled.extend(fresh() for _ in range(threads - len(filled)))
+        pieces = sorted((piece for part in some for piece in _cut(part)), key=lambda piece: -_rows(piece.ranges))
+        list(_pool().map(lambda at: _fill(loop, pieces[at::threads], *filled[at]), range(threads)))
+
+    waiting: list[Part] = []
+    rows = 0
+    for part in parts:
+        waiting.append(part)
+        rows += _rows(part.ranges)
+        if rows >= SHARE:
+            fill(waiting, rows)
+            waiting, rows = [], 0
+    fill(waiting, rows)
+    return filled
 
 
 def _joined(join: np.ufunc, filled: list[tuple[Array, ...]]) -> Array:
@@ -200,19 +217,17 @@ def _joined(join: np.ufunc, filled: list[tuple[Array, ...]]) -> Array:
     return first
 
 
-def count(parts: Sequence[Part], size: int) -> Array:
+def count(parts: Iterable[Part], size: int) -> Array:
     """How many rows each profile has in all parts: whole numbers, shape (size,)."""
-    if sum(_rows(part.ranges) for part in parts) >= np.iinfo(np.int32).max:  # only then could a counter overflow
-        filled = [_fill(LOOPS["count"][1], parts, np.zeros(size, np.uint8), np.zeros(size + 1, np.int64))]
-    else:
-        filled = _filled("count", parts, lambda: (np.zeros(size, np.uint8), np.zeros(size + 1, np.int32)))
-    whole = filled[0][0].astype(filled[0][1].dtype)
-    for number, (counts, above) in enumerate(filled):
-        if number:
-            whole += counts
-        if above[-1]:
-            whole += above[:-1]
-    return whole
+    filled = _filled("count", parts, lambda: (np.zeros(size, np.uint8), np.zeros(size + 1, np.int64)))
+    whole = filled[0][0].astype(np.int32)
+    for counts, _ in filled[1:]:
+        whole += counts
+    many = [above[:-1] for _, above in filled if above[-1]]
+    if not many:
+        return whole
+    sums: Array = np.add.reduce([whole, *many])
+    return sums.astype(np.int32) if sums.max(initial=0) < np.iinfo(np.int32).max else sums
 
 
 def pick(codes: Array, starts: Index, stops: Index, table: Mask) -> Mask:
@@ -243,7 +258,7 @@ def halves(weights: Index) -> tuple[Array, Index]:
     return (weights & 0xFFFFFFFF).astype(np.uint32), highs if highs.any() else NO_NUMBERS
 
 
-def add(parts: Sequence[Part], size: int) -> Index:
+def add(parts: Iterable[Part], size: int) -> Index:
     """For each profile the sum of the weights of its rows' codes: int64, shape (size,).
 
     A part's columns are `codes` and the two `halves` of a table of weights. The caller sees to it that nothing
@@ -259,7 +274,7 @@ def add(parts: Sequence[Part], size: int) -> Index:
     return whole
 
 
-def highest(parts: Sequence[Part], size: int) -> Index:
+def highest(parts: Iterable[Part], size: int) -> Index:
     """For each profile the largest value of its rows, `NEVER` where it has none: int64, shape (size,).
 
     A part's columns are `values`, `numbers` and `turn` (one entry, 1 or -1), and it has `bases`, one a range. A row's
@@ -283,7 +298,7 @@ def overtake(moments: Index, parts: Sequence[Part]) -> None:
     _fill(_loop("overtake", sum(_rows(part.ranges) for part in parts)), parts, moments)
 
 
-def mark(parts: Sequence[Part], size: int) -> Array:
+def mark(parts: Iterable[Part], size: int) -> Array:
     """For each profile the bits (uint64, one a range) of every range in which it has a row, joined by `or`."""
     return _joined(np.bitwise_or, _filled("mark", parts, lambda: (np.zeros(size, np.uint64),)))
 

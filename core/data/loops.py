@@ -53,15 +53,18 @@ def _count(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Arra
     # A byte a profile stays in the processor's cache; `above` has what a byte cannot hold, and last, whether there is.
     at = 0
     for each in range(len(starts)):
-        start, stop = starts[each], stops[each]
-        for row in range(start, stop):
-            if len(keep) == 0 or keep[at + row - start]:
-                who = profile[row]
-                counts[who] = np.uint8(counts[who] + np.uint8(1))
-                if counts[who] == 0:
-                    above[who] += 256
-                    above[-1] = 1
-        at += stop - start
+        some = profile[starts[each] : stops[each]]  # a number from 0 is known not to be negative: half the time
+        kept = keep[at : at + len(some)]
+        at += len(some)
+        for row in range(len(some)):
+            if len(keep) and not kept[row]:
+                continue
+            who = some[row]
+            more = np.uint8(counts[who] + np.uint8(1))
+            counts[who] = more
+            if more == 0:
+                above[who] += 256
+                above[-1] = 1
 
 
 def _count_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array, above: Array) -> None:
@@ -74,9 +77,11 @@ def _count_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, counts
 def _pick(codes: Array, starts: Index, stops: Index, table: Mask, out: Mask) -> None:
     at = 0
     for each in range(len(starts)):
-        for row in range(starts[each], stops[each]):
-            out[at] = table[codes[row]]
-            at += 1
+        some = codes[starts[each] : stops[each]]
+        picked = out[at : at + len(some)]
+        at += len(some)
+        for row in range(len(some)):
+            picked[row] = table[some[row]]
 
 
 def _pick_numpy(codes: Array, starts: Index, stops: Index, table: Mask, out: Mask) -> None:
@@ -86,9 +91,11 @@ def _pick_numpy(codes: Array, starts: Index, stops: Index, table: Mask, out: Mas
 def _between(clock: Array, starts: Index, stops: Index, low: int, high: int, out: Mask) -> None:
     at = 0
     for each in range(len(starts)):
-        for row in range(starts[each], stops[each]):
-            out[at] = low <= clock[row] <= high
-            at += 1
+        some = clock[starts[each] : stops[each]]
+        inside = out[at : at + len(some)]
+        at += len(some)
+        for row in range(len(some)):
+            inside[row] = low <= some[row] <= high
 
 
 def _between_numpy(clock: Array, starts: Index, stops: Index, low: int, high: int, out: Mask) -> None:
@@ -110,20 +117,21 @@ def _add(
     # Four bytes a profile instead of eight: half of what the processor's cache has to hold. `above` has the rest.
     at = 0
     for each in range(len(starts)):
-        start, stop = starts[each], stops[each]
-        for row in range(start, stop):
-            if len(keep) and not keep[at + row - start]:
+        some, coded = profile[starts[each] : stops[each]], codes[starts[each] : stops[each]]
+        kept = keep[at : at + len(some)]
+        at += len(some)
+        for row in range(len(some)):
+            if len(keep) and not kept[row]:
                 continue
-            who, low = profile[row], lows[codes[row]]
+            who, low = some[row], lows[coded[row]]
             more = np.uint32(sums[who] + low)
             sums[who] = more
             if more < low:
                 above[who] += 1
                 above[-1] = 1
             if len(highs):
-                above[who] += highs[codes[row]]
+                above[who] += highs[coded[row]]
                 above[-1] = 1
-        at += stop - start
 
 
 def _add_numpy(

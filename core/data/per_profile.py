@@ -15,17 +15,17 @@ from core.data.values import Millis
 
 def counted(rows: Iterable[Rows], size: int) -> npt.NDArray[Any]:
     """How many of the rows each profile has: whole numbers, shape (size,)."""
-    return kernels.count([part.counted for part in rows], size)
+    return kernels.count((part.counted for part in rows), size)
 
 
 def latest(rows: Iterable[Rows], size: int) -> Millis:
     """The moment of each profile's latest row, `NEVER` where it has none."""
-    return kernels.highest([part.timed(1) for part in rows], size)
+    return kernels.highest((part.timed(1) for part in rows), size)
 
 
 def earliest(rows: Iterable[Rows], size: int) -> Millis:
     """The moment of each profile's earliest row, `NEVER` where it has none."""
-    found = kernels.highest([part.timed(-1) for part in rows], size)
+    found = kernels.highest((part.timed(-1) for part in rows), size)
     return np.where(found == loops.NEVER, loops.NEVER, -found)
 
 
