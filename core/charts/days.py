@@ -43,7 +43,7 @@ def days_chart(frame: pl.DataFrame, theme: str = "light", expected: bool = False
             word("gone", title="drops in 24 h"),
         ],
     }
-    layers = [{"layer": _sizes(theme, expected)}, {"layer": _changes(shown, theme)}]
+    layers = [{"layer": _sizes(shown, theme, expected)}, {"layer": _changes(shown, theme)}]
     apart = {"scale": {"y": "independent"}}
     return styled(shown, {"height": HEIGHT, "encoding": encoding, "layer": layers, "resolve": apart}, theme)
 
@@ -54,13 +54,18 @@ def _utc(at: datetime) -> Spec:
     }  # fmt: skip
 
 
-def _sizes(theme: str, expected: bool) -> list[Spec]:
+def _sizes(shown: pl.DataFrame, theme: str, expected: bool) -> list[Spec]:
     colours = palette(theme)
+    sizes = shown["size"].to_list()
+    level = {"domain": [max(sizes[0] - 1, 0), sizes[0] + 1]} if len(set(sizes)) == 1 else {}
     axis = {
-        "tickCount": 3, "format": "~s", "domain": False, "ticks": False, "minExtent": NAMES, "maxExtent": NAMES,
+        "tickCount": 3, "format": "~s", "domain": False, "ticks": False, **({"values": sizes[:1]} if level else {}),
+        "minExtent": NAMES, "maxExtent": NAMES,
         "titleY": 34, "titleAnchor": "middle", "titleX": -NAMES + 6,
     }  # fmt: skip
-    y = quantity("size", title="members", scale={"zero": False, "nice": True, "range": list(SIZES)}, axis=axis)
+    y = quantity(
+        "size", title="members", scale={"zero": False, "nice": not level, "range": list(SIZES), **level}, axis=axis
+    )
     dash = [4, 3] if expected else [1, 0]
     line = {"type": "line", "color": colours.members, "strokeWidth": 2, "strokeDash": dash}
     end = {"type": "circle", "color": colours.members, "size": 50, "opacity": 1}

@@ -115,7 +115,7 @@ class Frequency(Model):
         if self.operator == "between":
             pair(self.value, good, "whole number from 0")
         elif not good(self.value):
-            raise ValueError(f"frequency {self.operator} needs a whole number from 0")
+            raise ValueError(f"{self.operator} needs a whole number from 0")
         assert self.matcher
         return self
 

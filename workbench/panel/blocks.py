@@ -110,6 +110,10 @@ def _composition(look: Look, tables: bool) -> None:
         block("Who they are")
         st.caption("Nothing is known of these profiles yet.")
         return
+    if not found.size:
+        block("Who they are")
+        st.caption("There are no members to compare.")
+        return
     block("Who they are", "| is the share of the others")
     with st.container(horizontal=True, key=f"{look.key}-trait-row", gap="small"):
         trait = _chosen(every, look)
