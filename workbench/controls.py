@@ -100,7 +100,7 @@ def choice(
         format_func=words,
         placeholder=placeholder or "Choose",
         label_visibility="collapsed",
-        width=width or min(max(88, 54 + round(6.8 * len(said or "Choose"))), WIDE),
+        width=width or min(max(88, 60 + round(6.6 * len(said or "Choose"))), WIDE),
         on_change=lambda: edit(session.shown(key)),
         required=placeholder is None,
         filter_mode="contains",

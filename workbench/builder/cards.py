@@ -188,7 +188,8 @@ class Cards:
             adders(kind, node, place, self.ask)
             self._source_chip(kind, node)
             st.space("stretch")
-            self._actions(node["id"], letter, excluded)
+            with st.container(horizontal=True, width="content", gap=None, key=f"acts-{node['id']}"):
+                self._actions(node["id"], letter, excluded)
 
     def _source_chip(self, kind: type[Criterion], node: Node) -> None:
         """Where it reads: the inputs of the audience, or one of its workspaces."""
