@@ -23,7 +23,6 @@ _ENTRY_KINDS: Final = {
     "identity_types": "identity",
     "consent_purposes": "consent",
     "event_attributes": "event_attribute",
-    "product_attributes": "product_attribute",
 }
 _STANDARD: Final = {
     "event_fields": FIELDS,

@@ -10,7 +10,6 @@ import pytest
 from core import Audience, Dataset
 from core.criteria.calculated import calculated_attribute
 from core.entries import DAYS, Entry
-from core.suggest import names
 from core.uses import UsedBy, uses_of, uses_of_calculated
 from tests.core.loads import T, batch, event, named
 
@@ -172,9 +171,6 @@ def test_product_attributes_know_their_event_and_how_often_they_are_filled(tmp_p
     size = entry(dataset, "product_attribute", "size")
     assert (size.records, size.data_type, size.filled) == (1, "number", pytest.approx(1 / 3))
     assert entry(dataset, "product_attribute", "fit").filled == 1
-    entries = dataset.entries(now=dataset.end or datetime.now(UTC))
-    offered = names(entries, "product_attributes", ["shop"], ("ecommerce", "purchase"))
-    assert [each.value for each in offered] == ["color", "size"]
     shoes = {"type": "event", "kind": "ecommerce", "name": "purchase"}
     shoes |= {"where_product": [{"attribute": "color", "operator": "exists"}]}
     document = {"name": "Shoes", "workspaces": ["shop"], "definition": {"version": 1, "root": shoes}}
