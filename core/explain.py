@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from core.criteria import And, Criterion, Or
 from core.criteria.base import replaced
 from core.criteria.evidence import Evidence
 from core.errors import CoreError
+from core.profile import index_of
 
 if TYPE_CHECKING:
     from core.evaluate import Evaluation
@@ -91,10 +90,9 @@ class Explanation:
 
 def explain(evaluation: Evaluation, mpid: int) -> Explanation:
     """Why a profile is a member or not; CoreError where the account has no such profile."""
-    found = np.flatnonzero(evaluation.scope.snapshot.mpid == mpid)
-    if not len(found):
+    profile = index_of(evaluation.scope.snapshot, mpid)
+    if profile is None:
         raise CoreError(f"There is no profile {mpid}.", "Look it up by one of its identities.")
-    profile = int(found[0])
     root = _explained(evaluation, profile, "root", evaluation.audience.root)
     member, seen = bool(evaluation.mask[profile]), bool(evaluation.scope.universe[profile])
     return Explanation(int(mpid), evaluation.now, member, seen, root)

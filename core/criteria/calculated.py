@@ -11,13 +11,14 @@ from pydantic import Discriminator, Field, ValidationError, model_validator
 
 from core.criteria import aggregates
 from core.criteria.base import Model, Pick
-from core.criteria.comparison import Comparison, Ref
+from core.criteria.comparison import Comparison
 from core.criteria.doubts import ADDED, MONEY, currencies
 from core.criteria.events import Event
 from core.criteria.evidence import Evidence, moment_words, value_words
 from core.criteria.matchers import Moment, Number
 from core.criteria.measures import Counts, Measure
 from core.criteria.operators import COMPARED
+from core.criteria.predicates import Ref
 from core.criteria.problems import problems_of
 from core.criteria.qualifying import aggregated, how_many, qualifying
 from core.criteria.users import ComparedProfileCriterion

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from core.criteria.base import Criterion
-from core.criteria.comparison import WhereProduct
 from core.criteria.dials import Dial, Gap, moment_gap
 from core.criteria.events import Event, demoted_problem
 from core.criteria.evidence import Condition, Evidence, moment_words
 from core.criteria.measures import Measure, Moments
+from core.criteria.predicates import WhereProduct
 from core.criteria.qualifying import latest, qualifying
 from core.criteria.windows import EVER, PastWindow, Wait
 from core.data import kernels, per_profile

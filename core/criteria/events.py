@@ -10,23 +10,14 @@ from pydantic import Field, model_validator
 
 from core.criteria.aggregates import aggregate_sql, has_value_sql, totalled_sql
 from core.criteria.base import And, Criterion, Model, Pick
-from core.criteria.comparison import (
-    COMPARISON_KEYS,
-    Comparison,
-    ProductRef,
-    Ref,
-    Where,
-    WhereProduct,
-    is_number,
-    number_matcher,
-    pair,
-    predicates,
-)
+from core.criteria.comparison import COMPARISON_KEYS, Comparison
 from core.criteria.dials import Dial, Gap, dials_of, limits, number_gap
 from core.criteria.doubts import ADDED, MONEY, currencies, outside, stopped
 from core.criteria.evidence import Condition, Evidence, things, value_words
 from core.criteria.measures import Counts, Measure
+from core.criteria.operands import is_number, number_matcher, pair
 from core.criteria.operators import COMPARED
+from core.criteria.predicates import ProductRef, Ref, Where, WhereProduct, predicates
 from core.criteria.qualifying import aggregated, how_many, latest, qualifying
 from core.criteria.template import plain_words
 from core.criteria.windows import EVER, Bounds, PastWindow, counted

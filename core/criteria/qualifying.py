@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.criteria.aggregates import FUNCTIONS, Gathered, Piece, averaged, decimals_of, one_limb, summed
-from core.criteria.comparison import Predicate, ProductRef, Ref, all_of, predicates
 from core.criteria.evidence import LATEST, Happening, dated
+from core.criteria.predicates import Predicate, ProductRef, Ref, all_of, predicates
 from core.criteria.windows import EVER, Bounds
 from core.data import kernels
 from core.data.columns import EventStore, Products

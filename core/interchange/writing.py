@@ -12,11 +12,12 @@ from core.criteria import And, Criterion, Not, Or
 from core.criteria.attribution import Attribution
 from core.criteria.calculated import CalculatedAttributeCriterion
 from core.criteria.commerce import CartAbandonment
-from core.criteria.comparison import Comparison, Predicate, ProductRef
+from core.criteria.comparison import Comparison
 from core.criteria.events import Event, Frequency
 from core.criteria.matchers import Boolean, Moment, Number, Presence, Version
 from core.criteria.memberships import AudienceMembership
 from core.criteria.places import PARTS, Location
+from core.criteria.predicates import Predicate, ProductRef
 from core.criteria.sequences import Sequence
 from core.criteria.users import Consent, Device, FirstSeen, Identity, LastSeen, ProfileCriterion, UserAttribute
 from core.criteria.windows import (
