@@ -60,7 +60,7 @@ def _examples() -> dict[str, list[tuple[Any, ...]]]:
     codes = [np.zeros(1, dtype) for dtype in (np.uint8, np.uint16, np.uint32)]
     rows, marks, read, sums = (who, one, one + 1, keep), np.zeros(1, np.uint64), _frozen, np.zeros(1, np.int64)
     return {
-        "count": [(*read(*rows), np.zeros(1, np.uint8), np.zeros(2, np.int64))],
+        "count": [(*read(*rows), np.zeros(1, np.uint8), np.zeros(2, np.int32))],
         "pick": [(*read(each, one, one + 1, keep), np.zeros(1, np.bool_)) for each in codes],
         "between": [(*read(who, one, one + 1), 0, 0, keep.copy())],
         "add": [(*read(*rows, each, who, one), who.copy(), np.zeros(2, np.int64)) for each in codes],
@@ -219,15 +219,17 @@ def _joined(join: np.ufunc, filled: list[tuple[Array, ...]]) -> Array:
 
 def count(parts: Iterable[Part], size: int) -> Array:
     """How many rows each profile has in all parts: whole numbers, shape (size,)."""
-    filled = _filled("count", parts, lambda: (np.zeros(size, np.uint8), np.zeros(size + 1, np.int64)))
+    filled = _filled("count", parts, lambda: (np.zeros(size, np.uint8), np.zeros(size + 1, np.int32)))
     whole = filled[0][0].astype(np.int32)
     for counts, _ in filled[1:]:
         whole += counts
-    many = [above[:-1] for _, above in filled if above[-1]]
-    if not many:
-        return whole
-    sums: Array = np.add.reduce([whole, *many])
-    return sums.astype(np.int32) if sums.max(initial=0) < np.iinfo(np.int32).max else sums
+    for above in (above for _, above in filled if above[-1]):
+        who = np.flatnonzero(above[:-1] != 0)  # of numbers it takes ten times as long
+        more = whole[who] + above[who].astype(np.int64) * 256
+        if more.max(initial=0) > np.iinfo(np.int32).max:
+            whole = whole.astype(np.int64)
+        whole[who] = more
+    return whole
 
 
 def pick(codes: Array, starts: Index, stops: Index, table: Mask) -> Mask:

@@ -50,7 +50,7 @@ def _repeated(each: Array, starts: Index, stops: Index, keep: Mask) -> Array:
 
 
 def _count(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array, above: Array) -> None:
-    # A byte a profile stays in the processor's cache; `above` has what a byte cannot hold, and last, whether there is.
+    # A byte a profile stays in the processor's cache; `above` says how often it was full, and last, whether it was.
     at = 0
     for each in range(len(starts)):
         some = profile[starts[each] : stops[each]]  # a number from 0 is known not to be negative: half the time
@@ -63,14 +63,14 @@ def _count(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Arra
             more = np.uint8(counts[who] + np.uint8(1))
             counts[who] = more
             if more == 0:
-                above[who] += 256
+                above[who] += 1
                 above[-1] = 1
 
 
 def _count_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array, above: Array) -> None:
     whole = counts + np.bincount(profile[_chosen(starts, stops, keep)], minlength=len(counts))
     counts[:] = whole & 255
-    above[:-1] += (whole - (whole & 255)).astype(above.dtype)
+    above[:-1] += (whole >> 8).astype(above.dtype)
     above[-1] = 1
 
 
