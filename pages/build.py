@@ -19,7 +19,7 @@ def body(audience_id: str | None, link: str | None) -> None:
     except CoreError as error:
         st.title("This cannot be opened", anchor=False)
         st.error(f"**{error.message}** {error.hint}")
-        st.page_link("../pages/audiences.py", label="Choose one from the list")
+        st.caption("The audiences that there are stand in the list under Audiences.")
 
 
 def draw(audience_id: str | None, link: str | None) -> None:
