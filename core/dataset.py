@@ -52,7 +52,7 @@ class Dataset:
     """One version of a dataset, read only, until `refresh()` or a change through this object moves it on."""
 
     def __init__(self, store: Store, memory_bytes: int = DEFAULT_BYTES) -> None:
-        self._store = store
+        self._store, self.memory_bytes = store, memory_bytes
         manifest, lease = store.held()
         self._snapshot = Snapshot(store, manifest, lease=lease, memory=Memory(memory_bytes // 4))
         self._memory, self._beside = Memory(memory_bytes // 8 * 3), Memory(memory_bytes // 4)

@@ -44,7 +44,7 @@ class ShardedDataset(Dataset):
     """One version of a dataset whose profiles are split into shards."""
 
     def __init__(self, store: Store, memory_bytes: int = DEFAULT_BYTES) -> None:
-        self._store, self._memory_bytes = store, memory_bytes
+        self._store, self.memory_bytes = store, memory_bytes
         self._version, self._lease = store.held()
         self._kept: dict[int, Dataset] = {}
         self._samplers: dict[int, Sampler] = {}
@@ -85,7 +85,7 @@ class ShardedDataset(Dataset):
     def _shard(self, number: int) -> Dataset:
         if number in self._kept:
             return self._kept[number]
-        shard = Dataset(self._store.shard(number, self._version), self._memory_bytes // self.shard_count)
+        shard = Dataset(self._store.shard(number, self._version), self.memory_bytes // self.shard_count)
         shard._known_ms = self._known_ms
         shard._sampler = self._samplers.setdefault(number, shard._sampler)  # slices are small: they all stay
         events = sum(_events(self._version, each) for each in range(number + 1))

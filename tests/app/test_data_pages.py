@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core import Audience, Dataset
@@ -26,6 +27,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def at_home(sample: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("WORKBENCH_HOME", str(sample))
+    st.cache_resource.clear()  # who uses the app is kept for two seconds
     return sample
 
 
@@ -142,6 +144,7 @@ def test_a_viewer_sees_masked_identities(at_home: Path, monkeypatch: pytest.Monk
     registry = home.registry()
     vera = registry.people.add("Vera", email=None, role="viewer", by=registry.people.local(), at=session.clock())
     monkeypatch.setattr("core.registry.people.People.local", lambda self: vera)
+    st.cache_resource.clear()
     shown = "".join(each.value for each in page("profile.py", find=str(mpid)).get("html"))
     assert email not in shown
     assert f"{email[0]}•••@" in shown

@@ -18,7 +18,7 @@ def test_sizes(text: str, wanted: int, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("WORKBENCH_MEMORY", text)
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
     Dataset.create(home.dataset_path())
-    assert home.open_dataset()._memory.limit_bytes == wanted
+    assert home.open_dataset().memory_bytes == wanted
 
 
 @pytest.mark.parametrize("text", ["much", "-1GB", "1TB", "GB"])
