@@ -96,12 +96,12 @@ def inputs(snapshot: Snapshot, now_ms: int) -> list[InputUse]:
     times: dict[tuple[str, str], list[int]] = {}
     for store in snapshot.event_stores():
         names, codes = store.events.inputs[0], store.events.inputs[1][store.start : store.stop]
-        moments = store.times(slice(0, store.size))
+        day, moments = store.day, store.times(slice(None))
         for code, name in enumerate(names):
             mine, key = codes == code, (store.workspace, name)
             if not mine.any():
                 continue
-            age = last_day - store.day[mine].astype(np.int64)
+            age = last_day - day[mine]
             volume = np.bincount(DAYS - 1 - age[(age >= 0) & (age < DAYS)], minlength=DAYS)
             days[key] = days.get(key, np.zeros(DAYS, np.int64)) + volume
             events[key] = events.get(key, 0) + len(age)
@@ -147,7 +147,7 @@ def _ordered(every: Iterable[Entry], snapshot: Snapshot) -> list[Entry]:
 def together(parts: Sequence[tuple[list[Entry], Snapshot]]) -> list[Entry]:
     """The entries of parts that have no profile in common; the samples of a name are those of its parts in turn."""
     seen = {
-        workspace: sum(_Entries(snapshot, 0).seen(workspace) for _, snapshot in parts)
+        workspace: sum(_Entries(snapshot, 0).seen[workspace] for _, snapshot in parts)
         for workspace in parts[0][1].manifest.workspaces
     }
     groups: dict[tuple[Any, ...], list[Entry]] = {}
@@ -203,41 +203,44 @@ class _Entries:
     def __init__(self, snapshot: Snapshot, last_day: int) -> None:
         self.snapshot, self.last_day = snapshot, last_day
         self.stores = [store for store in snapshot.event_stores() if store.kind in EVENT_KINDS]
+        self.seen = {
+            each: int(np.count_nonzero(snapshot.first_seen(each) != NO_MOMENT)) for each in snapshot.manifest.workspaces
+        }
+        """How many profiles were ever seen in each workspace."""
 
     def events(self) -> Iterator[Entry]:
         """Event names with their tiers."""
-        parts: dict[tuple[str, str, str | None], list[tuple[EventStore, slice]]] = {}
+        parts: dict[tuple[str, str, str | None], list[tuple[EventStore, int, int]]] = {}
         for store in self.stores:
             for name, (first, last) in store.names.items():
-                parts.setdefault((store.workspace, store.kind, name), []).append((store, slice(first, last)))
+                parts.setdefault((store.workspace, store.kind, name), []).append((store, first, last))
         for (workspace, kind, name), found in parts.items():
             who = np.zeros(self.snapshot.size, np.bool_)
-            days = np.zeros(DAYS, np.int64)
-            for store, rows in found:
-                who[store.profile[rows]] = True
-                age = self.last_day - store.day[rows].astype(np.int64)
-                days += np.bincount(DAYS - 1 - age[(age >= 0) & (age < DAYS)], minlength=DAYS)
-            times = [store.times(rows) for store, rows in found]
+            volume = np.zeros(DAYS, np.int64)
+            times = []
+            for store, first, last in found:
+                who[store.profile[first:last]] = True
+                days, begins, ends = store.days(first, last)
+                age = self.last_day - days
+                shown = (age >= 0) & (age < DAYS)
+                volume[DAYS - 1 - age[shown]] += (ends - begins)[shown]
+                times += [store.times(np.arange(begins[at], ends[at])) for at in (0, -1)]
             profiles = int(np.count_nonzero(who))
             yield Entry(
                 workspace=workspace,
                 kind=kind,
                 name=name,
                 event=None,
-                records=sum(rows.stop - rows.start for _, rows in found),
+                records=sum(last - first for _, first, last in found),
                 profiles=profiles,
-                filled=profiles / max(self.seen(workspace), 1),
+                filled=profiles / max(self.seen[workspace], 1),
                 first=_moment(min(int(each.min()) for each in times)),
                 last=_moment(max(int(each.max()) for each in times)),
-                days=tuple(days.tolist()),
+                days=tuple(volume.tolist()),
                 data_type=None,
                 samples=(),
                 tier=self.snapshot.manifest.workspaces[workspace].tiers.get((kind, name), "personalize"),
             )
-
-    def seen(self, workspace: str) -> int:
-        """How many profiles were ever seen in a workspace."""
-        return int(np.count_nonzero(self.snapshot.first_seen(workspace) != NO_MOMENT))
 
     def totals(self, kind: str) -> Counter[Place]:
         """Of what a kind of attribute is carried: how many events each event name has, or products."""
@@ -309,7 +312,7 @@ class _Entries:
                 event=None,
                 records=records,
                 profiles=profiles,
-                filled=profiles / max(self.seen(workspace), 1),
+                filled=profiles / max(self.seen[workspace], 1),
                 first=_moment(first),
                 last=_moment(last),
                 days=volume,

@@ -45,7 +45,7 @@ def ends(columns: Sequence[tuple[str, Any]]) -> list[Spec]:
 
 def bar_scale(most: float, columns: int) -> Spec:
     """A scale from 0 that leaves room for columns of figures at the right of a panel."""
-    return {"domain": [0, max(most, 1e-9) * (1 + 0.34 * columns)], "nice": False, "zero": True}
+    return {"domain": [0, max(most, 1e-9) * (1 + 0.42 * columns)], "nice": False, "zero": True}
 
 
 def bar(colour: str, height: int = BAR, **more: Any) -> Spec:

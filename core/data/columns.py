@@ -229,10 +229,18 @@ class EventStore:
         """Rows of the segment as rows of this store."""
         return rows - self.start
 
+    def days(self, first: int, last: int) -> tuple[Index, Index, Index]:
+        """The UTC days of the rows of one or more names, name by name and ascending: each day (since 1970), its first
+        row, and the row after its last."""
+        begins = self.events.begins
+        runs = np.arange(*np.searchsorted(begins, (self.start + first, self.start + last)))
+        return self.events.days(runs), begins[runs] - self.start, begins[runs + 1] - self.start
+
     @property
     def day(self) -> Index:
         """UTC days since 1970, one a row."""
-        return self.times(slice(None)) // DAY_MS
+        days, begins, ends = self.days(0, self.size)
+        return np.repeat(days, ends - begins)
 
     @property
     def arrival(self) -> Index:
@@ -249,7 +257,9 @@ class EventStore:
 
     def times(self, rows: Index | slice) -> Millis:
         """UTC milliseconds of some rows."""
-        return self.events.times_of(np.arange(self.start, self.stop)[rows])
+        if isinstance(rows, slice):
+            return self.day[rows] * DAY_MS + self.clock[rows]
+        return self.events.times_of(self.start + rows)
 
     @cached_property
     def _attributes(self) -> Pack:

@@ -99,7 +99,8 @@ def _reach(look: Look, tables: bool) -> None:
     columns = {"identity_type": "Identity", "members": "Members", "share": "Share"}
     shown = frame if tables else frame.head(6)
     chart = None if tables else charts.reach_chart(shown, parts.scheme())
-    show(chart, shown, tables, columns, "Members that can be reached, by identity", f"{look.key}-reach", 128)
+    height = 20 * len(shown) + 8
+    show(chart, shown, tables, columns, "Members that can be reached, by identity", f"{look.key}-reach", height)
 
 
 @st.fragment
