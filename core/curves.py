@@ -108,7 +108,7 @@ def _either_way(evaluation: Evaluation, path: str) -> tuple[Mask, Mask]:
 def _settings(evaluation: Evaluation, node: Criterion, dial: Dial) -> list[float]:
     """Ascending settings, the present one among them; whole ones stay whole numbers."""
     if dial.measured:
-        numbers = evaluation.scope.measure(node).numbers()
+        numbers = evaluation.scope.measure(node.compared_by(dial.key)).numbers()
         there = np.zeros(0) if numbers is None else numbers[evaluation.scope.universe]
         found = measured_settings(there[np.isfinite(there)] / dial.scale, dial.setting, dial.whole)
     else:

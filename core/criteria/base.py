@@ -211,6 +211,10 @@ class Criterion(Model):
         """Its numbers that can be turned."""
         return iter(())
 
+    def compared_by(self, key: str) -> Criterion:
+        """The criterion whose measure holds the numbers with which a dial's setting is compared."""
+        return self
+
     def turned(self, key: str, setting: float) -> Criterion:
         """This criterion with another number at a dial's key; raises pydantic's ValidationError."""
         return type(self).model_validate(turned(self.with_defaults(), key, setting))

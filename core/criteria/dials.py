@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,8 +23,8 @@ DAY_MS: Final = 86_400_000
 class Dial:
     """One number of a criterion: where it stands ("frequency.value", "when.amount", "value.0"), and what it counts.
 
-    `measured`: it is compared with the criterion's measure, so the measure says which settings are worth a look; else
-    it is a length of time. `scale`: how many units of the measure one of its own is (1.609344 for miles).
+    `measured`: it is compared with a measure (`Criterion.compared_by`), which says which settings are worth a look;
+    else it is a length of time. `scale`: how many units of the measure one of its own is (1.609344 for miles).
     """
 
     key: str
@@ -48,15 +48,13 @@ def dials_of(key: str, value: Any, words: str, *, whole: bool = False, scale: fl
         yield Dial(key, words, value, whole, scale=scale)
 
 
-def turned(data: Mapping[str, Any], key: str, setting: float) -> dict[str, Any]:
-    """A document with another number at a key such as "when.amount"."""
+def turned(data: Any, key: str, setting: float) -> Any:
+    """A document, or a list in one, with another number at a key such as "when.amount" or "where.0.value"."""
     first, _, rest = key.partition(".")
-    if not rest:
-        return {**data, first: setting}
-    inner = data[first]
-    if isinstance(inner, list | tuple):
-        return {**data, first: [setting if at == int(rest) else each for at, each in enumerate(inner)]}
-    return {**data, first: turned(inner, rest, setting)}
+    if isinstance(data, list):
+        at = int(first)
+        return [*data[:at], turned(data[at], rest, setting) if rest else setting, *data[at + 1 :]]
+    return {**data, first: turned(data[first], rest, setting) if rest else setting}
 
 
 @dataclass(frozen=True, slots=True)

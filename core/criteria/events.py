@@ -17,7 +17,16 @@ from core.criteria.evidence import Condition, Evidence, things, value_words
 from core.criteria.measures import Counts, Measure
 from core.criteria.operands import is_number, number_matcher, pair
 from core.criteria.operators import COMPARED
-from core.criteria.predicates import ProductRef, Ref, Where, WhereProduct, predicates
+from core.criteria.predicates import (
+    Predicate,
+    ProductPredicate,
+    ProductRef,
+    Ref,
+    Where,
+    WhereProduct,
+    placed,
+    predicates,
+)
 from core.criteria.qualifying import aggregated, how_many, latest, qualifying
 from core.criteria.template import plain_words
 from core.criteria.windows import EVER, Bounds, PastWindow, counted
@@ -364,6 +373,26 @@ class Event(Criterion):
             yield from (dial.under("frequency") for dial in dials_of("value", frequency.value, counted, whole=True))
         if self.when is not None:
             yield from (dial.under("when") for dial in self.when.dials())
+        for place, predicate in self._placed():
+            words = predicate.said(predicate.ref[0])
+            if isinstance(predicate, ProductPredicate):
+                words = f"a product’s {words}"
+            yield from (dial.under(place) for dial in predicate.value_dials(words))
+
+    def _placed(self) -> Iterator[tuple[str, Predicate]]:
+        yield from placed(self.where, "where")
+        yield from placed(self.where_product, "where_product")
+
+    def compared_by(self, key: str) -> Criterion:
+        asked = next((each for place, each in self._placed() if key.startswith(f"{place}.value")), None)
+        if asked is None:
+            return self
+        of: dict[str, Any] = dict((asked.ref,))
+        if isinstance(asked, ProductPredicate):
+            of = {"product": of}
+        greatest = {"function": "maximum", "of": of, "operator": "greater_than", "value": 0}
+        every = self.model_dump(by_alias=True, exclude_unset=True, exclude={"where", "where_product", "frequency"})
+        return type(self).model_validate({**every, "aggregate": greatest})
 
     def with_defaults(self) -> dict[str, Any]:
         data = super().with_defaults()

@@ -120,6 +120,16 @@ def predicates(entries: tuple[Any, ...]) -> Iterator[Predicate]:
             yield from predicates(entry.entries)
 
 
+def placed(entries: tuple[Any, ...], key: str) -> Iterator[tuple[str, Predicate]]:
+    """Every predicate in `where` entries with where it stands, such as "where.0" or "where.1.any_of.0"."""
+    for at, entry in enumerate(entries):
+        place = f"{key}.{at}"
+        if isinstance(entry, Predicate):
+            yield place, entry
+        else:
+            yield from placed(entry.entries, f"{place}.{_shape(entry)}")
+
+
 def _words(entries: tuple[Any, ...], join: str) -> str:
     return f" {join} ".join(entry.sentence for entry in entries)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from core import Audience, CoreError, Dataset, DefinitionError
 from core.curves import as_document, curve, dials, lengths, measured_settings
 from core.near_misses import near_misses, near_misses_frame
-from tests.core.answers import answer, asked, at_least, both, dataset, did, either, event, of, within, without
+from tests.core.answers import action, answer, asked, at_least, both, dataset, did, either, event, of, within, without
 from tests.core.test_laws import dataset as made
 from tests.core.test_laws import law
 from tests.strategies import Dice, dices, situation
@@ -67,6 +67,40 @@ def test_an_attribute_and_both_ends_of_between(data: Dataset) -> None:
     assert (low[45], low[40]) == (1, 2), "50, and from 40 also 40"
     assert (high[55], high[60]) == (1, 2), "50, and up to 60 also 60"
     assert max(low) <= 55 and min(high) >= 45, "a low above its high is no setting"
+
+
+def test_numbers_of_conditions(tmp_path: Path) -> None:
+    """Profile n wins once with 10 n points and a dish of n: the numbers of conditions are turned like any other."""
+    wins = [of(n, did("win", 1, points=10 * n, place=str(n))) for n in range(1, 6)]
+    points = {"attribute": "points", "operator": "at_least", "value": 20}
+    places = {"attribute": "place", "operator": "between", "value": [2, 4]}
+    result = answer(dataset(tmp_path, *wins), event("win", where=[points, {"any_of": [places]}]))
+    words = {dial.key: dial.words for dial in dials(result, "root")}
+    assert words["where.0.value"] == "points"
+    assert [key for key in words if key.startswith("where.1")] == [
+        "where.1.any_of.0.value.0",
+        "where.1.any_of.0.value.1",
+    ]
+    found = sizes(result, "root", "where.0.value")
+    assert len(found) > 3
+    assert found == {least: sum(10 * n >= least for n in (2, 3, 4)) for least in found}
+    highs = sizes(result, "root", "where.1.any_of.0.value.1")
+    assert len(highs) > 2
+    assert highs == {high: sum(n <= high for n in (2, 3, 4, 5)) for high in highs}
+    document = as_document(result.node("root"), "where.1.any_of.0.value.1", 3)
+    assert document["where"][1] == {"any_of": [{**places, "value": [2, 3]}]}
+
+
+def test_the_price_of_a_product(tmp_path: Path) -> None:
+    """Profile n buys something for 10 n, and a trifle for 1."""
+    buys = [of(n, action("purchase", 1, [{"price": 10 * n}, {"price": 1}])) for n in range(1, 6)]
+    dear = {"field": "price", "operator": "greater_than", "value": 25}
+    result = answer(
+        dataset(tmp_path, *buys), {"type": "event", "kind": "ecommerce", "name": "purchase", "where_product": [dear]}
+    )
+    found = sizes(result, "root", "where_product.0.value")
+    assert {dial.words for dial in dials(result, "root")} >= {"a product’s price"}
+    assert found == {most: sum(10 * n > most for n in range(1, 6)) for most in found}
 
 
 def test_what_has_no_number(data: Dataset) -> None:
