@@ -113,11 +113,7 @@ def some_of(entries: tuple[Any, ...], leaf: Leaf, size: int) -> Mask:
 
 def predicates(entries: tuple[Any, ...]) -> Iterator[Predicate]:
     """Every predicate in `where` entries, at any depth."""
-    for entry in entries:
-        if isinstance(entry, Predicate):
-            yield entry
-        else:
-            yield from predicates(entry.entries)
+    return (predicate for _, predicate in placed(entries, ""))
 
 
 def placed(entries: tuple[Any, ...], key: str) -> Iterator[tuple[str, Predicate]]:
@@ -134,12 +130,14 @@ def _words(entries: tuple[Any, ...], join: str) -> str:
     return f" {join} ".join(entry.sentence for entry in entries)
 
 
-class _AnyOf(Model):
+class _Several(Model):
     @property
     def entries(self) -> tuple[Any, ...]:
-        """The alternatives."""
-        return tuple(getattr(self, "any_of"))  # noqa: B009 - declared by subclasses
+        """What is put together."""
+        return tuple(getattr(self, _shape(self)))
 
+
+class _AnyOf(_Several):
     def holds(self, leaf: Leaf, size: int) -> Mask:
         """Rows on which one of the alternatives holds; without any, none."""
         return some_of(self.entries, leaf, size)
@@ -154,12 +152,7 @@ class _AnyOf(Model):
         return f"({_words(self.entries, 'or')})" if self.entries else "nothing"
 
 
-class _NoneOf(Model):
-    @property
-    def entries(self) -> tuple[Any, ...]:
-        """What must not hold."""
-        return tuple(getattr(self, "none_of"))  # noqa: B009 - declared by subclasses
-
+class _NoneOf(_Several):
     def holds(self, leaf: Leaf, size: int) -> Mask:
         """Rows on which none of the entries holds; without any, all."""
         return ~some_of(self.entries, leaf, size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -26,20 +27,20 @@ Members = npt.NDArray[np.int64]
 LOW_CARDINALITY: Final = ("platform", "app_version", "screen_name", "product", "category", "campaign")
 
 
-class Engine:
+class Engine(ABC):
     """One way of answering."""
 
     name: str
     everything: bool
     """Whether it answers the audiences of every kind of criterion, too, not only the 13."""
 
+    @abstractmethod
     def size(self, asked: Asked, edit: int) -> int:
         """How many members: what is timed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def members(self, asked: Asked, edit: int) -> Members:
         """The members' mpids, ascending."""
-        raise NotImplementedError
 
 
 class Workbench(Engine):

@@ -169,9 +169,10 @@ def report(results: Results, size: Size, command: str, engines: list[str]) -> st
         "",
         f"`{command}` on {about['cores']} cores ({about['processor']}), {about['memory_gb']} GB, {about['system']}; "
         f"{versions}.",
-        "",
-        *_answers(results, engines),
     ]
-    if any(run["mode"] == "kind" for run in results.runs):
+    measured = {run["mode"] for run in results.runs}
+    if measured & {"full", "edit"}:
+        lines += ["", *_answers(results, engines)]
+    if "kind" in measured:
         lines += ["", *_kinds(results)]
     return "\n".join([*lines, "", *_steps(results), ""])

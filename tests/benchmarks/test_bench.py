@@ -44,6 +44,9 @@ class Fixed(Engine):
     def __init__(self, name: str, members: list[int]) -> None:
         self.name, self._members = name, np.array(members, np.int64)
 
+    def size(self, asked: Asked, edit: int) -> int:
+        return len(self._members)
+
     def members(self, asked: Asked, edit: int) -> Members:
         return self._members
 
