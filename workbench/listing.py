@@ -42,7 +42,6 @@ def columns(rows: Sequence[Row]) -> Mapping[str, Any]:
         "Volatility": st.column_config.NumberColumn(
             format=f"%.1f{parts.NARROW}%%", width=76, help="(adds + drops) / size, in the last 24 hours"
         ),
-        "Outputs": st.column_config.NumberColumn(width=66, help="Connected outputs"),
         "Tags": st.column_config.MultiselectColumn(color="gray", width=150),
         "Updated": st.column_config.DatetimeColumn(format="D MMM HH:mm", help="UTC", width=98),
         "By": st.column_config.TextColumn(width=86, help="Created by"),
@@ -67,7 +66,6 @@ def row(each: AudienceSummary, shared: bool) -> Row:
         "Adds 24 h": each.adds_24h if counted else None,
         "Drops 24 h": each.drops_24h if counted else None,
         "Volatility": 100 * each.volatility_24h if counted and each.volatility_24h is not None else None,
-        "Outputs": len(each.connected_outputs),
         "Tags": list(each.tags),
         "Updated": each.updated_at,
         "By": each.created_by,

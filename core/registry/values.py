@@ -102,7 +102,6 @@ class AudienceSummary:
     Adds, drops and volatility are those of the calculations completed in the last 24 hours; `volatility_24h` is
     (adds + drops) / size, None of an empty audience. `sparkline` holds the size at the end of each of the last days
     with a calculation, oldest first, at most 30. `access` of an own audience is the most that any account has.
-    `connected_outputs` are the names of the outputs that it is connected to.
     """
 
     id: str
@@ -129,7 +128,6 @@ class AudienceSummary:
     created_by: str
     access: Access
     own: bool
-    connected_outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def _document(each: AudienceSummary) -> dict[str, Any]:
         "volatility_24h": each.volatility_24h,
         "tags": list(each.tags),
         "access": each.access,
-        "connected_outputs": list(each.connected_outputs),
+        "connected_outputs": [],  # the contract of the list; nothing can be connected yet
         "error": each.error,
     }
 
