@@ -17,6 +17,7 @@ from core.audience import Audience
 from core.computed import Computed, compute
 from core.context import Context, Workspace, resolve_inputs
 from core.criteria.calculated import CalculatedAttribute, calculated_attribute
+from core.data import summaries
 from core.data.batches import load_batches
 from core.data.compaction import compact
 from core.data.loading import LoadReport
@@ -125,6 +126,7 @@ class Dataset:
 
     def _prepare(self, going: Callable[[], bool], profiles: int) -> None:
         self._snapshot.prepare(going)
+        summaries.prepare(self._snapshot, going)
         self._sampler.fill(self._snapshot, profiles, going)
 
     @property
@@ -350,7 +352,7 @@ class Dataset:
 
     def entries(self, *, now: datetime) -> list[Entry]:
         """Every name of the catalog with volume up to `now`, data type and samples (`core.entries.entries`)."""
-        return entries(self._snapshot, millis(now))
+        return entries(self._snapshots(), millis(now))
 
     def inputs(self, *, now: datetime) -> list[InputUse]:
         """Every input with what came through it (`core.entries.inputs`)."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import zip_longest
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -14,9 +14,20 @@ import numpy.typing as npt
 import polars as pl
 
 from core.data.columns import DAY_MS, EventStore
+from core.data.manifest import Workspace
 from core.data.schema import EVENT_KINDS
 from core.data.snapshot import Snapshot
-from core.data.summaries import SAMPLES, TYPES, AttributeUse, attribute_use, condensed, product_attribute_use, read
+from core.data.summaries import (
+    FACTS,
+    SAMPLES,
+    TYPES,
+    AttributeUse,
+    FactUse,
+    attribute_use,
+    condensed,
+    fact_use,
+    product_attribute_use,
+)
 from core.data.values import NO_MOMENT
 
 Place = tuple[str, str, str | None]
@@ -25,19 +36,13 @@ Place = tuple[str, str, str | None]
 DAYS: Final = 30
 """How many UTC days a volume over time looks back, the day of `now` included."""
 
-_FACTS: Final = {
-    "user_attribute": ("attributes", "key"),
-    "identity": ("identities", "identity_type"),
-    "device": ("devices", "field"),
-    "consent": ("consents", "purpose"),
-}
 _CARRIED: Final[dict[str, Callable[[EventStore], AttributeUse]]] = {
     "event_attribute": attribute_use,
     "product_attribute": product_attribute_use,
 }
 """The custom attributes of events and of their products, and where their use is summed up."""
 
-ENTRY_KINDS: Final = (*EVENT_KINDS, *_CARRIED, *_FACTS)
+ENTRY_KINDS: Final = (*EVENT_KINDS, *_CARRIED, *FACTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,41 +133,19 @@ def inputs(snapshot: Snapshot, now_ms: int) -> list[InputUse]:
     ]
 
 
-def entries(snapshot: Snapshot, now_ms: int) -> list[Entry]:
-    """Every name in every workspace, by workspace, kind and falling number of records. The volume ends with `now`."""
-    found = _Entries(snapshot, now_ms // DAY_MS)
-    carried = (each for kind in _CARRIED for each in found.carried(kind))
-    every = [*found.events(), *carried, *(each for kind in _FACTS for each in found.facts(kind))]
-    return _ordered(every, snapshot)
+def entries(snapshots: Iterable[Snapshot], now_ms: int) -> list[Entry]:
+    """Every name in every workspace, by workspace, kind and falling number of records. The volume ends with `now`.
 
-
-def _ordered(every: Iterable[Entry], snapshot: Snapshot) -> list[Entry]:
-    spaces = list(snapshot.manifest.workspaces)
+    `snapshots`: the parts of one version, which have no profile in common; one is looked at after the other.
+    """
+    found = _Found(now_ms // DAY_MS)
+    for snapshot in snapshots:
+        found.add(snapshot)
+    spaces = list(found.workspaces)
     return sorted(
-        every,
+        found.entries(),
         key=lambda each: (spaces.index(each.workspace), ENTRY_KINDS.index(each.kind), -each.records, each.name or ""),
     )
-
-
-def together(parts: Sequence[tuple[list[Entry], Snapshot]]) -> list[Entry]:
-    """The entries of parts that have no profile in common; the samples of a name are those of its parts in turn."""
-    seen = {
-        workspace: sum(_Entries(snapshot, 0).seen[workspace] for _, snapshot in parts)
-        for workspace in parts[0][1].manifest.workspaces
-    }
-    groups: dict[tuple[Any, ...], list[Entry]] = {}
-    for each in (entry for found, _ in parts for entry in found):
-        groups.setdefault((each.workspace, each.kind, each.name, each.event), []).append(each)
-    totals: dict[str, Counter[Place]] = {kind: Counter() for kind in _CARRIED}
-    for _, snapshot in parts:
-        for kind, total in totals.items():
-            total.update(_Entries(snapshot, 0).totals(kind))
-    summed = []
-    for same in groups.values():
-        first = same[0]
-        place = None if first.event is None else (first.workspace, *first.event)
-        summed.append(_sum(same, seen[first.workspace] if place is None else totals[first.kind][place]))
-    return _ordered(summed, parts[0][1])
 
 
 def together_inputs(parts: Sequence[list[InputUse]]) -> list[InputUse]:
@@ -180,91 +163,151 @@ def together_inputs(parts: Sequence[list[InputUse]]) -> list[InputUse]:
     ]
 
 
-def _sum(same: list[Entry], among: int) -> Entry:
-    first = same[0]
-    records = sum(each.records for each in same)
-    profiles = None if first.profiles is None else sum(each.profiles or 0 for each in same)
-    types = {each.data_type for each in same if each.data_type is not None}
-    in_turn = (sample for several in zip_longest(*(each.samples for each in same)) for sample in several)
-    return replace(
-        first,
-        records=records,
-        profiles=profiles,
-        filled=(records if profiles is None else profiles) / max(among, 1),
-        first=min((each.first for each in same if each.first is not None), default=None),
-        last=max((each.last for each in same if each.last is not None), default=None),
-        days=tuple(map(sum, zip(*(each.days for each in same), strict=True))),
-        data_type=types.pop() if len(types) == 1 else "string" if types else None,
-        samples=tuple(dict.fromkeys(sample for sample in in_turn if sample is not None))[:SAMPLES],
-    )
+@dataclass
+class _Named:
+    """What parts hold by one name. `volume`: records on each of the last days."""
+
+    records: int
+    profiles: int
+    first_ms: int
+    last_ms: int
+    volume: npt.NDArray[np.int64]
+
+    def joined(self, other: _Named) -> _Named:
+        """Together with what another part holds, of other profiles."""
+        return _Named(
+            self.records + other.records,
+            self.profiles + other.profiles,
+            min(self.first_ms, other.first_ms),
+            max(self.last_ms, other.last_ms),
+            self.volume + other.volume,
+        )
 
 
-class _Entries:
-    def __init__(self, snapshot: Snapshot, last_day: int) -> None:
-        self.snapshot, self.last_day = snapshot, last_day
-        self.stores = [store for store in snapshot.event_stores() if store.kind in EVENT_KINDS]
-        self.seen = {
-            each: int(np.count_nonzero(snapshot.first_seen(each) != NO_MOMENT)) for each in snapshot.manifest.workspaces
-        }
+class _Found:
+    """What was found in the parts of a version so far."""
+
+    def __init__(self, last_day: int) -> None:
+        self.last_day = last_day
+        self.workspaces: Mapping[str, Workspace] = {}
+        self.seen = Counter[str]()
         """How many profiles were ever seen in each workspace."""
+        self.events: dict[Place, _Named] = {}
+        self.totals: dict[str, Counter[Place]] = {kind: Counter() for kind in _CARRIED}
+        """Of what a kind of attribute is carried: how many events each event name has, or products."""
+        self.facts: dict[str, dict[tuple[str, str | None], _Named]] = {kind: {} for kind in FACTS}
+        self.days: dict[str, list[pl.DataFrame]] = {kind: [] for kind in (*_CARRIED, *FACTS)}
+        self.values: dict[str, list[pl.DataFrame]] = {kind: [] for kind in (*_CARRIED, *FACTS)}
 
-    def events(self) -> Iterator[Entry]:
-        """Event names with their tiers."""
-        parts: dict[tuple[str, str, str | None], list[tuple[EventStore, int, int]]] = {}
-        for store in self.stores:
-            for name, (first, last) in store.names.items():
-                parts.setdefault((store.workspace, store.kind, name), []).append((store, first, last))
-        for (workspace, kind, name), found in parts.items():
-            who = np.zeros(self.snapshot.size, np.bool_)
-            volume = np.zeros(DAYS, np.int64)
-            times = []
+    # -- a part after the other ------------------------------------------------------------------------------------
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Add what a part holds."""
+        self.workspaces = snapshot.manifest.workspaces
+        for name in self.workspaces:
+            self.seen[name] += int(np.count_nonzero(snapshot.first_seen(name) != NO_MOMENT))
+        stores = [store for store in snapshot.event_stores() if store.kind in EVENT_KINDS]
+        self._add_events(stores, snapshot.size)
+        for kind, use_of in _CARRIED.items():
+            self._add_totals(kind, stores)
+            uses = [(store, use_of(store)) for store in stores]
+            self._add_frames(
+                kind, [_of(store, use.days) for store, use in uses], [_of(store, use.values) for store, use in uses]
+            )
+        for kind in FACTS:
+            self._add_facts(kind, list(fact_use(snapshot, kind)))
+
+    def _add_events(self, stores: list[EventStore], size: int) -> None:
+        parts: dict[Place, list[tuple[EventStore, int, int]]] = {}
+        for store in stores:
+            for name, rows in store.names.items():
+                parts.setdefault((store.workspace, store.kind, name), []).append((store, *rows))
+        for place, found in parts.items():
+            who = np.zeros(size, np.bool_)
+            named = []
             for store, first, last in found:
                 who[store.profile[first:last]] = True
                 days, begins, ends = store.days(first, last)
-                age = self.last_day - days
-                shown = (age >= 0) & (age < DAYS)
-                volume[DAYS - 1 - age[shown]] += (ends - begins)[shown]
-                times += [store.times(np.arange(begins[at], ends[at])) for at in (0, -1)]
-            profiles = int(np.count_nonzero(who))
+                moments = [store.times(np.arange(begins[at], ends[at])) for at in (0, -1)]
+                volume = self._volume(days, ends - begins)
+                named.append(_Named(last - first, 0, int(moments[0].min()), int(moments[1].max()), volume))
+            whole = replace(reduce(_Named.joined, named), profiles=int(np.count_nonzero(who)))
+            self.events[place] = self.events[place].joined(whole) if place in self.events else whole
+
+    def _volume(self, days: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        age = self.last_day - days
+        shown = (age >= 0) & (age < DAYS)
+        volume = np.zeros(DAYS, np.int64)
+        np.add.at(volume, DAYS - 1 - age[shown], counts[shown])
+        return volume
+
+    def _add_totals(self, kind: str, stores: list[EventStore]) -> None:
+        for store in stores:
+            for name, (first, last) in store.names.items():
+                rows = np.array([first, last])
+                if kind == "product_attribute":
+                    rows = np.searchsorted(store.products.owner, rows)
+                self.totals[kind][store.workspace, store.kind, name] += int(rows[1] - rows[0])
+
+    def _add_facts(self, kind: str, uses: list[FactUse]) -> None:
+        people: dict[tuple[str, str | None], npt.NDArray[np.uint8]] = {}
+        known = self.facts[kind]
+        nothing = np.zeros(DAYS, np.int64)
+        for use in uses:
+            for (workspace, name, first, last), who in zip(use.spans.iter_rows(), use.people, strict=True):
+                key = workspace, name
+                people[key] = _either(people[key], who) if key in people else who
+                span = _Named(0, 0, first, last, nothing)
+                known[key] = known[key].joined(span) if key in known else span
+        for key, who in people.items():
+            known[key].profiles += int(np.bitwise_count(who).sum())
+        self._add_frames(kind, [use.days for use in uses], [use.values for use in uses])
+
+    def _add_frames(self, kind: str, days: list[pl.DataFrame], values: list[pl.DataFrame]) -> None:
+        """Add what days and values are told by, in as few rows as that needs."""
+        filled = [frame for frame in days if len(frame)]
+        if filled:
+            keys = [name for name in filled[0].columns if name != "count"]
+            self.days[kind].append(pl.concat(filled).group_by(keys).agg(pl.col("count").sum()))
+        filled = [frame for frame in values if len(frame)]
+        if filled:
+            keys = [name for name in filled[0].columns if name not in ("value", "count", *TYPES)]
+            self.values[kind].append(condensed(pl.concat(filled).lazy(), *keys).collect())
+
+    # -- all of them -----------------------------------------------------------------------------------------------
+
+    def entries(self) -> Iterator[Entry]:
+        """What was found, in no order."""
+        yield from self._of_events()
+        for kind in _CARRIED:
+            yield from self._of_carried(kind)
+        for kind in FACTS:
+            yield from self._of_facts(kind)
+
+    def _of_events(self) -> Iterator[Entry]:
+        """Event names with their tiers."""
+        for (workspace, kind, name), found in self.events.items():
             yield Entry(
                 workspace=workspace,
                 kind=kind,
                 name=name,
                 event=None,
-                records=sum(last - first for _, first, last in found),
-                profiles=profiles,
-                filled=profiles / max(self.seen[workspace], 1),
-                first=_moment(min(int(each.min()) for each in times)),
-                last=_moment(max(int(each.max()) for each in times)),
-                days=tuple(volume.tolist()),
+                records=found.records,
+                profiles=found.profiles,
+                filled=found.profiles / max(self.seen[workspace], 1),
+                first=_moment(found.first_ms),
+                last=_moment(found.last_ms),
+                days=tuple(found.volume.tolist()),
                 data_type=None,
                 samples=(),
-                tier=self.snapshot.manifest.workspaces[workspace].tiers.get((kind, name), "personalize"),
+                tier=self.workspaces[workspace].tiers.get((kind, name), "personalize"),
             )
 
-    def totals(self, kind: str) -> Counter[Place]:
-        """Of what a kind of attribute is carried: how many events each event name has, or products."""
-        found: Counter[Place] = Counter()
-        for store in self.stores:
-            for name, (first, last) in store.names.items():
-                rows = np.array([first, last])
-                if kind == "product_attribute":
-                    rows = np.searchsorted(store.products.owner, rows)
-                found[store.workspace, store.kind, name] += int(rows[1] - rows[0])
-        return found
-
-    def carried(self, kind: str) -> Iterator[Entry]:
+    def _of_carried(self, kind: str) -> Iterator[Entry]:
         """The custom attributes of each event name, or of its products."""
         keys = ["workspace", "kind", "name", "key"]
-        uses = [(store, _CARRIED[kind](store)) for store in self.stores]
-        days = _together([_of(store, use.days) for store, use in uses])
-        values = _together([_of(store, use.values) for store, use in uses])
-        if days is None or values is None:
-            return
-        totals = self.totals(kind)
-        typed = self._typed(values, keys)
-        volumes = self._volumes(days, keys)
-        for key, (records, volume) in volumes.items():
+        typed = self._typed(kind, keys)
+        for key, (records, volume) in self._volumes(kind, keys).items():
             workspace, event, name, attribute = key
             data_type, samples = typed.get(key, (None, ()))
             yield Entry(
@@ -274,7 +317,7 @@ class _Entries:
                 event=(event, name),
                 records=records,
                 profiles=None,
-                filled=records / totals[workspace, event, name],
+                filled=records / self.totals[kind][workspace, event, name],
                 first=None,
                 last=None,
                 days=volume,
@@ -283,26 +326,11 @@ class _Entries:
                 tier=None,
             )
 
-    def facts(self, kind: str) -> Iterator[Entry]:
+    def _of_facts(self, kind: str) -> Iterator[Entry]:
         """User attributes, identity types, device fields, consent purposes."""
-        table, column = _FACTS[kind]
-        frame = self.snapshot.table(table)
         keys = ["workspace", "name"]
-        facts = frame.select("workspace", "profile", "time_ms", name=column)
-        day = (pl.col("time_ms") // DAY_MS).cast(pl.Int32)
-        counted = facts.group_by(*keys, day=day).agg(count=pl.len().cast(pl.Int64))
-        overview = facts.group_by(keys).agg(
-            profiles=pl.col("profile").n_unique(), first=pl.col("time_ms").min(), last=pl.col("time_ms").max()
-        )
-        value = {"identity": pl.concat_str(pl.lit("s"), "value"), "consent": pl.lit(None, pl.String)}.get(kind)
-        values = (
-            frame.select("workspace", name=column, value=pl.col("value") if value is None else value)
-            .group_by(*keys, "value")
-            .agg(count=pl.len().cast(pl.Int64))
-        )
-        collected = pl.collect_all([counted, overview, condensed(read(values), *keys)])
-        volumes, typed = self._volumes(collected[0], keys), self._typed(collected[2], keys)
-        for workspace, name, profiles, first, last in collected[1].iter_rows():
+        volumes, typed = self._volumes(kind, keys), self._typed(kind, keys)
+        for (workspace, name), found in self.facts[kind].items():
             records, volume = volumes[workspace, name]
             data_type, samples = typed.get((workspace, name), (None, ()))
             yield Entry(
@@ -311,20 +339,22 @@ class _Entries:
                 name=name,
                 event=None,
                 records=records,
-                profiles=profiles,
-                filled=profiles / max(self.seen[workspace], 1),
-                first=_moment(first),
-                last=_moment(last),
+                profiles=found.profiles,
+                filled=found.profiles / max(self.seen[workspace], 1),
+                first=_moment(found.first_ms),
+                last=_moment(found.last_ms),
                 days=volume,
                 data_type="boolean" if kind == "consent" else data_type,
                 samples=samples,
                 tier=None,
             )
 
-    def _volumes(self, days: pl.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], tuple[int, tuple[int, ...]]]:
+    def _volumes(self, kind: str, keys: list[str]) -> dict[tuple[Any, ...], tuple[int, tuple[int, ...]]]:
         """By key: all records, and those of each of the last days."""
+        if not self.days[kind]:
+            return {}
         found: dict[tuple[Any, ...], tuple[int, list[int]]] = {}
-        summed = days.group_by(*keys, "day").agg(pl.col("count").sum())
+        summed = pl.concat(self.days[kind]).group_by(*keys, "day").agg(pl.col("count").sum())
         for *key, day, count in summed.select(*keys, "day", "count").iter_rows():
             records, volume = found.setdefault(tuple(key), (0, [0] * DAYS))
             age = self.last_day - day
@@ -333,9 +363,11 @@ class _Entries:
             found[tuple(key)] = (records + count, volume)
         return {key: (records, tuple(volume)) for key, (records, volume) in found.items()}
 
-    def _typed(self, values: pl.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], tuple[str, tuple[str, ...]]]:
+    def _typed(self, kind: str, keys: list[str]) -> dict[tuple[Any, ...], tuple[str, tuple[str, ...]]]:
         """By key: the type that all values read as, and the most frequent values."""
-        whole = condensed(values.lazy(), *keys)
+        if not self.values[kind]:
+            return {}
+        whole = condensed(pl.concat(self.values[kind]).lazy(), *keys)
         shown = pl.col("value").drop_nulls().str.slice(1).head(SAMPLES)
         grouped = (
             whole.sort("count", "value", descending=[True, False])
@@ -352,13 +384,17 @@ class _Entries:
         }
 
 
+def _either(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The bits of both, as long as the longer one."""
+    short, long = sorted((one, other), key=len)
+    both = long.copy()
+    both[: len(short)] |= short
+    return both
+
+
 def _of(store: EventStore, frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(workspace=pl.lit(store.workspace), kind=pl.lit(store.kind))
-
-
-def _together(frames: list[pl.DataFrame]) -> pl.DataFrame | None:
-    filled = [frame for frame in frames if len(frame)]
-    return pl.concat(filled) if filled else None
+    named = (("workspace", store.workspace), ("kind", store.kind))
+    return frame.hstack([pl.Series(key, [value], pl.String).new_from_index(0, len(frame)) for key, value in named])
 
 
 def _moment(ms: int) -> datetime:

@@ -25,7 +25,7 @@ from core.data.snapshot import Snapshot
 from core.data.store import Store
 from core.data.values import Mask, millis
 from core.dataset import Dataset, Steady
-from core.entries import Entry, InputUse, together, together_inputs
+from core.entries import InputUse, together_inputs
 from core.errors import CoreError
 from core.estimate import Estimate, estimate
 from core.evaluate import Evaluation, NodeSize, attribute_frame, measure_frame
@@ -141,10 +141,6 @@ class ShardedDataset(Dataset):
     def catalog(self) -> pl.DataFrame:
         """Everything that the data holds by name, with counts and first and last time (`core.catalog.overview`)."""
         return catalog.summed([shard.catalog() for shard in self.shards()])
-
-    def entries(self, *, now: datetime) -> list[Entry]:
-        """Every name of the catalog (`core.entries.entries`); samples are those of the shards in turn."""
-        return together([(shard.entries(now=now), shard.snapshot) for shard in self.shards()])
 
     def inputs(self, *, now: datetime) -> list[InputUse]:
         """Every input with what came through it (`core.entries.inputs`)."""

@@ -162,7 +162,7 @@ class Snapshot:
         if not segment.tables:
             return Seen(np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0, np.int64))
         rows = sum(segment.tables.get(table, 0) for table in ("events", "batches"))
-        arrays = self._source(segment).bundle(
+        arrays = self.source(segment).bundle(
             f"seen/{workspace}", rows, lambda: self._read_seen(segment, workspace, NO_MOMENT, NEVER)
         )
         return Seen(arrays["profile"], arrays["first_ms"], arrays["last_ms"])
@@ -258,7 +258,7 @@ class Snapshot:
         retained = () if days is None else (now_ms,)
         return self.remember(("universe", *workspaces, until_ms, *retained), make)
 
-    def _source(self, segment: Segment) -> Source:
+    def source(self, segment: Segment) -> Source:
         """Where the column cache keeps what derives from a segment: beside the first of its files."""
         return Source(self.store.folder(segment) / f"{next(iter(segment.tables))}.parquet")
 
@@ -267,7 +267,7 @@ class Snapshot:
         segments = [segment for segment in self.manifest.segments if table in segment.tables]
         if not segments:
             return make()
-        sources = [self._source(segment) for segment in segments]
+        sources = [self.source(segment) for segment in segments]
         which = "/".join([name, str(self.size), *(source.identity for source in sources)])
         return sources[-1].bundle(f"present/{which}", sum(segment.tables[table] for segment in segments), make)
 
@@ -311,7 +311,7 @@ class Snapshot:
 
         def followed(known: Log | None, segment: Segment) -> Log:
             records = self.store.read(table, segments=[segment])
-            arrays = self._source(segment).bundle(repr(key), segment.tables[table], lambda: read(records))
+            arrays = self.source(segment).bundle(repr(key), segment.tables[table], lambda: read(records))
             log = Log.of(arrays, names, numbers)
             return log if known is None else known.followed_by(log)
 
@@ -365,7 +365,7 @@ class Snapshot:
                 columns = column_arrays(Column.of(frame["value"]))
                 return {"profile": frame["profile"].to_numpy(), "time_ms": frame["time_ms"].to_numpy(), **columns}
 
-            arrays = self._source(segment).bundle(repr(key), segment.tables[table], read)
+            arrays = self.source(segment).bundle(repr(key), segment.tables[table], read)
             column = column_of(arrays)
             if not len(known.profile):
                 return Holdings(arrays["profile"], arrays["time_ms"], column)

@@ -1,22 +1,30 @@
-"""What an event store holds by event name and attribute: how often a day, which values, and what they read as.
+"""What segments hold by name: how often a day, which values, what they read as, and of how many people.
 
-A store is immutable, so its summaries are made once and kept in the column cache.
+Segments are immutable, so their summaries are made once and kept in the column cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from core.data.cache import Arrays, text_arrays, texts
-from core.data.columns import EventStore
+from core.data.cache import LEAST_ROWS, Arrays, text_arrays, texts
+from core.data.columns import DAY_MS, EventStore
+from core.data.manifest import Segment
+from core.data.schema import EVENT_KINDS
+from core.data.snapshot import Snapshot
 from core.data.values import DATE_PATTERN, NUMBER_PATTERN
 
 SAMPLES: Final = 5
+KEPT: Final = 4 * SAMPLES
+"""So many values a summary tells, so that the most frequent ones of all are among those of the parts."""
+
 TYPES: Final = ("number", "boolean", "date", "list")
 """What all values of a name can be; anything else is a string (DEFINITION 3.2)."""
 
@@ -34,7 +42,7 @@ def condensed(counted: pl.LazyFrame, *keys: str) -> pl.LazyFrame:
         .sort(pl.col("value").is_null(), "count", "value", descending=[False, True, False])
         .with_columns(rank=pl.int_range(pl.len()).over(keys))
     )
-    kept = pl.when(pl.col("rank") < SAMPLES).then(pl.col("value"))
+    kept = pl.when(pl.col("rank") < KEPT).then(pl.col("value"))
     return ranked.with_columns(value=kept).group_by(*keys, "value", *flags).agg(pl.col("count").sum())
 
 
@@ -63,7 +71,7 @@ class AttributeUse:
 
 def attribute_use(store: EventStore) -> AttributeUse:
     """The use of the custom attributes of a store's events, from the column cache or made."""
-    return _use(store, "attribute-use", lambda: _placed(store, "attributes"))
+    return _use(store, "use/attributes", lambda: _placed(store, "attributes"))
 
 
 def product_attribute_use(store: EventStore) -> AttributeUse:
@@ -73,15 +81,15 @@ def product_attribute_use(store: EventStore) -> AttributeUse:
         each = _placed(store, "products").filter(pl.col("products").list.len() > 0).explode("products")
         return each.select("name", "day", attributes=pl.col("products").struct.field("attributes"))
 
-    return _use(store, "product-attribute-use", products)
+    return _use(store, "use/products", products)
 
 
 def _use(store: EventStore, name: str, bags: Callable[[], pl.DataFrame]) -> AttributeUse:
     arrays = store.bundle(name, lambda: _arrays(bags()))
-    names = pl.Series(list(store.names), dtype=pl.String)
-    frames = (_unpacked(arrays, prefix).with_columns(name=names.gather(arrays[f"{prefix}.name"])) for prefix in "dv")
-    days, values = frames
-    return AttributeUse(days, values.with_columns(value=pl.col("value").replace("", None)))
+    names = pl.Series("name", list(store.names), dtype=pl.String)
+    frames = (_unpacked(arrays, prefix) for prefix in ("d", "v"))
+    days, values = (frame.replace_column(frame.columns.index("name"), names[frame["name"]]) for frame in frames)
+    return AttributeUse(days, values)
 
 
 def _placed(store: EventStore, column: str) -> pl.DataFrame:
@@ -100,19 +108,116 @@ def _arrays(frame: pl.DataFrame) -> Arrays:
     return {**_packed(made[0], "d"), **_packed(made[1], "v")}
 
 
+def prepare(snapshot: Snapshot, going: Callable[[], bool]) -> None:
+    """Fill the column cache with what the catalog reads of a version, as long as it is `going`."""
+    for store in snapshot.event_stores():
+        if store.kind in EVENT_KINDS and going():
+            assert attribute_use(store) and product_attribute_use(store)
+    for kind in FACTS:
+        if going():
+            assert all(fact_use(snapshot, kind))
+
+
+# --- profile facts -----------------------------------------------------------------------------------------------
+
+FACTS: Final = {
+    "user_attribute": ("attributes", "key"),
+    "identity": ("identities", "identity_type"),
+    "device": ("devices", "field"),
+    "consent": ("consents", "purpose"),
+}
+"""Kinds of profile facts: their table, and its column of names."""
+
+_NAME: Final = ["workspace", "name"]
+_FACT_VALUES: Final = {"identity": pl.concat_str(pl.lit("s"), "value"), "consent": pl.lit(None, pl.String)}
+
+
+@dataclass(frozen=True)
+class FactUse:
+    """How a kind of profile facts is used in some segments, by `workspace` and `name`."""
+
+    spans: pl.DataFrame
+    """workspace, name, first, last: UTC milliseconds."""
+    people: list[npt.NDArray[np.uint8]]
+    """Who has it, a row of `spans` each: a bit a profile up to the last one who does."""
+    days: pl.DataFrame
+    """workspace, name, day (UTC days since 1970), count: records."""
+    values: pl.DataFrame
+    """workspace, name, value, count and `TYPES`, condensed."""
+
+
+def fact_use(snapshot: Snapshot, kind: str) -> Iterator[FactUse]:
+    """The use of a kind of facts, of each big segment from the column cache or made, of the small ones together."""
+    table = FACTS[kind][0]
+
+    def made(*segments: Segment) -> Arrays:
+        return _fact_arrays(kind, snapshot.store.read(table, segments=segments))
+
+    segments = [segment for segment in snapshot.manifest.segments if table in segment.tables]
+    small = [segment for segment in segments if segment.tables[table] < LEAST_ROWS]
+    for segment in segments:
+        if segment not in small:
+            bundle = snapshot.source(segment).bundle
+            yield _fact_use(bundle(f"use/{kind}", segment.tables[table], partial(made, segment)))
+    if small:
+        yield _fact_use(made(*small))
+
+
+def _fact_use(arrays: Arrays) -> FactUse:
+    spans, days, values = (_unpacked(arrays, prefix) for prefix in ("s", "d", "v"))
+    return FactUse(spans, [arrays[f"people.{at}"] for at in range(len(spans))], days, values)
+
+
+def _fact_arrays(kind: str, frame: pl.LazyFrame) -> Arrays:
+    facts = frame.select(
+        "workspace", "profile", "time_ms", name=FACTS[kind][1], value=_FACT_VALUES.get(kind, pl.col("value"))
+    )
+    spans = facts.group_by(_NAME).agg(
+        pl.col("profile").unique(), first=pl.col("time_ms").min(), last=pl.col("time_ms").max()
+    )
+    day = (pl.col("time_ms") // DAY_MS).cast(pl.Int32)
+    days = facts.group_by(*_NAME, day=day).agg(count=pl.len().cast(pl.Int64))
+    values = facts.group_by(*_NAME, "value").agg(count=pl.len().cast(pl.Int64))
+    found = pl.collect_all([spans, days, condensed(read(values), *_NAME)])
+    arrays = {f"people.{at}": _bits(profiles.to_numpy()) for at, profiles in enumerate(found[0]["profile"])}
+    for prefix, each in zip(("s", "d", "v"), (found[0].drop("profile"), *found[1:]), strict=True):
+        arrays |= _packed(each, prefix)
+    return arrays
+
+
+def _bits(profiles: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    mask = np.zeros(int(profiles.max()) + 1, np.bool_)
+    mask[profiles] = True
+    return np.packbits(mask)
+
+
+# --- as arrays of the cache --------------------------------------------------------------------------------------
+
+
+_NULL: Final = "\0"
+"""What stands for null among the texts of a bundle: no name and no tagged value is it."""
+
+
 def _packed(frame: pl.DataFrame, prefix: str) -> Arrays:
     arrays: Arrays = {}
     for column in frame.get_columns():
         name = f"{prefix}.{column.name}"
         if column.dtype == pl.String:
-            arrays |= text_arrays(column.fill_null(""), name)  # no tagged value is empty
+            arrays |= text_arrays(column.fill_null(_NULL), name)
         else:
             arrays[name] = column.to_numpy()
     return arrays
 
 
 def _unpacked(arrays: Arrays, prefix: str) -> pl.DataFrame:
-    mine = [name for name in arrays if name.startswith(f"{prefix}.")]
+    mine = (name.removeprefix(f"{prefix}.") for name in arrays if name.startswith(f"{prefix}."))
     names = dict.fromkeys(name.removesuffix(".begins").removesuffix(".bytes") for name in mine)
-    columns = [pl.Series(name, arrays[name]) if name in arrays else texts(arrays, name).alias(name) for name in names]
-    return pl.DataFrame(columns).rename(lambda name: name.removeprefix(f"{prefix}."))
+    return pl.DataFrame([_series(arrays, f"{prefix}.{name}").alias(name) for name in names])
+
+
+def _series(arrays: Arrays, name: str) -> pl.Series:
+    if name in arrays:
+        return pl.Series(arrays[name])
+    series = texts(arrays, name)
+    null = series == _NULL
+    return pl.select(pl.when(~null).then(series)).to_series() if null.any() else series

@@ -100,6 +100,40 @@ def test_inputs_tell_what_came_through_them(data: Dataset) -> None:
     assert data.size == (3, 5)
 
 
+@pytest.mark.parametrize("shards", [None, 2])
+def test_summaries_of_the_cache_say_the_same(
+    data: Dataset, tmp_path: Path, shards: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loads of every size are summed up in the cache, or made together with others: in one or in shards."""
+    batches = [
+        batch(
+            mpid,
+            named("Play", custom_attributes={"genre": f"g{mpid % 7}", "none": None}),
+            time=T + mpid % 3 * DAY,
+            user_attributes={"tier": "gold" if mpid % 2 else None, "age": mpid % 40},
+            user_identities={"email": f"{mpid}@x"},
+            consent_state={"ccpa": {"data_sale_opt_out": {"consented": True}}},
+        )
+        for mpid in range(1, 60)
+    ]
+    dataset = Dataset.create(tmp_path / "other", shards=shards)
+    for at in (0, 40):
+        dataset.load_batches(batches[at : at + 40], workspace="shop", input="ios")
+    assert dataset.end is not None
+    made = dataset.entries(now=dataset.end)
+    for module in ("cache", "columns", "summaries"):
+        monkeypatch.setattr(f"core.data.{module}.LEAST_ROWS", 1)
+    Dataset.open(dataset.path).prepare()
+    assert Dataset.open(dataset.path).entries(now=dataset.end) == made
+    found = {(each.kind, each.name): each for each in made}
+    assert (found["user_attribute", "tier"].records, found["user_attribute", "tier"].profiles) == (59, 59)
+    assert found["user_attribute", "tier"].samples == ("gold",)
+    assert (found["consent", None].records, found["consent", None].data_type) == (59, "boolean")
+    assert found["event_attribute", "genre"].samples == ("g1", "g2", "g3", "g0", "g4")
+    assert found["event_attribute", "none"].data_type is None
+    assert found["identity", "email"].samples == ("10@x", "11@x", "12@x", "13@x", "14@x")
+
+
 def test_an_empty_dataset_has_no_entries(tmp_path: Path) -> None:
     assert Dataset.create(tmp_path / "empty").entries(now=datetime(2023, 11, 16, tzinfo=UTC)) == []
 
