@@ -144,6 +144,8 @@ class Text(Matcher):
     value: str | tuple[str, ...] | None
 
     def positive(self, dictionary: Dictionary, now_ms: int) -> Mask:
+        if self.operator.twin == "contains" and isinstance(self.value, str):
+            return dictionary.spread(dictionary.containing(self.value.lower()))
         regex = self.operator.twin == "matches_regex"
         texts = dictionary.raw if regex else dictionary.lower
         holds = self._holds(pl.col("text")).fill_null(value=False)
@@ -162,8 +164,6 @@ class Text(Matcher):
         if isinstance(value, tuple):
             return texts.is_in([item.lower() for item in value])
         match self.operator.twin:
-            case "contains":
-                return texts.str.contains(value.lower(), literal=True)
             case "exact_match":
                 return texts == value.lower()
             case "starts_with":

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from core.data.loops import LOOPS, NEVER, Array, Index, Mask
+from core.data.loops import LOOPS, NEVER, PAGE, Array, Index, Mask
 
 Ranges: TypeAlias = tuple[Index, Index, Mask]
 """`starts`, `stops`, `keep`."""
@@ -31,6 +31,9 @@ BLOCK: Final = 1 << 19
 
 SHARE: Final = 1 << 21
 """So many rows are shared out between threads."""
+
+LETTERS: Final = 1 << 21
+"""Letters of texts that a thread takes at once."""
 
 ALL: Final[Mask] = np.zeros(0, np.bool_)
 """The `keep` that keeps every row."""
@@ -63,6 +66,7 @@ def _examples() -> dict[str, list[tuple[Any, ...]]]:
         "count": [(*read(*rows), np.zeros(1, np.uint8), np.zeros(2, np.int32))],
         "pick": [(*read(each, one, one + 1, keep), np.zeros(1, np.bool_)) for each in codes],
         "between": [(*read(who, one, one + 1), 0, 0, keep.copy())],
+        "find": [(*read(codes[0], np.zeros(2, np.int64), codes[0], one), keep.copy())],
         "add": [(*read(*rows, each, who, one), who.copy(), np.zeros(2, np.int64)) for each in codes],
         "highest": [(*read(*rows, each, one, one, one), sums) for each in (*codes, one)],
         "overtake": [(*read(*rows, who, one), sums)],
@@ -251,6 +255,30 @@ def between(clock: Array, starts: Index, stops: Index, low: int, high: int) -> M
     """Which rows of ranges have a clock (uint32) from `low` to `high`, both included: bool, one a row."""
     out = np.empty(int((stops - starts).sum()), np.bool_)
     _loop("between", len(out))(*_frozen(clock, starts, stops), low, high, out)
+    return out
+
+
+def find(letters: Array, begins: Index, word: bytes) -> Mask:
+    """Which texts contain a word: bool, one a text.
+
+    `letters` (uint8) are the texts one behind the other, `begins` where each begins and, last, where all end.
+    """
+    out = np.zeros(len(begins) - 1, np.bool_)
+    if not word:
+        return ~out
+    wanted = np.frombuffer(word, np.uint8)
+    often = np.bincount(letters[:: len(letters) // PAGE + 1], minlength=256)
+    rare = np.argsort(often[wanted], kind="stable")[:2]
+    loop, pieces = _loop("find", len(out)), len(letters) // LETTERS + 1
+    bounds = np.searchsorted(begins, np.linspace(0, len(letters), pieces + 1))
+    bounds[-1] = len(out)
+
+    def run(piece: int) -> None:
+        first, last = bounds[piece], bounds[piece + 1]
+        loop(*_frozen(letters, begins[first : last + 1], wanted, rare), out[first:last])
+
+    for _ in map(run, range(pieces)) if pieces == 1 else _pool().map(run, range(pieces)):
+        pass
     return out
 
 

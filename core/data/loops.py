@@ -19,6 +19,12 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 NEVER: Final = np.iinfo(np.int64).min
 """No moment, no number: lower than all."""
 
+BATCH: Final = 1024
+"""So many rows are looked at before those that are kept of them count."""
+
+PAGE: Final = 4096
+"""So many letters are looked at before what was found of them is compared."""
+
 
 def numbers_of(starts: Index, stops: Index) -> Index:
     """The numbers in ranges, one behind the other."""
@@ -51,20 +57,26 @@ def _repeated(each: Array, starts: Index, stops: Index, keep: Mask) -> Array:
 
 def _count(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array, above: Array) -> None:
     # A byte a profile stays in the processor's cache; `above` says how often it was full, and last, whether it was.
-    at = 0
+    # Kept rows are first put together, a batch at a time: every row is written, and the place moves on only behind one
+    # that is kept. Asking row by row would cost a wrong guess of the processor for every few rows.
+    at, chosen = 0, np.empty(BATCH + 1, profile.dtype)
     for each in range(len(starts)):
-        some = profile[starts[each] : stops[each]]  # a number from 0 is known not to be negative: half the time
-        kept = keep[at : at + len(some)]
-        at += len(some)
-        for row in range(len(some)):
-            if len(keep) and not kept[row]:
-                continue
-            who = some[row]
-            more = np.uint8(counts[who] + np.uint8(1))
-            counts[who] = more
-            if more == 0:
-                above[who] += 1
-                above[-1] = 1
+        for base in range(starts[each], stops[each], BATCH):
+            some = profile[base : min(base + BATCH, stops[each])]
+            if len(keep):
+                kept, size = keep[at : at + len(some)], 0
+                for row in range(len(some)):
+                    chosen[size] = some[row]
+                    size += kept[row]
+                at += len(some)
+                some = chosen[:size]
+            for row in range(len(some)):  # a number from 0 is known not to be negative: half the time
+                who = some[row]
+                more = np.uint8(counts[who] + np.uint8(1))
+                counts[who] = more
+                if more == 0:
+                    above[who] += 1
+                    above[-1] = 1
 
 
 def _count_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array, above: Array) -> None:
@@ -103,6 +115,43 @@ def _between_numpy(clock: Array, starts: Index, stops: Index, low: int, high: in
     out[:] = (found >= low) & (found <= high)
 
 
+def _find(letters: Array, begins: Index, word: Array, rare: Index, out: Mask) -> None:
+    # Where two letters of the word stand is told for a page of places at once; the few that are left are compared.
+    size, text, first, last = len(word), 0, rare[0], rare[-1]
+    hits, chosen = np.zeros(PAGE, np.uint8), np.empty(PAGE + 1, np.int64)
+    eights = hits.view(np.uint64)
+    for base in range(begins[0], begins[-1] - size + 1, PAGE):
+        some = min(PAGE, begins[-1] - size + 1 - base)
+        left, right = letters[base + first : base + first + some], letters[base + last : base + last + some]
+        for place in range(some):
+            hits[place] = (left[place] == word[first]) & (right[place] == word[last])
+        hits[some:] = 0
+        found = 0
+        for eight in range(len(eights)):
+            if eights[eight] != 0:
+                for place in range(eight * 8, eight * 8 + 8):
+                    chosen[found] = base + place
+                    found += hits[place]
+        for place in chosen[:found]:
+            same = True
+            for letter in range(size):
+                same &= letters[place + letter] == word[letter]
+            if same:
+                while begins[text + 1] <= place:
+                    text += 1
+                out[text] |= place + size <= begins[text + 1]
+
+
+def _find_numpy(letters: Array, begins: Index, word: Array, rare: Index, out: Mask) -> None:
+    last = begins[-1] - len(word) + 1
+    hits = [letters[begins[0] + at : max(last, begins[0]) + at] == word[at] for at in rare]
+    places = np.flatnonzero(np.logical_and.reduce(hits)) + begins[0]
+    for at in range(len(word)):
+        places = places[letters[places + at] == word[at]]
+    texts = np.searchsorted(begins, places, "right") - 1
+    out[texts[places + len(word) <= begins[texts + 1]]] = True
+
+
 def _add(
     profile: Array,
     starts: Index,
@@ -115,23 +164,28 @@ def _add(
     above: Index,
 ) -> None:
     # Four bytes a profile instead of eight: half of what the processor's cache has to hold. `above` has the rest.
-    at = 0
+    at, chosen, coded = 0, np.empty(BATCH + 1, profile.dtype), np.empty(BATCH + 1, codes.dtype)
     for each in range(len(starts)):
-        some, coded = profile[starts[each] : stops[each]], codes[starts[each] : stops[each]]
-        kept = keep[at : at + len(some)]
-        at += len(some)
-        for row in range(len(some)):
-            if len(keep) and not kept[row]:
-                continue
-            who, low = some[row], lows[coded[row]]
-            more = np.uint32(sums[who] + low)
-            sums[who] = more
-            if more < low:
-                above[who] += 1
-                above[-1] = 1
-            if len(highs):
-                above[who] += highs[coded[row]]
-                above[-1] = 1
+        for base in range(starts[each], stops[each], BATCH):
+            stop = min(base + BATCH, stops[each])
+            some, their = profile[base:stop], codes[base:stop]
+            if len(keep):
+                kept, size = keep[at : at + len(some)], 0
+                for row in range(len(some)):
+                    chosen[size], coded[size] = some[row], their[row]
+                    size += kept[row]
+                at += len(some)
+                some, their = chosen[:size], coded[:size]
+            for row in range(len(some)):
+                who, low = some[row], lows[their[row]]
+                more = np.uint32(sums[who] + low)
+                sums[who] = more
+                if more < low:
+                    above[who] += 1
+                    above[-1] = 1
+                if len(highs):
+                    above[who] += highs[their[row]]
+                    above[-1] = 1
 
 
 def _add_numpy(
@@ -418,6 +472,7 @@ LOOPS: Final[dict[str, tuple[Callable[..., None], Callable[..., None]]]] = {
     "count": (_count, _count_numpy),
     "pick": (_pick, _pick_numpy),
     "between": (_between, _between_numpy),
+    "find": (_find, _find_numpy),
     "add": (_add, _add_numpy),
     "highest": (_highest, _highest_numpy),
     "overtake": (_overtake, _overtake_numpy),

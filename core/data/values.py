@@ -22,6 +22,7 @@ import orjson
 import polars as pl
 
 from core.data import kernels
+from core.data.cache import text_arrays
 from core.errors import CoreError
 
 Codes: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
@@ -219,6 +220,17 @@ class Dictionary:
     def lower(self) -> pl.Series:
         """Lower-cased texts that string operators read; null for lists."""
         return self.raw.str.to_lowercase()
+
+    @cached_property
+    def _letters(self) -> tuple[Codes, Integers, Mask]:
+        """The letters of `lower` in UTF-8 and where each text begins, as `kernels.find` reads them; which are there."""
+        arrays = text_arrays(self.lower, "text")
+        return arrays["text.bytes"], arrays["text.begins"], self.lower.is_not_null().to_numpy()
+
+    def containing(self, text: str) -> Mask:
+        """Which lower-cased texts contain another."""
+        letters, begins, there = self._letters
+        return kernels.find(letters, begins, text.encode()) & there
 
     @cached_property
     def numeric(self) -> Mask:

@@ -247,6 +247,41 @@ def test_much_work_is_shared(kept: bool, monkeypatch: pytest.MonkeyPatch) -> Non
     assert both(lambda: kernels.pick(profile, starts, stops, table)).tolist() == (profile[rows] % 2 == 0).tolist()
 
 
+def test_batches_of_kept_rows() -> None:
+    dice = np.random.default_rng(4)
+    size = 3 * loops.BATCH + 7
+    profile = dice.integers(0, SIZE, size).astype(np.uint32)
+    codes = dice.integers(0, SIZE, size).astype(np.uint8)
+    starts, stops = np.array([0, loops.BATCH + 3]), np.array([loops.BATCH + 1, size])
+    keep = dice.random(size - 2) < 0.3
+    meant = np.delete(np.arange(size), [loops.BATCH + 1, loops.BATCH + 2])[keep]
+    part = kernels.Part(profile, (starts, stops, keep))
+    assert both(lambda: kernels.count([part], SIZE)).tolist() == np.bincount(profile[meant], minlength=SIZE).tolist()
+    weighed = part._replace(columns=(codes, *kernels.halves(np.arange(SIZE, dtype=np.int64) * 7)))
+    expected = np.bincount(profile[meant], weights=codes[meant] * 7, minlength=SIZE)
+    assert both(lambda: kernels.add([weighed], SIZE)).tolist() == expected.tolist()
+
+
+words = st.text("abé ", max_size=4)
+
+
+@given(st.lists(st.text("abé ", max_size=8)), words, st.integers(1, 40))
+def test_find(texts: list[str], word: str, letters: int) -> None:
+    every = [text.encode() for text in texts]
+    begins = np.cumsum([0, *map(len, every)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "LETTERS", letters)  # several pieces, some of them in the midst of equal beginnings
+        found = both(lambda: kernels.find(np.frombuffer(b"".join(every), np.uint8), begins, word.encode()))
+    assert found.tolist() == [word in text for text in texts]
+
+
+def test_find_over_pages() -> None:
+    texts = [b"x" * (loops.PAGE - 3) + b"gmail", b"gma", b"il", b"", b"GMAIL gmail" * 900]
+    begins = np.cumsum([0, *map(len, texts)])
+    found = both(lambda: kernels.find(np.frombuffer(b"".join(texts), np.uint8), begins, b"gmail"))
+    assert found.tolist() == [True, False, False, False, True]
+
+
 def test_the_compiler_is_loaded_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     state = kernels._State()
     monkeypatch.setattr(kernels, "_state", state)
