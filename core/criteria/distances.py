@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from core.criteria.measures import Measure
-from core.data.cache import Arrays
+from core.data.letters import Arrays
 from core.data.values import Mask
 
 EARTH_RADIUS_KM: Final = 6371.0088

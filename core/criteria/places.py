@@ -16,8 +16,8 @@ from core.criteria.evidence import Condition, Evidence, moment_words, value_word
 from core.criteria.matchers import TEXT, Text
 from core.criteria.measures import Measure, Values
 from core.criteria.users import ProfileCriterion
-from core.data.cache import Arrays
 from core.data.facts import NO_RECORD
+from core.data.letters import Arrays
 from core.data.places import find_city
 from core.data.values import Mask
 from core.errors import Problem

@@ -17,7 +17,8 @@ import polars as pl
 import xxhash
 
 from core.data import loops
-from core.data.cache import LEAST_ROWS, Arrays, Cache, text_arrays, texts
+from core.data.cache import LEAST_ROWS, Cache
+from core.data.letters import Arrays, text_arrays, texts
 from core.data.schema import PRODUCT_FIELDS, scan
 from core.data.store import CACHE
 from core.data.values import Codes, Column, Dictionary, Mask, Millis

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import polars as pl
 
 from core.data import kernels, loops
-from core.data.cache import Arrays, text_arrays, texts
 from core.data.columns import DAY_MS, EventStore, Group, Source
+from core.data.letters import Arrays, text_arrays, texts
 from core.data.schema import scan
 from core.data.values import Codes, Mask, Millis, narrow
 

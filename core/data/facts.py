@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.data.cache import Arrays, text_arrays, texts
+from core.data.letters import Arrays, text_arrays, texts
 from core.data.values import ABSENT, NO_MOMENT, Codes, Column, Dictionary, Millis, merge
 
 NO_RECORD = -1

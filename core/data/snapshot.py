@@ -15,11 +15,11 @@ import numpy.typing as npt
 import polars as pl
 
 from core.data import kernels
-from core.data.cache import Arrays
 from core.data.columns import DAY_MS, EventStore, Source, column_arrays, column_of
 from core.data.events import Events
 from core.data.facts import Activity, Holdings, Log, Seen
 from core.data.leases import Lease
+from core.data.letters import Arrays
 from core.data.manifest import Manifest, Segment
 from core.data.memory import Memory
 from core.data.schema import TABLES

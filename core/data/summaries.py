@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.data.cache import LEAST_ROWS, Arrays, text_arrays, texts
+from core.data.cache import LEAST_ROWS
 from core.data.columns import DAY_MS, EventStore
+from core.data.letters import Arrays, text_arrays, texts
 from core.data.manifest import Segment
 from core.data.schema import EVENT_KINDS
 from core.data.snapshot import Snapshot

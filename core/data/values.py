@@ -22,7 +22,7 @@ import orjson
 import polars as pl
 
 from core.data import kernels
-from core.data.cache import text_arrays
+from core.data.letters import text_arrays
 from core.errors import CoreError
 
 Codes: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
