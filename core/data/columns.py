@@ -300,10 +300,9 @@ class EventStore:
         if key not in self._by_name:
             self._by_name[key] = None
             if len(self.names) > 1:
-                codes, bounds = self.column(where, name).codes, np.array(list(self.names.values()))
-                firsts = codes[bounds[:, 0]]
-                if (codes == np.repeat(firsts, bounds[:, 1] - bounds[:, 0])).all():
-                    self._by_name[key] = firsts
+                codes, (first, last) = self.column(where, name).codes, np.array(list(self.names.values())).T
+                if (codes[first] == codes[last - 1]).all() and (codes == np.repeat(codes[first], last - first)).all():
+                    self._by_name[key] = codes[first]
         return self._by_name[key]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,11 @@ from core.data.schema import scan
 from core.data.values import Codes, Mask, Millis, narrow
 
 _BIG: Final = 50_000
-"""An event name with so many rows has a store of its own."""
+_SHARE: Final = 0.01
+"""An event name with so many rows, and so much of its kind, has a store of its own; hundreds of screens share one.
+
+The column cache follows them: who changes one counts its format up (`core.data.cache`).
+"""
 
 _DAY_BITS: Final = 32
 _DAY_ZERO: Final = 1 << (_DAY_BITS - 1)
@@ -391,16 +396,14 @@ def _day(ms: int) -> int:
 
 def _clusters(groups: list[Group]) -> Iterator[list[Group]]:
     """Groups that share a store: a big one stands alone, small neighbours of one kind stand together."""
-    some: list[Group] = []
-    for group in groups:
-        alone = group.last - group.first >= _BIG
-        same = bool(some) and (some[0].workspace, some[0].kind) == (group.workspace, group.kind)
-        if some and (alone or not same or some[0].last - some[0].first >= _BIG):
-            yield some
-            some = []
-        some.append(group)
-    if some:
-        yield some
+    for _, of_kind in groupby(groups, lambda group: (group.workspace, group.kind)):
+        mine = list(of_kind)
+        least = max(_BIG, _SHARE * (mine[-1].last - mine[0].first))
+        for alone, some in groupby(mine, lambda group, least=least: group.last - group.first >= least):
+            if alone:
+                yield from ([group] for group in some)
+            else:
+                yield list(some)
 
 
 def _directory(file: Path) -> Arrays:
