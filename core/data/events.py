@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -399,11 +400,12 @@ def _clusters(groups: list[Group]) -> Iterator[list[Group]]:
     for _, of_kind in groupby(groups, lambda group: (group.workspace, group.kind)):
         mine = list(of_kind)
         least = max(_BIG, _SHARE * (mine[-1].last - mine[0].first))
-        for alone, some in groupby(mine, lambda group, least=least: group.last - group.first >= least):
+        big = [group.last - group.first >= least for group in mine]
+        for alone, some in groupby(zip(mine, big, strict=True), itemgetter(1)):
             if alone:
-                yield from ([group] for group in some)
+                yield from ([group] for group, _ in some)
             else:
-                yield list(some)
+                yield [group for group, _ in some]
 
 
 def _directory(file: Path) -> Arrays:
