@@ -114,7 +114,7 @@ def _groups(measures: Sequence[Measure], asked: Mask) -> Groups:
         return Groups(["no", "yes"], np.concatenate(marks).astype(np.int64), every)
     if counted := [each.numbers() for each in measures if isinstance(each, Counts | Amounts | Distances)]:
         return _of_numbers(np.concatenate(counted), asked)
-    if moments := [each.moments for each in measures if isinstance(each, Moments)]:
+    if moments := [each.moments_of() for each in measures if isinstance(each, Moments)]:
         return _of_moments(np.concatenate(moments), asked)
     if values := [each.column for each in measures if isinstance(each, Values)]:
         return _of_column(_together(values), every, asked)

@@ -12,7 +12,7 @@ from core.data.columns import EventStore
 from core.data.events import Events, Index, Rows, Spans, minus, rows_about
 from core.data.facts import Held, Holdings, Log
 from core.data.memory import Memory
-from core.data.schema import EVENT_KINDS
+from core.data.recaps import Told
 from core.data.sessions import durations
 from core.data.snapshot import Snapshot
 from core.data.values import Column, Dictionary, Mask
@@ -30,9 +30,6 @@ DAY_MS = 86_400_000
 EVER = 1 << 62
 OF_A_VERSION = ("mask", "measure", "once", "version")
 """What is remembered of one version only; verdicts, tallies and states of logs serve later ones."""
-
-ANY = "any"
-"""The kind that stands for every kind."""
 
 
 class Steps:
@@ -171,8 +168,7 @@ class Scope:
 
     def spans(self, bounds: tuple[int, int], without_lookback: bool = False) -> Spans:
         """What of every segment lies between two moments, both included, in the lookback and up to now."""
-        floor_ms = -EVER if without_lookback else self.floor_ms
-        first_ms, last_ms = max(bounds[0], floor_ms), min(bounds[1], self.known_ms)
+        first_ms, last_ms = self._cut(bounds, without_lookback)
         clipped = ((each, max(first_ms, each.first_ms), min(last_ms, each.last_ms)) for each in self.snapshot.segments)
         return {events: (first, last) for events, first, last in clipped if first <= last}
 
@@ -191,13 +187,13 @@ class Scope:
         """
         for workspace in self.workspaces:
             chosen = frozenset(source for owner, source in inputs if owner == workspace)
-            kinds = self._kinds(kind, workspace) if chosen else ()
-            for events, (first_ms, last_ms) in spans.items():
+            which = self.snapshot.which(workspace, kind, name)
+            for events, (first_ms, last_ms) in spans.items() if chosen else ():
                 self._steps.here()
-                groups = events.chosen(workspace, name, kinds)
+                groups = which.groups(events)
                 if names is not None:
                     groups = _narrowed(events, groups, names)
-                for rows in events.rows(groups, first_ms, last_ms, once=kind == ANY):
+                for rows in events.rows(groups, first_ms, last_ms, which.once):
                     mine = rows.of(events.inputs, chosen)
                     if custom_type is not None:
                         mine = mine.of(events.custom_types, frozenset((custom_type,)))
@@ -207,18 +203,37 @@ class Scope:
     def stores(self, kind: str, name: str | None, segments: Iterable[Events]) -> Iterator[EventStore]:
         """Where some segments hold the properties of the events of a kind (or `any`) and name."""
         for workspace in self.workspaces:
-            kinds = self._kinds(kind, workspace)
+            which = self.snapshot.which(workspace, kind, name)
             for events in segments:
-                yield from (store for store, _ in events.groups_by_store(events.chosen(workspace, name, kinds)))
+                yield from (store for store, _ in events.groups_by_store(which.groups(events)))
 
-    def _kinds(self, kind: str, workspace: str) -> tuple[tuple[str, frozenset[str | None]], ...]:
-        """The kinds that one stands for, each with its names that no criterion reads."""
-        return tuple((one, self.demoted(workspace, one)) for one in (EVENT_KINDS if kind == ANY else (kind,)))
+    def told(
+        self, kind: str, name: str | None, inputs: Inputs, bounds: tuple[int, int], without_lookback: bool = False
+    ) -> list[Told]:
+        """The events of a kind (or `any`) and name between two moments, both included, in the lookback and up to now:
+        by what recaps tell, one entry a workspace. Empty where no recap tells anything."""
+        first_ms, last_ms = self._cut(bounds, without_lookback)
+        chosen = {each: frozenset(source for owner, source in inputs if owner == each) for each in self.workspaces}
+        which = {each: self.snapshot.which(each, kind, name) for each in self.workspaces if chosen[each]}
+        recaps = {each: self.snapshot.recap(some) for each, some in which.items()}
+        recaps = {each: recap for each, recap in recaps.items() if recap is not None and recap.inputs <= chosen[each]}
+        found = []
+        for workspace, some in which.items() if recaps else ():
+            self._steps.here()
+            recap = recaps.get(workspace)
+            covered = recap.covered if recap is not None else ()
+            others = [each for each in self.snapshot.segments if each not in covered]
+            rest = (
+                part.of(each.inputs, chosen[workspace])
+                for each in others
+                for part in some.rows(each, first_ms, last_ms)
+            )
+            found.append(Told(recap, first_ms, last_ms, [part for part in rest if len(part)]))
+        return found
 
-    def demoted(self, workspace: str, kind: str) -> frozenset[str | None]:
-        """The event names of a kind whose tier is not personalize in a workspace."""
-        tiers = self.snapshot.manifest.workspaces[workspace].tiers
-        return frozenset(name for (of_kind, name), tier in tiers.items() if of_kind == kind and tier != "personalize")
+    def _cut(self, bounds: tuple[int, int], without_lookback: bool) -> tuple[int, int]:
+        """What of the time between two moments is in the lookback and up to now."""
+        return max(bounds[0], -EVER if without_lookback else self.floor_ms), min(bounds[1], self.known_ms)
 
     def event_column(self, store: EventStore, where: str, name: str) -> Column:
         """A property of the events of a store, one row an event; a session's duration is joined from its end."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from core.data import kernels, recaps
 from tests.oracle_world import World
 from tests.strategies import Load, Situation
 
@@ -23,6 +24,13 @@ SHAPES: Final = ("plain", "compacted", "sharded")
 def moment(at: int) -> datetime:
     """UTC milliseconds as an aware datetime."""
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)
+
+
+@contextmanager
+def counting(loops: kernels.Mode) -> Iterator[None]:
+    """One kind of loops: compiled ones read a recap of every event, the others none, so that all of it is tried."""
+    with kernels.only(loops), recaps.from_rows(1 if loops == "compiled" else recaps.LEAST):
+        yield
 
 
 @contextmanager

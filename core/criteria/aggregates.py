@@ -15,11 +15,10 @@ import orjson
 import polars as pl
 
 from core.criteria.matchers import Number, Presence
-from core.criteria.measures import Amounts, Counts, Measure, Moments, Values
+from core.criteria.measures import Amounts, Counts, Measure, Values
 from core.data import kernels, loops
 from core.data.columns import DAY_MS, EventStore, Products
 from core.data.events import Index, Rows
-from core.data.per_profile import earliest, latest
 from core.data.values import ABSENT, FIRST, LIMB, NO_MOMENT, Codes, Column, Dictionary, Mask
 from core.data.vocabulary import Vocabulary
 
@@ -250,11 +249,6 @@ def unique_list(values: Gathered) -> Values:
     for who, items in lists.items():
         entries[who] = "l" + orjson.dumps(items).decode()
     return Values(Column.of(pl.Series(entries, dtype=pl.String)))
-
-
-def moment(rows: list[Rows], size: int, last: bool) -> Moments:
-    """`first_timestamp` / `last_timestamp` of events."""
-    return Moments(latest(rows, size) if last else earliest(rows, size))
 
 
 FUNCTIONS: Final[dict[str, Callable[[Gathered], Measure]]] = {

@@ -16,13 +16,14 @@ from core.criteria.doubts import ADDED, MONEY, currencies
 from core.criteria.events import Event
 from core.criteria.evidence import Evidence, moment_words, value_words
 from core.criteria.matchers import Moment, Number
-from core.criteria.measures import Counts, Measure
+from core.criteria.measures import Counts, Measure, Moments
 from core.criteria.operators import COMPARED
 from core.criteria.predicates import Ref
 from core.criteria.problems import problems_of
-from core.criteria.qualifying import aggregated, how_many, qualifying
+from core.criteria.qualifying import aggregated, how_many, newest, qualifying
 from core.criteria.users import ComparedProfileCriterion
 from core.criteria.windows import EVER, After, Bounds, WithinLast
+from core.data.per_profile import earliest
 from core.data.values import Mask
 from core.errors import DefinitionError, Problem
 
@@ -134,9 +135,10 @@ class CalculatedAttribute(Model):
         """Its value a profile: every input of the workspace, no lookback but its own window."""
         if self.calculation == "count":
             return Counts(how_many(self.event, scope, *self._reads(workspace, scope), without_lookback=True))
-        if self.calculation in ("first_timestamp", "last_timestamp"):
-            rows = self.rows(workspace, scope)
-            return aggregates.moment(rows, scope.size, last=self.calculation == "last_timestamp")
+        if self.calculation == "last_timestamp":
+            return newest(self.event, scope, *self._reads(workspace, scope), without_lookback=True)
+        if self.calculation == "first_timestamp":
+            return Moments(earliest(self.rows(workspace, scope), scope.size))
         assert self.of is not None
         function, reads = self.calculation.removesuffix("_value"), self._reads(workspace, scope)
         return aggregated(function, self.event, self.of, scope, *reads, without_lookback=True)

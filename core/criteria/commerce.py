@@ -11,9 +11,8 @@ from core.criteria.events import Event, demoted_problem
 from core.criteria.evidence import Condition, Evidence, moment_words
 from core.criteria.measures import Measure, Moments
 from core.criteria.predicates import WhereProduct
-from core.criteria.qualifying import latest, qualifying
+from core.criteria.qualifying import latest, newest
 from core.criteria.windows import EVER, PastWindow, Wait
-from core.data import kernels, per_profile
 from core.data.values import Mask
 from core.errors import Problem
 
@@ -43,11 +42,10 @@ class CartAbandonment(Criterion):
 
     def measure(self, scope: Scope) -> Moments:
         """The moment of the latest add to cart that no purchase followed."""
-        left = per_profile.latest(qualifying(self._added, scope, self._added.reads(scope)), scope.size)
-        since = self.when.bounds(scope.now_ms)[0] if self.when else -EVER  # what was bought before the first of them
-        bought = qualifying(BOUGHT, scope, BOUGHT.reads(scope), (since, EVER))
-        kernels.overtake(left, [rows.dated for rows in bought])
-        return Moments(left)
+        added = newest(self._added, scope, self._added.reads(scope))
+        since = self.when.bounds(scope.now_ms)[0] if self.when else -EVER  # what was bought before does not matter
+        bought = newest(BOUGHT, scope, BOUGHT.reads(scope), (since, EVER))
+        return Moments(added.moments, added.present() & (bought.moments < added.moments))
 
     @property
     def _added(self) -> Event:
@@ -67,7 +65,7 @@ class CartAbandonment(Criterion):
         """How long an abandoned cart still has to wait; a cart that was bought, or never filled, has no gap."""
         measure = scope.measure(self)
         assert isinstance(measure, Moments)
-        return moment_gap(measure.moments, (-EVER, scope.now_ms - self.wait.ms), wanted)
+        return moment_gap(measure.moments_of(), (-EVER, scope.now_ms - self.wait.ms), wanted)
 
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """When something was last added, and what was bought since."""

@@ -27,7 +27,7 @@ from core.criteria.predicates import (
     placed,
     predicates,
 )
-from core.criteria.qualifying import aggregated, how_many, latest, qualifying
+from core.criteria.qualifying import aggregated, how_many, latest, qualifying, whether
 from core.criteria.template import plain_words
 from core.criteria.windows import EVER, Bounds, PastWindow, counted
 from core.data.events import Rows
@@ -250,6 +250,15 @@ class Event(Criterion):
         else:
             shape = self.frequency.count if self.frequency else "events"
         return self.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"frequency", "aggregate"}) + shape
+
+    def judge(self, scope: Scope) -> Mask:
+        matcher = (self.frequency or Frequency()).matcher
+        never, once, always = matcher.wholes(np.array([0, 1, 1 << 62])).tolist()
+        if self.aggregate is None and never != once and once == always:  # then nothing has to be counted
+            some = whether(self, scope, self.reads(scope))
+            if some is not None:
+                return some if once else ~some
+        return super().judge(scope)
 
     def measure(self, scope: Scope) -> Measure:
         inputs = self.reads(scope)

@@ -227,22 +227,23 @@ class Several(Measure):
 
 @dataclass(frozen=True)
 class Moments(Measure):
-    """A moment a profile: int64 UTC milliseconds, `NO_MOMENT` where there is none."""
+    """A moment a profile: int64 UTC milliseconds. There is none where it is `NO_MOMENT` or, if given, not `held`."""
 
     moments: Millis
+    held: Mask | None = None
 
     def moments_of(self) -> Millis:
-        return self.moments
+        return self.moments if self.held is None else np.where(self.held, self.moments, NO_MOMENT)
 
     def values(self) -> pl.Series:
-        series = pl.Series("value", self.moments)
+        series = pl.Series("value", self.moments_of())
         dated = pl.select(pl.when(pl.lit(series) != NO_MOMENT).then(pl.lit(series))).to_series().rename("value")
         return dated.cast(pl.Datetime("ms", "UTC"))
 
     def positive(self, matcher: Matcher, scope: Scope) -> Mask:
         if isinstance(matcher, Moment):
-            return matcher.moments(self.moments, scope.now_ms)
+            return matcher.moments(self.moments_of(), scope.now_ms)
         return self.present()
 
     def present(self) -> Mask:
-        return np.asarray(self.moments != NO_MOMENT)
+        return np.asarray(self.moments != NO_MOMENT) if self.held is None else self.held

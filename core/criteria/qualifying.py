@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -10,12 +11,13 @@ import numpy.typing as npt
 
 from core.criteria.aggregates import FUNCTIONS, Gathered, Piece, averaged, decimals_of, one_limb, summed
 from core.criteria.evidence import LATEST, Happening, dated
+from core.criteria.measures import Moments
 from core.criteria.predicates import Predicate, ProductRef, Ref, all_of, predicates
 from core.criteria.windows import EVER, Bounds
-from core.data import kernels
+from core.data import kernels, per_profile
 from core.data.columns import EventStore, Products
 from core.data.events import Events, Rows, Spans
-from core.data.per_profile import counted
+from core.data.recaps import Told
 from core.data.values import Column, Mask
 from core.data.vocabulary import Vocabulary
 
@@ -43,12 +45,40 @@ def how_many(
     event: Event, scope: Scope, inputs: Inputs, bounds: Bounds = (-EVER, EVER), without_lookback: bool = False
 ) -> npt.NDArray[np.signedinteger[Any]]:
     """How many events qualify, a whole number a profile."""
+    if told := _told(event, scope, inputs, bounds, without_lookback):
+        return reduce(np.add, [each.counted(scope.size) for each in told])
 
     def count(spans: Spans) -> npt.NDArray[Any]:
-        return counted(_in_spans(event, scope, inputs, spans), scope.size)
+        return per_profile.counted(_in_spans(event, scope, inputs, spans), scope.size)
 
     spans = scope.spans(_both(event, scope, bounds), without_lookback)
     return count(spans) if _moves(event) else scope.tally((_shape(event), inputs), spans, count)
+
+
+def whether(event: Event, scope: Scope, inputs: Inputs) -> Mask | None:
+    """Who has an event that qualifies: bool, one a profile; None where that takes as long as counting them."""
+    told = _told(event, scope, inputs, (-EVER, EVER), without_lookback=False)
+    return np.logical_or.reduce([each.some(scope.size) for each in told]) if told else None
+
+
+def newest(
+    event: Event, scope: Scope, inputs: Inputs, bounds: Bounds = (-EVER, EVER), without_lookback: bool = False
+) -> Moments:
+    """The moment of each profile's newest event that qualifies."""
+    told = _told(event, scope, inputs, bounds, without_lookback)
+    found = [moments for each in told if (moments := each.newest(scope.size)) is not None]
+    if not found or len(found) < len(told):
+        rows = qualifying(event, scope, inputs, bounds, without_lookback)
+        return Moments(per_profile.latest(rows, scope.size))
+    moments = np.maximum.reduce(found) if len(found) > 1 else found[0]
+    return Moments(moments, moments >= told[0].first_ms)
+
+
+def _told(event: Event, scope: Scope, inputs: Inputs, bounds: Bounds, without_lookback: bool) -> list[Told]:
+    """What recaps tell of the events that qualify; nothing where more than name, inputs and time is asked of them."""
+    if event.where or event.where_product or event.custom_type is not None:
+        return []
+    return scope.told(event.kind, event.name, inputs, _both(event, scope, bounds), without_lookback)
 
 
 def aggregated(

@@ -36,17 +36,28 @@ class Cache:
         """The arrays that `make` gives; kept on disk when `rows` are worth it. `source` names what they derive from."""
         if rows < LEAST_ROWS:
             return make()
-        file = self.folder / f"{xxhash.xxh3_64_hexdigest(name.encode())}.columns"
-        known = _read(file, f"{name}\n{source}")
-        if known is not None:
-            return known
-        arrays = {key: np.ascontiguousarray(array) for key, array in make().items()}
-        _write(file, f"{name}\n{source}", arrays)
+        known = self.kept(name, lambda kept: kept == source)
+        return known[1] if known is not None else self.keep(name, source, rows, make())
+
+    def kept(self, name: str, serves: Callable[[str], bool]) -> tuple[str, Arrays] | None:
+        """What the arrays of a name derive from, and they, mapped; None where they are missing or damaged, or where
+        what they derive from does not serve."""
+        return _read(self._file(name), f"{name}\n", serves)
+
+    def keep(self, name: str, source: str, rows: int, arrays: Arrays) -> Arrays:
+        """The arrays, which are written when `rows` are worth it."""
+        if rows >= LEAST_ROWS:
+            arrays = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+            _write(self._file(name), f"{name}\n{source}", arrays)
         return arrays
 
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{xxhash.xxh3_64_hexdigest(name.encode())}.columns"
 
-def _read(file: Path, source: str) -> Arrays | None:
-    """The arrays of a file, mapped; None where it is missing, damaged or derived from something else."""
+
+def _read(file: Path, name: str, serves: Callable[[str], bool]) -> tuple[str, Arrays] | None:
+    """What a file's arrays derive from, behind their `name`, and they, mapped; None where it is missing or damaged, of
+    another name, or where its source does not serve."""
     try:
         with file.open("rb") as opened:
             mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
@@ -55,13 +66,13 @@ def _read(file: Path, source: str) -> Arrays | None:
         begin = 16 + int.from_bytes(mapped[8:16], "little")
         header = orjson.loads(mapped[16:begin])
         data = memoryview(mapped)[_aligned(begin) :]
-        if header["source"] != source or header["size"] != len(data):
+        source = str(header["source"])
+        if not source.startswith(name) or not serves(source.removeprefix(name)) or header["size"] != len(data):
             return None
         if header["checksum"] != xxhash.xxh3_64_hexdigest(data):
             return None
-        return {
-            name: np.frombuffer(data, np.dtype(dtype), length, offset)
-            for name, dtype, length, offset in header["arrays"]
+        return source.removeprefix(name), {
+            key: np.frombuffer(data, np.dtype(dtype), length, offset) for key, dtype, length, offset in header["arrays"]
         }
     except (OSError, ValueError, KeyError, TypeError, orjson.JSONDecodeError):
         return None  # whatever is wrong with it, the Parquet has the truth

@@ -332,5 +332,9 @@ class Source:
 
     def bundle(self, name: str, rows: int, make: Callable[[], Arrays]) -> Arrays:
         """Arrays derived from this file, from the cache or made."""
-        folder = self.file.parents[2] / CACHE / self.file.parent.name
-        return Cache(folder).bundle(name, self.identity, rows, make) if rows >= LEAST_ROWS else make()
+        return self.cache.bundle(name, self.identity, rows, make) if rows >= LEAST_ROWS else make()
+
+    @property
+    def cache(self) -> Cache:
+        """Where the column cache has what derives from this segment."""
+        return Cache(self.file.parents[2] / CACHE / self.file.parent.name)

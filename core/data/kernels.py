@@ -304,13 +304,15 @@ def add(parts: Iterable[Part], size: int) -> Index:
     return whole
 
 
-def highest(parts: Iterable[Part], size: int) -> Index:
-    """For each profile the largest value of its rows, `NEVER` where it has none: int64, shape (size,).
+def highest(parts: Iterable[Part], size: int, known: Index | None = None) -> Index:
+    """For each profile the largest value of its rows, `NEVER` where it has none: int64, shape (size,). What is `known`
+    counts, too.
 
     A part's columns are `values`, `numbers` and `turn` (one entry, 1 or -1), and it has `bases`, one a range. A row's
     value is numbers[values[row]]; where there are no numbers, turn * (base of its range + values[row]).
     """
-    return _joined(np.maximum, _filled("highest", parts, lambda: (np.full(size, NEVER, np.int64),)))
+    start = (lambda: (np.full(size, NEVER, np.int64),)) if known is None else (lambda: (known.copy(),))
+    return _joined(np.maximum, _filled("highest", parts, start))
 
 
 def moments(profile: Array, times: Index, turn: int) -> Part:

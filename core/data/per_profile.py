@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from core.data import kernels, loops
 from core.data.events import Rows
-from core.data.values import Millis
+from core.data.values import Mask, Millis
 
 
 def counted(rows: Iterable[Rows], size: int) -> npt.NDArray[Any]:
@@ -18,9 +18,16 @@ def counted(rows: Iterable[Rows], size: int) -> npt.NDArray[Any]:
     return kernels.count((part.counted for part in rows), size)
 
 
-def latest(rows: Iterable[Rows], size: int) -> Millis:
-    """The moment of each profile's latest row, `NEVER` where it has none."""
-    return kernels.highest((part.timed(1) for part in rows), size)
+def latest(rows: Iterable[Rows], size: int, known: Millis | None = None) -> Millis:
+    """The moment of each profile's latest row, or the one that is `known` where that is later; `NEVER` for none."""
+    return kernels.highest((part.timed(1) for part in rows), size, known)
+
+
+def marked(rows: Iterable[Rows], mask: Mask) -> Mask:
+    """A mask over profiles (which is changed) with those that have one of the rows."""
+    for part in rows:
+        mask[part.take(part.events.profile)] = True
+    return mask
 
 
 def earliest(rows: Iterable[Rows], size: int) -> Millis:

@@ -28,6 +28,9 @@ EVENT_KINDS: Final = (
 )
 """The kinds that criteria read; files also hold `session_end` and `other` (everything that no criterion reads)."""
 
+ANY: Final = "any"
+"""The kind that stands for all of them."""
+
 USER_BASED_KINDS: Final = frozenset({"crash", "install", "uninstall", "upgrade"})
 """Event kinds that read every input of the workspace, whichever inputs the audience selects (DEFINITION 2)."""
 

@@ -22,7 +22,8 @@ from core.data.leases import Lease
 from core.data.letters import Arrays
 from core.data.manifest import Manifest, Segment
 from core.data.memory import Memory
-from core.data.schema import TABLES
+from core.data.recaps import Recap, Which, recap_of
+from core.data.schema import ANY, EVENT_KINDS, TABLES
 from core.data.store import Store
 from core.data.values import NO_MOMENT, Column, Mask, Millis, merge
 from core.data.vocabulary import Vocabulary
@@ -137,6 +138,37 @@ class Snapshot:
             if not going():
                 return
             store.prepare()
+        for which in self._named():
+            if not going():
+                return
+            self.recap(which)
+
+    def which(self, workspace: str, kind: str, name: str | None) -> Which:
+        """The events of a kind (or `any`) and name (None: any) of a workspace that criteria read."""
+        tiers = self.manifest.workspaces[workspace].tiers
+        kinds = EVENT_KINDS if kind == ANY else (kind,)
+        unread = [(of, each) for (of, each), tier in tiers.items() if tier != "personalize" and name in (None, each)]
+        left_out = {one: frozenset(each for of, each in unread if of == one) for one in kinds}
+        return Which(workspace, name, tuple(left_out.items()), once=kind == ANY)
+
+    def recap(self, which: Which) -> Recap | None:
+        """What some events come to for each profile; None where they are so few that counting them is as fast."""
+
+        def make() -> tuple[Recap | None]:
+            found = recap_of(which, self.segments, self.size, self.memory.recall(("recap", which)))
+            if found is not None:
+                self.memory.keep(("recap", which), found)
+            return (found,)
+
+        return self.remember(("recap", which), make)[0]
+
+    def _named(self) -> Iterator[Which]:
+        """Events that criteria may ask for by a name, or by a kind that has none, and those of all kinds."""
+        asked = {(group.workspace, group.kind, group.name) for events in self.segments for group in events.groups}
+        for workspace, kind, name in sorted(asked, key=repr):
+            if kind in EVENT_KINDS:
+                yield self.which(workspace, kind, name)
+        yield from (self.which(workspace, ANY, None) for workspace in self.manifest.workspaces)
 
     def vocabulary(self, *key: Any) -> Vocabulary:
         """What the segments hold of a property of some events; it grows as they are asked."""

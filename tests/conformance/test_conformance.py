@@ -12,7 +12,7 @@ import pytest
 from core import Audience, Dataset, DefinitionError
 from core.data import kernels
 from tests.conformance.cases import Case, cases, dataset_of
-from tests.worlds import SHAPES
+from tests.worlds import SHAPES, counting
 
 MEMBERS = [case for case in cases() if case.expect is not None]
 ERRORS = [case for case in cases() if case.error is not None]
@@ -42,7 +42,7 @@ def shelf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_members(case: Case, shelf: Shelf) -> None:
     audiences = {key: Audience.from_dict(document) for key, document in case.audiences.items()}
     for loops in kernels.MODES:
-        with kernels.only(loops):
+        with counting(loops):
             dataset = Dataset.open(shelf[case].path)  # one that remembers nothing
             result = dataset.evaluate(Audience.from_dict(case.audience), now=case.now, audiences=audiences)
             assert result.members.schema == {"mpid": pl.Int64}

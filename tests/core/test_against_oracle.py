@@ -19,7 +19,7 @@ from core.data import kernels
 from tests.oracle import node_sizes, scope_of
 from tests.smaller import smallest
 from tests.strategies import Dice, Situation, situation, situations
-from tests.worlds import SHAPES, dataset_of, moment, named_audiences, scratch, world_of
+from tests.worlds import SHAPES, counting, dataset_of, moment, named_audiences, scratch, world_of
 
 
 def differences(found: Situation, shape: str = "plain") -> list[str]:
@@ -32,7 +32,7 @@ def differences(found: Situation, shape: str = "plain") -> list[str]:
 def _said(found: Situation, path: Path, loops: kernels.Mode) -> list[str]:
     world, named = world_of(found), named_audiences(found)
     said: list[str] = []
-    with kernels.only(loops):
+    with counting(loops):
         dataset = Dataset.open(path)
         for document in found.audiences:
             scope = scope_of(world, document, found.now, audiences=found.named)

@@ -16,7 +16,7 @@ from core import Audience, Dataset
 from core.data import kernels
 from tests.definitions import Frame, Surroundings, event_parts, node, sequence
 from tests.strategies import DAY, Dice, Document, Load, Situation, dices, inputs_of, situation
-from tests.worlds import SHAPES, dataset_of, moment, named_audiences, scratch
+from tests.worlds import SHAPES, counting, dataset_of, moment, named_audiences, scratch
 
 law = settings(max_examples=max(20, settings.default.max_examples // 10), phases=[Phase.explicit, Phase.generate])
 """A tenth of the examples of the profile for each law."""
@@ -27,7 +27,7 @@ Members = list[int]
 @pytest.fixture(autouse=True, scope="module", params=kernels.MODES)
 def loops(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every law holds with each kind of loops."""
-    with kernels.only(request.param):
+    with counting(request.param):
         yield
 
 

@@ -1,0 +1,279 @@
+"""Recaps: what the events of one name come to for each profile, so that windows are answered without counting them all.
+
+A recap holds each profile's newest moment, and how many events it had before some days. It covers most segments; those
+that arrived since are looked at row by row, until they are so many that the recap is made again. It is kept in the
+column cache, beside the oldest segment that it covers, and may be lost like everything there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from core.data import per_profile
+from core.data.cache import Arrays, text_arrays, texts
+from core.data.columns import DAY_MS
+from core.data.events import Events, Index, Rows
+from core.data.loops import NEVER
+from core.data.values import Mask, Millis
+
+LEAST: Final = 100_000
+"""Fewer rows are counted as fast."""
+
+MOST_STEPS: Final = 32
+"""There is a step for about as many rows as there are profiles, but no more than these."""
+
+YOUNG: Final = 256
+"""The newest segments that hold together at most one in so many rows are left out: they will soon be compacted."""
+
+STALE: Final = 16
+"""A recap serves as long as it leaves out at most one in so many rows."""
+
+_BYTE: Final = 256
+_EVER: Final = 1 << 62
+
+Counts = npt.NDArray[np.signedinteger[Any]]
+Kinds = tuple[tuple[str, frozenset[str | None]], ...]
+"""Kinds of events, each with names of it that are left out."""
+
+
+class _Least:
+    """From how many rows on there are recaps; one for the process."""
+
+    def __init__(self) -> None:
+        self.rows = LEAST
+
+
+_least: Final = _Least()
+
+
+@contextmanager
+def from_rows(rows: int) -> Iterator[None]:
+    """Within it, names with so many rows have recaps; for tests and measurements."""
+    before, _least.rows = _least.rows, rows
+    try:
+        yield
+    finally:
+        _least.rows = before
+
+
+@dataclass(frozen=True)
+class Which:
+    """Some events of a workspace, by kinds and name (None: any). `once`: without those that another kind holds too."""
+
+    workspace: str
+    name: str | None
+    kinds: Kinds
+    once: bool = False
+
+    @property
+    def text(self) -> str:
+        """What tells these from all others."""
+        kinds = [(kind, sorted(map(repr, names))) for kind, names in self.kinds]
+        return repr((self.workspace, self.name, kinds, self.once))
+
+    def groups(self, events: Events) -> Index:
+        """The numbers of the groups of a segment that hold them."""
+        return events.chosen(self.workspace, self.name, self.kinds)
+
+    def size(self, events: Events) -> int:
+        """How many a segment has."""
+        return sum(events.groups[at].last - events.groups[at].first for at in self.groups(events).tolist())
+
+    def rows(self, events: Events, first_ms: int, last_ms: int) -> list[Rows]:
+        """Those of a segment between two moments, both included."""
+        return events.rows(self.groups(events), first_ms, last_ms, self.once)
+
+
+@dataclass(frozen=True)
+class Recap:
+    """What some events of some segments come to, for the profiles that there were when it was made."""
+
+    which: Which
+    covered: tuple[Events, ...]
+    inputs: frozenset[str]
+    """The inputs through which the covered segments came."""
+    latest: Millis
+    """Each profile's newest moment, `NEVER` where it has none."""
+    bounds: Index
+    """Ascending moments: the first day's beginning, the beginnings of days between, and the first moment after all."""
+    before: npt.NDArray[np.uint8]
+    """How many events of each profile lie before each bound, modulo 256: shape (bounds, profiles)."""
+    often: npt.NDArray[np.uint32]
+    """The profiles that have more events than a byte counts."""
+    often_before: Index
+    """How many of theirs lie before each bound: shape (bounds, len(often))."""
+
+    @classmethod
+    def of(cls, which: Which, covered: Sequence[Events], arrays: Arrays) -> Recap:
+        """The recap of `arrays`."""
+        bounds = arrays["bounds"]
+        before, often_before = (arrays[name].reshape(len(bounds), -1) for name in ("before", "often_before"))
+        inputs = frozenset(texts(arrays, "inputs").to_list())
+        return cls(which, tuple(covered), inputs, arrays["latest"], bounds, before, arrays["often"], often_before)
+
+    @staticmethod
+    def arrays(which: Which, covered: Sequence[Events], size: int) -> Arrays:
+        """What the cache keeps of some events of segments with `size` profiles."""
+        rows = [part for events in covered for part in which.rows(events, -_EVER, _EVER)]
+        latest, total = per_profile.latest(rows, size), per_profile.counted(rows, size)
+        days = _days(rows, size)
+        bounds = np.append(days * DAY_MS, max(int(latest.max(initial=NEVER)), int(days[-1]) * DAY_MS) + 1)
+        often = np.flatnonzero(total >= _BYTE)
+        before, often_before = np.zeros((len(bounds), size), np.uint8), np.zeros((len(bounds), len(often)), np.int64)
+        so_far = np.zeros(size, total.dtype)
+        for at, begin in enumerate(days[:-1] * DAY_MS, 1):
+            stretch = int(begin), int(bounds[at]) - 1
+            so_far += per_profile.counted((part for events in covered for part in which.rows(events, *stretch)), size)
+            before[at], often_before[at] = so_far & (_BYTE - 1), so_far[often]
+        before[-1], often_before[-1] = total & (_BYTE - 1), total[often]
+        inputs = pl.Series(sorted({name for events in covered for name in events.inputs[0]}), dtype=pl.String)
+        return {
+            "latest": latest,
+            "bounds": bounds,
+            "before": before.ravel(),
+            "often": often.astype(np.uint32),
+            "often_before": often_before.ravel(),
+            **text_arrays(inputs, "inputs"),
+        }
+
+    def between(self, first_ms: int, last_ms: int) -> Counts:
+        """How many of the events each profile has between two moments, both included.
+
+        Events between a moment and the bound that is nearest to it are counted row by row.
+        """
+        first, stop = max(first_ms, int(self.bounds[0])), min(last_ms + 1, int(self.bounds[-1]))
+        if first >= stop:
+            return np.zeros(len(self.latest), np.int32)
+        low, high = self._nearest(first), self._nearest(stop)
+        edges = (first, int(self.bounds[low])), (int(self.bounds[high]), stop)
+        if sum(abs(end - begin) for begin, end in edges) >= stop - first:
+            return self._counted([(first, stop)])
+        counts: Counts = (self.before[high] - self.before[low]).astype(np.int32)
+        often = self.often_before[high] - self.often_before[low]
+        if often.max(initial=0) > np.iinfo(np.int32).max // 2:
+            counts = counts.astype(np.int64)
+        counts[self.often] = often
+        if more := [(begin, end) for begin, end in edges if begin < end]:
+            counts = counts + self._counted(more)
+        if less := [(end, begin) for begin, end in edges if begin > end]:
+            counts = counts - self._counted(less)
+        return counts
+
+    def _nearest(self, at_ms: int) -> int:
+        """The number of the bound that is nearest to a moment, which is not before the first and not after the last."""
+        after = int(self.bounds.searchsorted(at_ms))
+        near = after > 0 and at_ms - self.bounds[after - 1] < self.bounds[after] - at_ms
+        return after - 1 if near else after
+
+    def _counted(self, stretches: Sequence[tuple[int, int]]) -> Counts:
+        """How many events each profile has in stretches, each from a moment to before another."""
+        spans = [(events, begin, end - 1) for events in self.covered for begin, end in stretches]
+        return per_profile.counted((part for span in spans for part in self.which.rows(*span)), len(self.latest))
+
+
+def _days(rows: Iterable[Rows], size: int) -> Index:
+    """The first day of rows, and others before which there are about as many rows each time."""
+    starts, stops, days = (np.concatenate(each) for each in zip(*(part.runs() for part in rows), strict=True))
+    every, which = np.unique(days, return_inverse=True)
+    before = np.concatenate([[0], np.cumsum(np.bincount(which, weights=stops - starts))])
+    steps = min(max(int(before[-1]) // max(size, 1), 2), MOST_STEPS)
+    found: Index = np.unique(before[:-1].searchsorted(np.arange(steps) * before[-1] / steps))
+    return every[found[found < len(every)]]
+
+
+@dataclass(frozen=True)
+class Told:
+    """The events of one name between two moments, both included: what a recap tells, and rows that it leaves out."""
+
+    recap: Recap | None
+    first_ms: int
+    last_ms: int
+    rest: list[Rows]
+
+    def some(self, size: int) -> Mask:
+        """Which of `size` profiles have one."""
+        if self.recap is None:
+            some = np.zeros(size, np.bool_)
+        elif self._newest_known:
+            some = _grown(self.recap.latest >= self.first_ms, size, nothing=False)
+        else:
+            some = _grown(self.recap.between(self.first_ms, self.last_ms) > 0, size, nothing=False)
+        return per_profile.marked(self.rest, some)
+
+    def counted(self, size: int) -> Counts:
+        """How many each of `size` profiles has."""
+        if self.recap is None:
+            return per_profile.counted(self.rest, size)
+        counts = _grown(self.recap.between(self.first_ms, self.last_ms), size, nothing=0)
+        return counts + per_profile.counted(self.rest, size) if self.rest else counts
+
+    def newest(self, size: int) -> Millis | None:
+        """The moment of each profile's newest one; where it has none, any moment before `first_ms`.
+
+        None where the recap cannot tell, as it knows of later ones. Not to be changed.
+        """
+        if self.recap is None:
+            return per_profile.latest(self.rest, size)
+        if not self._newest_known:
+            return None
+        known = _grown(self.recap.latest, size, nothing=NEVER)
+        return per_profile.latest(self.rest, size, known) if self.rest else known
+
+    @property
+    def _newest_known(self) -> bool:
+        """Whether the recap knows of none after `last_ms`."""
+        return self.recap is not None and self.last_ms + 1 >= self.recap.bounds[-1]
+
+
+def _grown(values: npt.NDArray[Any], size: int, nothing: int) -> npt.NDArray[Any]:
+    """With an entry for each profile that came later."""
+    return values if len(values) == size else np.append(values, np.full(size - len(values), nothing, values.dtype))
+
+
+def recap_of(which: Which, segments: Sequence[Events], size: int, known: Recap | None) -> Recap | None:
+    """The recap of some events of segments (oldest first) with `size` profiles; None where they are too few.
+
+    `known`, or else what the column cache has, serves as long as it leaves little out.
+    """
+    rows = {events: count for events in segments if (count := which.size(events))}
+    total = sum(rows.values())
+    if total < max(_least.rows, 1) or 2 * total < size:
+        return None
+    if known is not None and _left_out(rows, known.covered) * STALE <= total:
+        return known
+    named = {events.source.identity: events for events in rows}
+    cache, name = next(iter(rows)).source.cache, f"recap/{which.text}"
+
+    def serves(source: str) -> bool:
+        covered = [named[each] for each in source.split("/") if each in named]
+        return len(covered) == source.count("/") + 1 and _left_out(rows, covered) * STALE <= total
+
+    found = cache.kept(name, serves)
+    if found is None:
+        covered = _settled(rows, total)
+        source = "/".join(events.source.identity for events in covered)
+        found = source, cache.keep(name, source, total, Recap.arrays(which, covered, size))
+    return Recap.of(which, [named[each] for each in found[0].split("/")], found[1])
+
+
+def _left_out(rows: Mapping[Events, int], covered: Iterable[Events]) -> int:
+    """How many rows lie in segments that are not covered; all of them where a covered one is gone."""
+    every = sum(rows.values())
+    mine = [rows.get(events) for events in covered]
+    return every if None in mine else every - sum(count for count in mine if count is not None)
+
+
+def _settled(rows: Mapping[Events, int], total: int) -> list[Events]:
+    """The segments without the newest few rows."""
+    covered = list(rows)
+    young = 0
+    while len(covered) > 1 and (young := young + rows[covered[-1]]) * YOUNG <= total:
+        covered.pop()
+    return covered
