@@ -69,7 +69,6 @@ def _examples() -> dict[str, list[tuple[Any, ...]]]:
         "find": [(*read(codes[0], np.zeros(2, np.int64), codes[0], one), keep.copy())],
         "add": [(*read(*rows, each, who, one), who.copy(), np.zeros(2, np.int64)) for each in codes],
         "highest": [(*read(*rows, each, one, one, one), sums) for each in (*codes, one)],
-        "overtake": [(*read(*rows, who, one), sums)],
         "mark": [(*read(*rows, marks), np.zeros(1, np.uint64))],
         "edge": [(*read(*rows, each, who, who, one, one, one), np.zeros((1, 3), np.int64)) for each in codes],
         "distinct": [(*read(who, who), 1, sums)],
@@ -320,14 +319,6 @@ def moments(profile: Array, times: Index, turn: int) -> Part:
     zero = np.zeros(1, np.int64)
     ranges = zero, np.array([len(profile)]), ALL
     return Part(profile, ranges, (times, NO_NUMBERS, np.array([turn])), (zero,))
-
-
-def overtake(moments: Index, parts: Sequence[Part]) -> None:
-    """Sets the moment of each profile that has a row at it or later to `NEVER`.
-
-    A part has the column `clock`, and `bases`, one a range: the moment of a row is their sum.
-    """
-    _fill(_loop("overtake", sum(_rows(part.ranges) for part in parts)), parts, moments)
 
 
 def mark(parts: Iterable[Part], size: int) -> Array:

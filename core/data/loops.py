@@ -250,28 +250,6 @@ def _highest_numpy(
     np.maximum.at(best, profile[rows], found)
 
 
-def _overtake(
-    profile: Array, starts: Index, stops: Index, keep: Mask, clock: Array, bases: Index, moments: Index
-) -> None:
-    at = 0
-    for each in range(len(starts)):
-        start, stop, base = starts[each], stops[each], bases[each]
-        for row in range(start, stop):
-            if len(keep) and not keep[at + row - start]:
-                continue
-            if base + np.int64(clock[row]) >= moments[profile[row]]:
-                moments[profile[row]] = NEVER
-        at += stop - start
-
-
-def _overtake_numpy(
-    profile: Array, starts: Index, stops: Index, keep: Mask, clock: Array, bases: Index, moments: Index
-) -> None:
-    rows = _chosen(starts, stops, keep)
-    who, when = profile[rows], _repeated(bases, starts, stops, keep) + clock[rows].astype(np.int64)
-    moments[who[when >= moments[who]]] = NEVER
-
-
 def _mark(profile: Array, starts: Index, stops: Index, keep: Mask, bits: Array, marks: Array) -> None:
     at = 0
     for each in range(len(starts)):
@@ -475,7 +453,6 @@ LOOPS: Final[dict[str, tuple[Callable[..., None], Callable[..., None]]]] = {
     "find": (_find, _find_numpy),
     "add": (_add, _add_numpy),
     "highest": (_highest, _highest_numpy),
-    "overtake": (_overtake, _overtake_numpy),
     "mark": (_mark, _mark_numpy),
     "edge": (_edge, _edge_numpy),
     "distinct": (_distinct, _distinct_numpy),

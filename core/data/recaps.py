@@ -17,9 +17,9 @@ import numpy.typing as npt
 import polars as pl
 
 from core.data import per_profile
-from core.data.cache import Arrays, text_arrays, texts
 from core.data.columns import DAY_MS
 from core.data.events import Events, Index, Rows
+from core.data.letters import Arrays, text_arrays, texts
 from core.data.loops import NEVER
 from core.data.values import Mask, Millis
 

@@ -163,27 +163,6 @@ def test_distinct(profile: loops.Array, values: loops.Array) -> None:
     assert both(lambda: kernels.distinct(profile, values, SIZE, SIZE)).tolist() == expected
 
 
-@given(profiles, profiles, ranges(), st.lists(st.integers(-5, 30), min_size=SIZE, max_size=SIZE))
-def test_overtake(
-    profile: loops.Array, clock: loops.Array, some: tuple[kernels.Ranges, list[int]], before: list[int]
-) -> None:
-    (starts, stops, keep), meant = some
-    bases = np.arange(len(starts), dtype=np.int64) * 3
-    part = kernels.Part(profile, (starts, stops, keep), (clock,), (bases,))
-
-    def run() -> loops.Index:
-        moments = np.array(before, np.int64)
-        kernels.overtake(moments, [part])
-        return moments
-
-    expected = list(before)
-    for start, stop, base in zip(starts, stops, bases, strict=True):
-        for row in range(start, stop):
-            if row in meant and base + clock[row] >= before[profile[row]]:
-                expected[profile[row]] = loops.NEVER
-    assert both(run).tolist() == expected
-
-
 @given(profiles, ranges(), st.lists(st.integers(0, 63), min_size=8, max_size=8))
 def test_mark(profile: loops.Array, some: tuple[kernels.Ranges, list[int]], days: list[int]) -> None:
     (starts, stops, keep), meant = some
