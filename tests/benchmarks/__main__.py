@@ -28,7 +28,7 @@ from tests.benchmarks.engines import (
     import_parquet,
     import_workbench,
 )
-from tests.benchmarks.results import Results, machine, report
+from tests.benchmarks.results import Results, growth, machine, report
 
 SIZES: Final = {
     "tiny": Size(3_000, 60_000),
@@ -159,6 +159,16 @@ def others(size: Size, place: Place, rounds: int, steps: list[str], results: Res
         results.keep("bytes", measures.touched(place, lambda name: results.median("full", name, "workbench")))
 
 
+def grown(size: Size, place: Place, results: Results) -> list[str]:
+    """The growth from the next smaller size of as many profiles that was measured in this folder."""
+    fewer = [each for each in SIZES.values() if each.profiles == size.profiles and each.events < size.events]
+    for each in sorted(fewer, key=lambda each: -each.events) if not place.shards else ():
+        file = place.folder.with_name(each.label) / "results.json"
+        if file.exists():
+            return growth(results, Results(file, again=False), size.events / each.events)
+    return []
+
+
 def options() -> argparse.ArgumentParser:
     """What can be chosen."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
@@ -197,7 +207,7 @@ def main() -> None:
     others(size, place, chosen.rounds, steps, results)
     said = " ".join(sys.argv[1:]).replace(f"--folder {chosen.folder}", "").split()  # where it lies is nobody's business
     command = f'make bench BENCH_ARGS="{" ".join(said)}"'
-    text = report(results, size, command, names)
+    text = report(results, size, command, names, grown(size, place, results))
     (place.folder / "report.md").write_text(text)
     print(text)
 

@@ -150,6 +150,33 @@ def _kinds(results: Results) -> list[str]:
     return lines
 
 
+WEEK: Final = ("A1", "A7")
+"""Audiences of the last seven days."""
+
+
+def growth(results: Results, smaller: Results, times: float) -> list[str]:
+    """How the time to a size grew with so many times the events, beside fewer events of as many profiles."""
+    found = {
+        each.name: (before, after)
+        for each in THIRTEEN
+        if (before := smaller.median("full", each.name, "workbench"))
+        and (after := results.median("full", each.name, "workbench"))
+    }
+    if not found:
+        return []
+    before, after = (sum(side) for side in zip(*found.values(), strict=True))
+    rows = [*((name, *pair) for name, pair in found.items()), ("**sum**", before, after)]
+    week = [after / before for name, (before, after) in found.items() if name in WEEK]
+    told = f"the windows of 7 days (A1, A7) at most {max(week):,.1f} times" if week else ""
+    return [
+        f"Growth: {times:,.0f} times the events of as many profiles, milliseconds, nothing remembered; {told}.",
+        "",
+        _row(["audience", "fewer events", "here", "times"]),
+        _row(["---", "---:", "---:", "---:"]),
+        *(_row([name, _shown(less), _shown(more), _shown(more / less)]) for name, less, more in rows),
+    ]
+
+
 def _steps(results: Results) -> list[str]:
     lines = [_row(["step", "", ""]), _row(["---", "---", "---:"])]
     for step, found in results.steps.items():
@@ -160,8 +187,8 @@ def _steps(results: Results) -> list[str]:
     return lines
 
 
-def report(results: Results, size: Size, command: str, engines: list[str]) -> str:
-    """Everything that was measured, as Markdown."""
+def report(results: Results, size: Size, command: str, engines: list[str], grown: list[str]) -> str:
+    """Everything that was measured, as Markdown; with the lines of `growth`."""
     about = results.steps["machine"]
     versions = ", ".join(f"{name} {about[name]}" for name in ("python", *PACKAGES) if about.get(name))
     lines = [
@@ -173,6 +200,8 @@ def report(results: Results, size: Size, command: str, engines: list[str]) -> st
     measured = {run["mode"] for run in results.runs}
     if measured & {"full", "edit"}:
         lines += ["", *_answers(results, engines)]
+    if grown:
+        lines += ["", *grown]
     if "kind" in measured:
         lines += ["", *_kinds(results)]
     return "\n".join([*lines, "", *_steps(results), ""])

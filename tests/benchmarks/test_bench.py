@@ -13,6 +13,7 @@ import pytest
 from tests.benchmarks.__main__ import STEPS, Mismatch, compare
 from tests.benchmarks.audiences import KINDS, THIRTEEN, Asked
 from tests.benchmarks.engines import Engine, Members
+from tests.benchmarks.results import Results, growth
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -55,3 +56,19 @@ def test_engines_that_disagree_stop_the_benchmark() -> None:
     compare(THIRTEEN[0], 0, [Fixed("one", [1, 2]), Fixed("two", [1, 2])])
     with pytest.raises(Mismatch, match="one has 2 members, two 2; they differ in 2"):
         compare(THIRTEEN[0], 0, [Fixed("one", [1, 2]), Fixed("two", [1, 3])])
+
+
+def test_growth_beside_fewer_events(tmp_path: Path) -> None:
+    def measured(name: str, took: dict[str, float]) -> Results:
+        results = Results(tmp_path / name, again=False)
+        results.runs = [
+            {"mode": "full", "round": 1, "audience": audience, "engine": "workbench", "ms": ms}
+            for audience, ms in took.items()
+        ]
+        return results
+
+    small, big = measured("small", {"A1": 2.0, "A5": 4.0}), measured("big", {"A1": 3.0, "A5": 30.0})
+    told = growth(big, small, 10)
+    assert "10 times the events" in told[0] and "(A1, A7) at most 1.5 times" in told[0]
+    assert told[-3:] == ["| A1 | 2.0 | 3.0 | 1.5 |", "| A5 | 4.0 | 30.0 | 7.5 |", "| **sum** | 6.0 | 33.0 | 5.5 |"]
+    assert growth(big, Results(tmp_path / "none", again=False), 10) == []
