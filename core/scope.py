@@ -123,9 +123,9 @@ class Scope:
             if len(counts) < self.size:
                 counts = np.concatenate([counts, np.zeros(self.size - len(counts), counts.dtype)])
             for some in filter(None, gained):
-                counts = counts + count(some)
+                counts = _joined(np.add, counts, count(some))
             for some in filter(None, lost):
-                counts = counts - count(some)
+                counts = _joined(np.subtract, counts, count(some))
         self._memory.keep(key, (spans, counts))
         return counts
 
@@ -240,6 +240,13 @@ class Scope:
         if where == "field" and name == "session_duration_ms" and store.kind == "session":
             return durations(store, self.snapshot, self.known_ms)
         return store.column(where, name)
+
+
+def _joined(join: np.ufunc, counts: Counters, others: Counters) -> Counters:
+    """Counters added or taken off; those of two bytes become wider, lest many of them overflow."""
+    wide = np.result_type(counts, others, np.int32)
+    found: Counters = join(counts, others, dtype=wide)
+    return found
 
 
 def _narrowed(events: Events, groups: Index, names: Callable[[EventStore], Mask | None]) -> Index:

@@ -221,12 +221,16 @@ def _joined(join: np.ufunc, filled: list[tuple[Array, ...]]) -> Array:
 
 
 def count(parts: Iterable[Part], size: int) -> Array:
-    """How many rows each profile has in all parts: whole numbers, shape (size,)."""
+    """How many rows each profile has in all parts: whole numbers, shape (size,).
+
+    They are as narrow as they may be (two bytes, if nobody has 256): who adds to them widens them.
+    """
     filled = _filled("count", parts, lambda: (np.zeros(size, np.uint8), np.zeros(size + 1, np.int32)))
-    whole = filled[0][0].astype(np.int32)
+    full = [above for _, above in filled if above[-1]]
+    whole: Array = filled[0][0].astype(np.int32 if full else np.int16)
     for counts, _ in filled[1:]:
         whole += counts
-    for above in (above for _, above in filled if above[-1]):
+    for above in full:
         who = np.flatnonzero(above[:-1] != 0)  # of numbers it takes ten times as long
         more = whole[who] + above[who].astype(np.int64) * 256
         if more.max(initial=0) > np.iinfo(np.int32).max:
