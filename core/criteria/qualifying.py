@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -46,7 +45,8 @@ def how_many(
 ) -> npt.NDArray[np.signedinteger[Any]]:
     """How many events qualify, a whole number a profile."""
     if told := _told(event, scope, inputs, bounds, without_lookback):
-        return reduce(np.add, [each.counted(scope.size) for each in told])
+        counts = [each.counted(scope.size) for each in told]
+        return counts[0] if len(counts) == 1 else np.add.reduce(counts, dtype=np.int64)
 
     def count(spans: Spans) -> npt.NDArray[Any]:
         return per_profile.counted(_in_spans(event, scope, inputs, spans), scope.size)
