@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -12,7 +11,7 @@ import polars as pl
 from core.data.columns import EventStore
 from core.data.schema import EVENT_KINDS, FIELDS, IDENTITY_TYPES
 from core.data.snapshot import Snapshot
-from core.data.values import ABSENT, FIRST, Column
+from core.data.values import FIRST, Column
 from core.errors import CoreError
 
 OVERVIEW: Final = pl.Schema(
@@ -124,22 +123,6 @@ def values(
         case _:
             raise CoreError(f"{kind!r} is no list of values.", f"Ask for {', '.join(VALUE_LISTS)}.")
     return counted(_counted(column) for column in columns)
-
-
-def product_attributes(
-    snapshot: Snapshot, workspace: str, event: tuple[str, str | None] | None
-) -> tuple[Counter[str], int]:
-    """The custom attributes of products, each with how many products have it; and how many products there are."""
-    counts: Counter[str] = Counter()
-    total = 0
-    for store, rows in _stores(snapshot, workspace, event):
-        owner = store.products.owner
-        mine = (owner >= rows.start) & (owner < rows.stop)
-        total += int(np.count_nonzero(mine))
-        for name in store.products.attributes:
-            has = store.products.column("attribute", name).codes != ABSENT
-            counts[name] += int(np.count_nonzero(has & mine))
-    return counts, total
 
 
 def counted(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:

@@ -37,7 +37,7 @@ from core.evaluate import Evaluation, attribute_frame
 from core.profile import Match, Profile, Timeline, find_profiles, profile_of, recently_seen, timeline_of
 from core.sampler import Sampler
 from core.scope import OF_A_VERSION, Scope, Steps
-from core.suggest import Suggestion, Values, ranked
+from core.suggest import Values
 
 InputKind = Literal["platform", "feed"]
 Progress = Callable[[int, int | None], None]
@@ -385,13 +385,6 @@ class Dataset:
         """The values of a name in some workspaces, to choose from (`core.suggest.Values`)."""
         known = [each for each in workspaces if each in self.workspaces]
         return Values(catalog.counted(self.values(kind, name, workspace=each, event=event) for each in known))
-
-    def product_attributes(self, workspaces: Iterable[str], event: tuple[str, str | None]) -> list[Suggestion]:
-        """The custom attributes of products in some workspaces, to choose from."""
-        known = [each for each in workspaces if each in self.workspaces]
-        asked = None if event[0] == "any" else event
-        parts = ((snapshot, each) for snapshot in self._snapshots() for each in known)
-        return ranked([catalog.product_attributes(snapshot, each, asked) for snapshot, each in parts])
 
     def events(self, name: str | None = None, *, kind: str | None = None, workspace: str | None = None) -> pl.LazyFrame:
         """Events as a lazy frame: `mpid`, `timestamp`, workspace, input, kind, name, fields, attributes, products."""

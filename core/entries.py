@@ -14,10 +14,12 @@ import numpy.typing as npt
 import polars as pl
 
 from core.data.columns import DAY_MS, EventStore
+from core.data.distinct import Distinct
 from core.data.manifest import Workspace
 from core.data.schema import EVENT_KINDS
 from core.data.snapshot import Snapshot
 from core.data.summaries import (
+    DISTINCT,
     FACTS,
     SAMPLES,
     TYPES,
@@ -69,6 +71,8 @@ class Entry:
     """number, boolean, date, list or string: what all its values read as. None for events, and without a value."""
     samples: tuple[str, ...]
     """Its most frequent values."""
+    distinct: Distinct | None
+    """How many different values it ever had; None for events, identities and consent."""
     tier: str | None
     """Of events: personalize, preserve or connect."""
 
@@ -198,6 +202,7 @@ class _Found:
         self.facts: dict[str, dict[tuple[str, str | None], _Named]] = {kind: {} for kind in FACTS}
         self.days: dict[str, list[pl.DataFrame]] = {kind: [] for kind in (*_CARRIED, *FACTS)}
         self.values: dict[str, list[pl.DataFrame]] = {kind: [] for kind in (*_CARRIED, *FACTS)}
+        self.hashes: dict[str, list[pl.DataFrame]] = {kind: [] for kind in (*_CARRIED, *DISTINCT)}
 
     # -- a part after the other ------------------------------------------------------------------------------------
 
@@ -212,7 +217,10 @@ class _Found:
             self._add_totals(kind, stores)
             uses = [(store, use_of(store)) for store in stores]
             self._add_frames(
-                kind, [_of(store, use.days) for store, use in uses], [_of(store, use.values) for store, use in uses]
+                kind,
+                [_of(store, use.days) for store, use in uses],
+                [_of(store, use.values) for store, use in uses],
+                [_of(store, use.hashes) for store, use in uses],
             )
         for kind in FACTS:
             self._add_facts(kind, list(fact_use(snapshot, kind)))
@@ -261,9 +269,13 @@ class _Found:
                 known[key] = known[key].joined(span) if key in known else span
         for key, who in people.items():
             known[key].profiles += int(np.bitwise_count(who).sum())
-        self._add_frames(kind, [use.days for use in uses], [use.values for use in uses])
+        self._add_frames(
+            kind, [use.days for use in uses], [use.values for use in uses], [use.hashes for use in uses]
+        )
 
-    def _add_frames(self, kind: str, days: list[pl.DataFrame], values: list[pl.DataFrame]) -> None:
+    def _add_frames(
+        self, kind: str, days: list[pl.DataFrame], values: list[pl.DataFrame], hashes: list[pl.DataFrame]
+    ) -> None:
         """Add what days and values are told by, in as few rows as that needs."""
         filled = [frame for frame in days if len(frame)]
         if filled:
@@ -273,6 +285,8 @@ class _Found:
         if filled:
             keys = [name for name in filled[0].columns if name not in ("value", "count", *TYPES)]
             self.values[kind].append(condensed(pl.concat(filled).lazy(), *keys).collect())
+        if filled := [frame for frame in hashes if len(frame)]:
+            self.hashes[kind].append(pl.concat(filled).unique())
 
     # -- all of them -----------------------------------------------------------------------------------------------
 
@@ -300,13 +314,14 @@ class _Found:
                 days=tuple(found.volume.tolist()),
                 data_type=None,
                 samples=(),
+                distinct=None,
                 tier=self.workspaces[workspace].tiers.get((kind, name), "personalize"),
             )
 
     def _of_carried(self, kind: str) -> Iterator[Entry]:
         """The custom attributes of each event name, or of its products."""
         keys = ["workspace", "kind", "name", "key"]
-        typed = self._typed(kind, keys)
+        typed, distinct = self._typed(kind, keys), self._distinct(kind, keys)
         for key, (records, volume) in self._volumes(kind, keys).items():
             workspace, event, name, attribute = key
             data_type, samples = typed.get(key, (None, ()))
@@ -323,13 +338,14 @@ class _Found:
                 days=volume,
                 data_type=data_type,
                 samples=samples,
+                distinct=distinct.get(key, Distinct(b"")),
                 tier=None,
             )
 
     def _of_facts(self, kind: str) -> Iterator[Entry]:
         """User attributes, identity types, device fields, consent purposes."""
         keys = ["workspace", "name"]
-        volumes, typed = self._volumes(kind, keys), self._typed(kind, keys)
+        volumes, typed, distinct = self._volumes(kind, keys), self._typed(kind, keys), self._distinct(kind, keys)
         for (workspace, name), found in self.facts[kind].items():
             records, volume = volumes[workspace, name]
             data_type, samples = typed.get((workspace, name), (None, ()))
@@ -346,8 +362,17 @@ class _Found:
                 days=volume,
                 data_type="boolean" if kind == "consent" else data_type,
                 samples=samples,
+                distinct=distinct.get((workspace, name), Distinct(b"")) if kind in DISTINCT else None,
                 tier=None,
             )
+
+    def _distinct(self, kind: str, keys: list[str]) -> dict[tuple[Any, ...], Distinct]:
+        """By key: the different values, of their least hashes."""
+        if not self.hashes.get(kind):
+            return {}
+        grouped = pl.concat(self.hashes[kind]).lazy().group_by(keys).agg(pl.col("hash")).collect()
+        every = zip(grouped.select(keys).iter_rows(), grouped["hash"], strict=True)
+        return {key: Distinct.of(found.to_numpy()) for key, found in every}
 
     def _volumes(self, kind: str, keys: list[str]) -> dict[tuple[Any, ...], tuple[int, tuple[int, ...]]]:
         """By key: all records, and those of each of the last days."""

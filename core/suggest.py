@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 import polars as pl
 
+from core.data.distinct import Distinct
 from core.data.schema import DEVICE_FIELDS, FIELDS, IDENTITY_TYPES, PRODUCT_FIELDS, VERSION_FIELDS
 from core.data.values import DATE_PATTERN, NUMBER_PATTERN
 from core.entries import Entry
@@ -23,6 +23,8 @@ _ENTRY_KINDS: Final = {
     "identity_types": "identity",
     "consent_purposes": "consent",
     "event_attributes": "event_attribute",
+    "product_attributes": "product_attribute",
+    "device_fields": "device",
 }
 _STANDARD: Final = {
     "event_fields": FIELDS,
@@ -40,7 +42,9 @@ class Suggestion:
     count: int | None = None
     data_type: str | None = None
     filled: float | None = None
-    """The share of profiles (event attributes: of events) that have the name."""
+    """The share of profiles (attributes of events and products: of those) that have the name."""
+    distinct: Distinct | None = None
+    """How many different values it has; None where that is not counted."""
     refused: str = ""
     """Why it cannot be chosen."""
     label: str = ""
@@ -51,14 +55,20 @@ def names(entries: Sequence[Entry], source: str, workspaces: Iterable[str], even
     """The names of a list (`Pick`) in some workspaces, most frequent first; `event` is what the form looks at."""
     spaces = tuple(workspaces)
     kind = event[0] if source == "event_names" else _ENTRY_KINDS.get(source)
-    found: dict[str, Suggestion] = {}
+    found: dict[str, list[Entry]] = {}
+    among: dict[tuple[str, Event], float] = {}
     for entry in entries:
-        if entry.workspace not in spaces or entry.kind != kind or entry.name is None:
+        if entry.workspace not in spaces:
             continue
-        if entry.event is not None and not _fits(entry.event, event):
-            continue
-        found[entry.name] = _joined(found.get(entry.name), entry)
-    ranked = sorted(found.values(), key=lambda each: (-(each.count or 0), -(each.filled or 0), each.value))
+        if kind == "event_attribute" and entry.tier is not None:
+            among[entry.workspace, (entry.kind, entry.name)] = entry.records
+        elif entry.kind == kind and entry.name is not None and (entry.event is None or _fits(entry.event, event)):
+            found.setdefault(entry.name, []).append(entry)
+            if kind == "product_attribute" and entry.event is not None and entry.filled:
+                among[entry.workspace, entry.event] = entry.records / entry.filled
+    carriers = sum(count for (_, each), count in among.items() if _fits(each, event))
+    every = (_together(name, same, carriers) for name, same in found.items())
+    ranked = sorted(every, key=lambda each: (-(each.count or 0), -(each.filled or 0), each.value))
     standard = [Suggestion(name, None, _field_type(name)) for name in _STANDARD.get(source, ()) if name not in found]
     return [*ranked, *standard]
 
@@ -71,23 +81,24 @@ def _field_type(name: str) -> str | None:
     return "version" if name in VERSION_FIELDS else None
 
 
-def _joined(one: Suggestion | None, entry: Entry) -> Suggestion:
-    """A name in one more workspace or event."""
-    tier = entry.tier if entry.tier not in (None, "personalize") else None
-    refused = f"tier {tier} in {entry.workspace}: not for audiences" if tier else ""
-    if one is None:
-        return Suggestion(entry.name or "", entry.profiles, entry.data_type, entry.filled, refused)
-    count = one.count if entry.profiles is None else (one.count or 0) + entry.profiles
-    data_type = one.data_type if one.data_type == entry.data_type else "string"
-    filled = max(one.filled or 0, entry.filled or 0)
-    return replace(one, count=count, data_type=data_type, filled=filled, refused=one.refused or refused)
+def _together(name: str, same: Sequence[Entry], carriers: float) -> Suggestion:
+    """A name of several workspaces or events. `carriers`: of how many events or products it is an attribute."""
+    first = same[0]
+    types = {each.data_type for each in same if each.data_type is not None}
+    refusing = next((each for each in same if each.tier not in (None, "personalize")), None)
+    counted = [each.distinct for each in same if each.distinct is not None]
+    return Suggestion(
+        name,
+        count=None if first.profiles is None else sum(each.profiles or 0 for each in same),
+        data_type="version" if _is_version(first) else types.pop() if len(types) == 1 else "string" if types else None,
+        filled=sum(each.records for each in same) / carriers if carriers else max(each.filled or 0 for each in same),
+        distinct=Distinct.union(counted) if counted else None,
+        refused=f"tier {refusing.tier} in {refusing.workspace}: not for audiences" if refusing else "",
+    )
 
 
-def ranked(found: Sequence[tuple[Counter[str], int]]) -> list[Suggestion]:
-    """Names of parts, each with how many have it and of how many; those that most have first."""
-    counts, total = sum((each for each, _ in found), Counter[str]()), sum(each for _, each in found)
-    every = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
-    return [Suggestion(name, filled=count / total) for name, count in every]
+def _is_version(entry: Entry) -> bool:
+    return entry.kind == "device" and entry.name in VERSION_FIELDS
 
 
 class Values:

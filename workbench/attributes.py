@@ -12,6 +12,8 @@ from core import CoreError, Dataset, DefinitionError, Problem
 from core.criteria.calculated import CalculatedAttribute, CalculatedEvent, calculated_attribute
 from core.uses import User
 from workbench import forms, parts, session, tables
+from workbench.adding import adders
+from workbench.asking import UNCHOSEN
 from workbench.builder.suggestions import asking
 from workbench.builder.tree import Place, without_ids
 
@@ -64,7 +66,7 @@ def problems(definition: dict[str, Any]) -> tuple[Problem, ...]:
         return error.problems
     of = definition.get("of") or {}
     if "" in (of.get("attribute"), of.get("field"), *(of.get("product") or {}).values()):
-        return (Problem("of", f"What the {definition['calculation']} is of {forms.UNCHOSEN}"),)
+        return (Problem("of", f"What the {definition['calculation']} is of {UNCHOSEN}"),)
     return ()
 
 
@@ -89,7 +91,7 @@ def form(data: Dataset, held: session.HeldAttribute) -> dict[str, Any]:
     with st.container(border=True, key="crit-open-attribute"):
         forms.form(CalculatedAttribute, held.document, place, "", replace(ask, event=event))
         forms.form(CalculatedEvent, held.document["event"], place.below("event"), "event", ask)
-        forms.adders(CalculatedEvent, held.document["event"], place.below("event"), ask)
+        adders(CalculatedEvent, held.document["event"], place.below("event"), ask)
     for problem in found:
         if not problem.path.startswith("event"):
             st.caption(f":orange[{parts.plain(problem.message[:1].upper() + problem.message[1:])}]")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from datetime import date, time
 from typing import Any
 
 import streamlit as st
 
+from core.data.distinct import Distinct
 from core.suggest import LIMIT, Suggestion
 from workbench import session
 
@@ -64,6 +67,48 @@ def read_number(typed: str) -> int | float | str | None:
         except ValueError:
             continue
     return typed or None
+
+
+INSTANT = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2})(?::00(?:\.0+)?)?Z)?")
+"""What a picker can show: a UTC date, and a time of full minutes."""
+
+
+def moment(label: str, value: Any, key: str, edit: Edit, times: bool) -> None:
+    """A UTC date; with `times` a time of day, too, which may be left out. What pickers cannot show stays a text."""
+    day, at = _picked_moment(value)
+    if value and day is None:
+        text(label, value, key, edit, "2026-11-25", WIDE)
+        return
+    day_key, time_key = f"{key}-day", f"{key}-time"
+
+    def take() -> None:
+        chosen: date | None = session.shown(day_key)
+        clock: time | None = session.shown(time_key) if times else None
+        if chosen is None:
+            edit(None)
+        else:
+            edit(chosen.isoformat() if clock is None else f"{chosen.isoformat()}T{clock:%H:%M}:00Z")
+
+    st.date_input(
+        f"{label}, day (UTC)", session.put(day_key, day), key=day_key, on_change=take, format="YYYY-MM-DD",
+        min_value=date.min, max_value=date.max, label_visibility="collapsed", width=136,
+    )  # fmt: skip
+    if times:
+        st.time_input(
+            f"{label}, time (UTC)", session.put(time_key, at), key=time_key, on_change=take, step=60,
+            label_visibility="collapsed", width=104, disabled=day is None,
+        )  # fmt: skip
+
+
+def _picked_moment(value: Any) -> tuple[date | None, time | None]:
+    """The day and the time of a text that a picker can show."""
+    found = INSTANT.fullmatch(str(value or ""))
+    if found is None:
+        return None, None
+    try:
+        return date.fromisoformat(found[1]), time.fromisoformat(found[2]) if found[2] else None
+    except ValueError:
+        return None, None
 
 
 def pair(label: str, value: Any, key: str, edit: Edit, read: Callable[[str], Any]) -> None:
@@ -127,7 +172,7 @@ def name(label: str, found: Sequence[Suggestion], value: Any, key: str, edit: Ed
         index=chosen_at,
         key=key,
         placeholder=f"Choose {label}" if required else f"Any {label}",
-        format_func=lambda each: name_words(by_value.get(each, Suggestion(each))),
+        format_func=lambda each: name_words(by_value.get(each, Suggestion(each)), each == value),
         accept_new_options=not any(each.label for each in found),
         filter_mode="contains",
         label_visibility="collapsed",
@@ -136,12 +181,32 @@ def name(label: str, found: Sequence[Suggestion], value: Any, key: str, edit: Ed
     )
 
 
-def name_words(each: Suggestion) -> str:
-    """ "T destination (22,614)", with the reason where it cannot be chosen."""
+def name_words(each: Suggestion, chosen: bool = False) -> str:
+    """ "T destination · 96 % · 38 values", "Play Video (22,614)", with the reason where it cannot be chosen.
+
+    What is chosen says no more than what it is: the closed box is narrow.
+    """
     sign = f"{SIGNS[each.data_type]} " if each.data_type in SIGNS else ""
-    count = f" ({each.count:,})" if each.count is not None else ""
-    filled = f" · {100 * each.filled:.0f} %" if each.filled is not None and each.count is None else ""
-    return f"{sign}{each.label or each.value}{count}{filled}" + (f" ✕ {each.refused}" if each.refused else "")
+    words = f"{sign}{each.label or each.value}"
+    if each.distinct is None:
+        words += f" ({each.count:,})" if each.count is not None else ""
+    elif not chosen:
+        words += f" · {filled_words(each.filled or 0)} · {distinct_words(each.distinct)}"
+    return words + (f" ✕ {each.refused}" if each.refused else "")
+
+
+def filled_words(share: float) -> str:
+    """A fill rate: what is not all or nothing is not shown as such."""
+    percent = 100 * share
+    if 0 < percent < 1:
+        return "<\u20091\u00a0%"
+    return f"{min(percent, 99) if share < 1 else percent:.0f}\u00a0%"
+
+
+def distinct_words(found: Distinct) -> str:
+    """ "1 value", "38 values", "about 12,000 values"."""
+    about = "" if found.exact else "about "
+    return f"{about}{found.count:,} value{'' if found.count == 1 else 's'}"
 
 
 class Lookup:

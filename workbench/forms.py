@@ -7,50 +7,41 @@ another dictionary in its place.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
-from functools import partial
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import streamlit as st
 
 from core import Problem
 from core.criteria import Model
-from core.criteria.asked import SCOPE_PICKS, bare, literals, picked
+from core.criteria.asked import SCOPE_PICKS, picked
 from core.criteria.comparison import Comparison
 from core.criteria.operators import operators_for
 from core.criteria.template import Row, Slot, plain_words, rows_of
 from core.criteria.windows import Window, window
-from core.suggest import Event, Suggestion
+from core.suggest import Suggestion
 from workbench import controls
+from workbench.adding import adders
+from workbench.asking import ANY, UNCHOSEN, Asking
 from workbench.builder.moments import interval_words
-from workbench.builder.tree import Change, Node, Place, new_id, with_ids
+from workbench.builder.tree import Node, Place
+from workbench.fitting import (
+    compared_anew,
+    is_closed,
+    keys_of,
+    recast,
+    row_kinds,
+    started,
+    variant,
+    variants,
+    with_alternative,
+    without,
+)
 
-ANY: Event = ("any", None)
 EVER = "at any time"
 """The choice of no window."""
-UNCHOSEN = "is not chosen yet."
-"""How the problem of an empty field ends."""
-
-
-@dataclass(frozen=True)
-class Asking:
-    """What a form asks of its surroundings."""
-
-    names: Callable[[str, Event], list[Suggestion]]
-    """The names of a list, for the events that are looked at."""
-    values: Callable[[str, str, Event, str | None], controls.Lookup]
-    """The values of a name: catalog kind, name, event, workspace of the criterion."""
-    data_type: Callable[[str, str, Event, str | None], str | None]
-    """What the values of a name are."""
-    edit: Callable[[Place, Change], None]
-    """Puts another dictionary in place of one of the document."""
-    problems: tuple[Problem, ...]
-    now: datetime
-    event: Event = ANY
-    workspace: str | None = None
 
 
 def form(model: type[Model], data: Node, place: Place, path: str, ask: Asking) -> None:
@@ -89,7 +80,7 @@ def _names(problem: Problem, model: type[Model], row: Row, data: Node) -> bool:
 def _deep(model: type[Model], row: Row, data: Node) -> list[str]:
     fields = [field for slot in row.slots for field in slot.fields]
     for field in list(fields):
-        inner, value = _variant(model.asked(field, data).annotation, data.get(field)), data.get(field)
+        inner, value = variant(model.asked(field, data).annotation, data.get(field)), data.get(field)
         if inner is not None and isinstance(value, dict):
             fields += [each for below in rows_of(inner.template(value)) for each in _deep(inner, below, value)]
     return fields
@@ -111,7 +102,7 @@ def _escaped(text: str) -> str:
 
 
 def _row(model: type[Model], data: Node, row: Row, place: Place, path: str, ask: Asking, key: str) -> None:
-    many = next((slot for slot in row.slots if _items(model, slot.fields[0], data) is not None), None)
+    many = next((slot for slot in row.slots if row_kinds(model, slot.fields[0], data) is not None), None)
     if many is not None:
         _list(model, data, row, many.fields[0], place, path, ask)
         return
@@ -196,7 +187,7 @@ def _field(model: type[Model], data: Node, field: str, place: Place, path: str, 
 
         ask.edit(place, put)
 
-    inner = _variant(info.annotation, value)
+    inner = variant(info.annotation, value)
     if inner is not None:
         _model(model, data, field, inner, place, path, ask)
     elif issubclass(model, Comparison) and field in ("value_type", "operator", "value"):
@@ -226,8 +217,10 @@ def _plain(
         controls.number(
             label, None if default is None or str(default).startswith("Pydantic") else default, key, edit, help
         )
+    elif shape in ("date", "instant"):
+        controls.moment(label, value, key, edit, times=shape == "instant")
     else:
-        controls.text(label, value, key, edit, "2026-11-25 or 2026-11-25T12:30:00Z", controls.WIDE)
+        controls.text(label, value, key, edit)
 
 
 def _suggested(source: str, ask: Asking) -> list[Suggestion]:
@@ -245,13 +238,15 @@ def _compared(
 
         def force(kind: str | None) -> None:
             forced = {} if kind is None else {"value_type": kind}
-            ask.edit(place, lambda held: recast(model, {**_without(held, "value_type"), **forced}, kind or detected))
+            ask.edit(
+                place, lambda held: recast(model, {**without(held, "value_type"), **forced}, kind or detected, ask.now)
+            )
 
         controls.forced_type("Read the value as", data.get("value_type"), detected, key, force)
     elif field == "operator":
 
         def choose(operator: str) -> None:
-            ask.edit(place, lambda held: recast(model, {**held, "operator": operator}, reads))
+            ask.edit(place, lambda held: recast(model, {**held, "operator": operator}, reads, ask.now))
 
         fitting = operators_for(reads)
         options = [*fitting, *(each for each in model.options("operator", data) if each not in fitting)]
@@ -261,49 +256,14 @@ def _compared(
         _value(model, {**data, "value_type": reads}, key, edit, ask)
 
 
+def _named_anew(model: type[Model], data: Node, ask: Asking) -> Node:
+    return compared_anew(model, data, _detected(model, data, _looking(model, data, ask)), ask.now)
+
+
 def _detected(model: type[Model], data: Node, ask: Asking) -> str | None:
     """What the values are that a comparison compares."""
     of = model.values_of(data)
     return ask.data_type(*of, ask.event, ask.workspace) if of else None
-
-
-def recast(model: type[Model], data: Node, reads: str | None) -> Node:
-    """A comparison after another operator was chosen: its value in the shape that the operator takes."""
-    fitted = model.fitted(data)
-    if "value" not in fitted:
-        return fitted
-    value, shape = fitted["value"], model.shape("value", {**fitted, "value_type": reads})
-    several = isinstance(value, list | tuple)
-    first = value[0] if several and value else None if several else value
-    new: Any
-    match shape:
-        case "texts":
-            new = [str(each) for each in value] if several else [] if first in (None, "") else [str(first)]
-        case "pair":
-            new = list(value) if several and len(value) == 2 else [first, None]
-        case "number":
-            new = None if isinstance(first, bool) else controls.read_number(str(first)) if first is not None else None
-            new = None if isinstance(new, str) else new
-        case "boolean":
-            new = first if isinstance(first, bool) else True
-        case _:
-            new = None if first is None else str(first).lower() if isinstance(first, bool) else str(first)
-    rest = {key: each for key, each in fitted.items() if key != "value"}
-    return rest if new is None else {**rest, "value": new}
-
-
-STARTS = {"number": "equals", "boolean": "equals", "date": "within_last", "list": "includes", "version": "at_least"}
-"""The operator of a name that has just been chosen, by its type; for texts "is exactly"."""
-
-
-def _named_anew(model: type[Model], data: Node, ask: Asking) -> Node:
-    """A comparison whose name has just been chosen: without a value it starts with an operator of the name's type."""
-    if not issubclass(model, Comparison) or data.get("value") not in (None, "") or data.get("value_type"):
-        return model.fitted(data)
-    reads = _detected(model, data, _looking(model, data, ask))
-    operator = STARTS.get(reads or "", "exact_match")
-    fresh = {key: each for key, each in data.items() if key != "value"}
-    return recast(model, {**fresh, "operator": operator, **({"value": True} if reads == "boolean" else {})}, reads)
 
 
 def _value(model: type[Comparison], data: Node, key: str, edit: controls.Edit, ask: Asking) -> None:
@@ -328,29 +288,6 @@ def _value(model: type[Comparison], data: Node, key: str, edit: controls.Edit, a
 # -- models inside of models -------------------------------------------------------------------------------------------
 
 
-def variants(annotation: Any) -> list[type[Model]]:
-    """The models that a value can be: of a union several."""
-    kind = bare(annotation)[0]
-    kinds = [bare(each)[0] for each in get_args(kind)] if get_origin(kind) in (Union, UnionType) else [kind]
-    return [each for each in kinds if isinstance(each, type) and issubclass(each, Model)]
-
-
-def _variant(annotation: Any, value: Any) -> type[Model] | None:
-    """The model of a value: by its type, else by its keys; the first where there is no value."""
-    found = variants(annotation)
-    given = set(value) - {"id"} if isinstance(value, dict) else set()
-    for each in found:
-        options = literals(each.model_fields["type"].annotation) if "type" in each.model_fields else ()
-        if value and (value.get("type") in options or (not options and given <= set(keys_of(each)))):
-            return each
-    return found[0] if found else None
-
-
-def keys_of(model: type[Model]) -> list[str]:
-    """The keys of a model's data."""
-    return [info.alias or name for name, info in model.model_fields.items()]
-
-
 def _model(
     model: type[Model], data: Node, field: str, inner: type[Model], place: Place, path: str, ask: Asking
 ) -> None:
@@ -360,8 +297,8 @@ def _model(
         optional = not info.is_required()
 
         def choose(chosen: type[Model] | str) -> None:
-            new = {} if isinstance(chosen, str) else {field: _started(chosen, value or {}, ask.now)}
-            ask.edit(place, lambda held: model.fitted({**_without(held, field), **new}))
+            new = {} if isinstance(chosen, str) else {field: started(chosen, value or {}, ask.now)}
+            ask.edit(place, lambda held: model.fitted({**without(held, field), **new}))
 
         held = EVER if optional and value is None else inner
         controls.choice(
@@ -373,20 +310,6 @@ def _model(
     _inline(inner, value or {}, below, path, ask, chosen=len(several) > 1)
     if issubclass(inner, Window) and value is not None:
         st.caption(interval(value, ask.now), width="content")
-
-
-def _without(data: Node, field: str) -> Node:
-    return {key: each for key, each in data.items() if key != field}
-
-
-def _started(model: type[Model], before: Node, now: datetime) -> Node:
-    """A model that has just been chosen: what fits is kept, dates start from the day of now."""
-    dates: Node = {key: now.date().isoformat() for key in ("date", "from", "to") if key in keys_of(model)}
-    types = literals(model.model_fields["type"].annotation) if "type" in model.model_fields else ()
-    kept = {key: each for key, each in before.items() if key in keys_of(model) and key != "type"}
-    alike = {key: each for key, each in kept.items() if isinstance(each, str) == isinstance(dates.get(key, each), str)}
-    options = {key: each for key, each in alike.items() if not (o := model.options(key, {})) or each in o}
-    return {**({"type": types[0]} if types else {}), **dates, **model.START, **options}
 
 
 def interval(value: Node, now: datetime) -> str:
@@ -401,14 +324,8 @@ def interval(value: Node, now: datetime) -> str:
 # -- lists -------------------------------------------------------------------------------------------------------------
 
 
-def _items(model: type[Model], field: str, data: Node) -> list[type[Model]] | None:
-    """The models of a field that holds a list of them, None for other fields."""
-    kind = bare(model.asked(field, data).annotation)[0]
-    return (variants(get_args(kind)[0]) or None) if get_origin(kind) is tuple else None
-
-
 def _list(model: type[Model], data: Node, row: Row, field: str, place: Place, path: str, ask: Asking) -> None:
-    kinds = _items(model, field, data) or []
+    kinds = row_kinds(model, field, data) or []
     items: list[Node] = data.get(field) or []
     joined = "or" if row.label == "" else "and"
     for at, item in enumerate(items):
@@ -423,7 +340,7 @@ def _item(
     kind: type[Model], kinds: list[type[Model]], item: Node, label: str, at: int, path: str, gone: Place, ask: Asking
 ) -> None:
     place = Place(item["id"])
-    inner = next((field for field in keys_of(kind) if _items(kind, field, item) is not None), None)
+    inner = next((field for field in keys_of(kind) if row_kinds(kind, field, item) is not None), None)
     groups = [each for each in kinds if each.CHOICE]
     if kind.CHOICE and inner is not None:
         _alternatives(kind, groups, item, inner, label, path, gone, ask)
@@ -442,15 +359,9 @@ def _item(
             if groups:
                 st.button(
                     "or", key=f"or-{item['id']}", type="tertiary", help="One of several conditions",
-                    on_click=lambda: ask.edit(place, lambda held: _grouped(groups[0], kind, held)),
+                    on_click=lambda: ask.edit(place, lambda held: with_alternative(groups[0], kind, held)),
                 )  # fmt: skip
         _tell([each for each in ask.problems if each.path == path and path.endswith("]")])
-
-
-def _grouped(group: type[Model], kind: type[Model], held: Node) -> Node:
-    """A condition with an alternative beside it."""
-    field = next(each for each in keys_of(group))
-    return {"id": new_id(), field: [held, with_ids(dict(kind.START))]}
 
 
 def _alternatives(
@@ -483,67 +394,18 @@ def _remove_button(label: str, key: str, remove: Callable[[], None]) -> None:
     st.button(label, icon=":material/close:", key=f"rm-{key}", type="tertiary", on_click=remove)
 
 
-# -- what can be added -------------------------------------------------------------------------------------------------
-
-
-def _is_closed(model: type[Model], field: str, data: Node) -> bool:
-    """Whether a field is a model that is only asked for when one adds it."""
-    info = model.asked(field, data)
-    found = variants(info.annotation)
-    if info.is_required() or len(found) != 1:
-        return False
-    return any(each.is_required() for each in found[0].model_fields.values())
+# -- parts that are closed until one adds them -------------------------------------------------------------------------
 
 
 def _is_open(model: type[Model], slot: Slot, data: Node) -> bool:
-    return any(data.get(field) is not None or not _is_closed(model, field, data) for field in slot.fields)
+    return any(data.get(field) is not None or not is_closed(model, field, data) for field in slot.fields)
 
 
 def _removable(model: type[Model], slot: Slot, data: Node) -> str | None:
-    closed = (field for field in slot.fields if data.get(field) is not None and _is_closed(model, field, data))
+    closed = (field for field in slot.fields if data.get(field) is not None and is_closed(model, field, data))
     return next(closed, None)
 
 
 def _remove(field: str, place: Place, ask: Asking) -> None:
     label = f"Remove {plain_words(field)}"
-    _remove_button(label, place.below(field).key, lambda: ask.edit(place, lambda held: _without(held, field)))
-
-
-def adders(model: type[Model], data: Node, place: Place, ask: Asking) -> None:
-    """A button for everything that can be added to a model."""
-    for row in rows_of(model.template(data)):
-        for slot in row.slots:
-            for field in slot.fields:
-                _adder_of(model, data, field, slot, place, ask)
-    for label, (field, rows) in getattr(model, "QUICK", {}).items():
-        if not any(_alike(each, data.get(field) or []) for each in rows):
-            _adder(label, label, place, ask, partial(_more, field=field, rows=[dict(each) for each in rows]))
-
-
-def _adder_of(model: type[Model], data: Node, field: str, slot: Slot, place: Place, ask: Asking) -> None:
-    label = model.ADDS.get(field) or plain_words(field).capitalize()
-    kinds = _items(model, field, data)
-    if kinds is not None:
-        _adder(label, field, place, ask, partial(_more, field=field, rows=[dict(kinds[0].START)]))
-    elif data.get(field) is None and _is_closed(model, field, data):
-        start = dict(variants(model.asked(field, data).annotation)[0].START)
-        _adder(label, field, place, ask, partial(_instead, field=field, slot=slot, start=start))
-
-
-def _alike(row: Mapping[str, Any], held: list[Node]) -> bool:
-    return any(each.get("field") == row.get("field") for each in held)
-
-
-def _more(held: Node, field: str, rows: list[Node]) -> Node:
-    return {**held, field: [*(held.get(field) or []), *with_ids(rows)]}
-
-
-def _instead(held: Node, field: str, slot: Slot, start: Node) -> Node:
-    return {**{key: each for key, each in held.items() if key not in slot.fields}, field: start}
-
-
-def _adder(label: str, name: str, place: Place, ask: Asking, change: Change) -> None:
-    st.button(
-        label, icon=":material/add:", key=f"add-{place.key}-{name}", type="tertiary",
-        on_click=lambda: ask.edit(place, change),
-    )  # fmt: skip
+    _remove_button(label, place.below(field).key, lambda: ask.edit(place, lambda held: without(held, field)))

@@ -105,8 +105,6 @@ def names(
     path: str, version: int, source: str, workspaces: tuple[str, ...], event: tuple[str, str | None]
 ) -> list[Suggestion]:
     """The names of a list in some workspaces, most frequent first. Not to be changed."""
-    if source == "product_attributes":
-        return _dataset(path).product_attributes(workspaces, event)
     known = _catalog_entries(path, version, _day_of(_dataset(path).end or clock()))
     return suggest.names(known, source, workspaces, event)
 

@@ -15,6 +15,13 @@ class Pick:
         self.source = source
 
 
+class Dated:
+    """An annotation that says that a text is a UTC date; with `times` it may be an instant, too."""
+
+    def __init__(self, times: bool) -> None:
+        self.times = times
+
+
 SCOPE_PICKS: Final = ("inputs", "workspaces")
 """The lists that say where a criterion reads: forms show them apart from what it asks."""
 
@@ -42,5 +49,13 @@ def literals(annotation: Any) -> tuple[str, ...]:
 
 def picked(info: FieldInfo) -> str | None:
     """The list that suggests values for a field."""
-    marks = [*info.metadata, *bare(info.annotation)[1]]
-    return next((each.source for each in marks if isinstance(each, Pick)), None)
+    return next((each.source for each in _marks(info) if isinstance(each, Pick)), None)
+
+
+def dated(info: FieldInfo) -> Dated | None:
+    """What is said of a field that holds a date."""
+    return next((each for each in _marks(info) if isinstance(each, Dated)), None)
+
+
+def _marks(info: FieldInfo) -> list[Any]:
+    return [*info.metadata, *bare(info.annotation)[1]]

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
-from core.criteria.asked import SCOPE_PICKS, Pick, bare, literals, picked
+from core.criteria.asked import SCOPE_PICKS, Pick, bare, dated, literals, picked
 from core.criteria.dials import turned
 from core.criteria.template import fields_of, plain_words, written
 from core.data.values import Mask
@@ -73,7 +73,9 @@ class Model(BaseModel):
 
     @classmethod
     def shape(cls, field: str, data: Mapping[str, Any]) -> str:
-        """How a plain value is written: text, texts, number, pair, boolean or version."""
+        """How a plain value is written: text, texts, number, pair, boolean, version, date, or instant (or date)."""
+        if mark := dated(cls.asked(field, data)):
+            return "instant" if mark.times else "date"
         return "text" if bare(cls.asked(field, data).annotation)[0] is str else "number"
 
     @classmethod

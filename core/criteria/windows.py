@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Type
 
 from pydantic import AfterValidator, Discriminator, Field, Strict, TypeAdapter, model_validator
 
+from core.criteria.asked import Dated
 from core.criteria.base import Model
 from core.criteria.dials import Dial
 from core.data.values import moment_ms
@@ -52,8 +53,8 @@ def _date_or_instant(text: str) -> str:
     return text
 
 
-Date: TypeAlias = Annotated[str, AfterValidator(_date)]
-DateOrInstant: TypeAlias = Annotated[str, AfterValidator(_date_or_instant)]
+Date: TypeAlias = Annotated[str, AfterValidator(_date), Dated(times=False)]
+DateOrInstant: TypeAlias = Annotated[str, AfterValidator(_date_or_instant), Dated(times=True)]
 Amount: TypeAlias = Annotated[
     Annotated[int, Strict()] | Annotated[float, Strict()], Field(gt=0, allow_inf_nan=False, lt=1e9)
 ]

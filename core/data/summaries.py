@@ -16,6 +16,7 @@ import polars as pl
 
 from core.data.cache import LEAST_ROWS
 from core.data.columns import DAY_MS, EventStore
+from core.data.distinct import least
 from core.data.letters import Arrays, text_arrays, texts
 from core.data.manifest import Segment
 from core.data.schema import EVENT_KINDS
@@ -68,11 +69,13 @@ class AttributeUse:
     """name, key, day (UTC days since 1970), count: events or products that have the key."""
     values: pl.DataFrame
     """name, key, value, count and `TYPES`, condensed."""
+    hashes: pl.DataFrame
+    """name, key, hash: the least hashes of the values of each (`core.data.distinct`)."""
 
 
 def attribute_use(store: EventStore) -> AttributeUse:
     """The use of the custom attributes of a store's events, from the column cache or made."""
-    return _use(store, "use/attributes", lambda: _placed(store, "attributes"))
+    return _use(store, "summary/attributes", lambda: _placed(store, "attributes"))
 
 
 def product_attribute_use(store: EventStore) -> AttributeUse:
@@ -82,15 +85,14 @@ def product_attribute_use(store: EventStore) -> AttributeUse:
         each = _placed(store, "products").filter(pl.col("products").list.len() > 0).explode("products")
         return each.select("name", "day", attributes=pl.col("products").struct.field("attributes"))
 
-    return _use(store, "use/products", products)
+    return _use(store, "summary/products", products)
 
 
 def _use(store: EventStore, name: str, bags: Callable[[], pl.DataFrame]) -> AttributeUse:
     arrays = store.bundle(name, lambda: _arrays(bags()))
     names = pl.Series("name", list(store.names), dtype=pl.String)
-    frames = (_unpacked(arrays, prefix) for prefix in ("d", "v"))
-    days, values = (frame.replace_column(frame.columns.index("name"), names[frame["name"]]) for frame in frames)
-    return AttributeUse(days, values)
+    frames = (_unpacked(arrays, prefix) for prefix in ("d", "v", "h"))
+    return AttributeUse(*(frame.replace_column(frame.columns.index("name"), names[frame["name"]]) for frame in frames))
 
 
 def _placed(store: EventStore, column: str) -> pl.DataFrame:
@@ -104,9 +106,9 @@ def _arrays(frame: pl.DataFrame) -> Arrays:
     bags = frame.filter(pl.col("attributes").list.len() > 0).explode("attributes").unnest("attributes").lazy()
     count = pl.len().cast(pl.Int64)
     days = bags.group_by("name", "key", "day").agg(count=count)
-    values = condensed(read(bags.group_by("name", "key", "value").agg(count=count)), "name", "key")
-    made = pl.collect_all([days, values])
-    return {**_packed(made[0], "d"), **_packed(made[1], "v")}
+    values, keys = read(bags.group_by("name", "key", "value").agg(count=count)), ("name", "key")
+    made = pl.collect_all([days, condensed(values, *keys), least(values, *keys)])
+    return {**_packed(made[0], "d"), **_packed(made[1], "v"), **_packed(made[2], "h")}
 
 
 def prepare(snapshot: Snapshot, going: Callable[[], bool]) -> None:
@@ -129,6 +131,9 @@ FACTS: Final = {
 }
 """Kinds of profile facts: their table, and its column of names."""
 
+DISTINCT: Final = ("user_attribute", "device")
+"""Those whose different values are counted: identities are about as many as people."""
+
 _NAME: Final = ["workspace", "name"]
 _FACT_VALUES: Final = {"identity": pl.concat_str(pl.lit("s"), "value"), "consent": pl.lit(None, pl.String)}
 
@@ -145,6 +150,8 @@ class FactUse:
     """workspace, name, day (UTC days since 1970), count: records."""
     values: pl.DataFrame
     """workspace, name, value, count and `TYPES`, condensed."""
+    hashes: pl.DataFrame
+    """workspace, name, hash: the least hashes of the values of each; of kinds that are `DISTINCT`, else none."""
 
 
 def fact_use(snapshot: Snapshot, kind: str) -> Iterator[FactUse]:
@@ -159,14 +166,14 @@ def fact_use(snapshot: Snapshot, kind: str) -> Iterator[FactUse]:
     for segment in segments:
         if segment not in small:
             bundle = snapshot.source(segment).bundle
-            yield _fact_use(bundle(f"use/{kind}", segment.tables[table], partial(made, segment)))
+            yield _fact_use(bundle(f"summary/{kind}", segment.tables[table], partial(made, segment)))
     if small:
         yield _fact_use(made(*small))
 
 
 def _fact_use(arrays: Arrays) -> FactUse:
-    spans, days, values = (_unpacked(arrays, prefix) for prefix in ("s", "d", "v"))
-    return FactUse(spans, [arrays[f"people.{at}"] for at in range(len(spans))], days, values)
+    spans, *rest = (_unpacked(arrays, prefix) for prefix in ("s", "d", "v", "h"))
+    return FactUse(spans, [arrays[f"people.{at}"] for at in range(len(spans))], *rest)
 
 
 def _fact_arrays(kind: str, frame: pl.LazyFrame) -> Arrays:
@@ -179,9 +186,10 @@ def _fact_arrays(kind: str, frame: pl.LazyFrame) -> Arrays:
     day = (pl.col("time_ms") // DAY_MS).cast(pl.Int32)
     days = facts.group_by(*_NAME, day=day).agg(count=pl.len().cast(pl.Int64))
     values = facts.group_by(*_NAME, "value").agg(count=pl.len().cast(pl.Int64))
-    found = pl.collect_all([spans, days, condensed(read(values), *_NAME)])
+    told = values if kind in DISTINCT else values.clear()
+    found = pl.collect_all([spans, days, condensed(read(values), *_NAME), least(read(told), *_NAME)])
     arrays = {f"people.{at}": _bits(profiles.to_numpy()) for at, profiles in enumerate(found[0]["profile"])}
-    for prefix, each in zip(("s", "d", "v"), (found[0].drop("profile"), *found[1:]), strict=True):
+    for prefix, each in zip(("s", "d", "v", "h"), (found[0].drop("profile"), *found[1:]), strict=True):
         arrays |= _packed(each, prefix)
     return arrays
 

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from core import Audience, CoreError, Dataset, DefinitionError, Evaluation, NodeSize, Problem
 from core.criteria.template import plain_words
+from workbench.asking import UNCHOSEN
 from workbench.builder import tree
 from workbench.builder.tree import Node
-from workbench.forms import UNCHOSEN
 
 _ROWS = ("where", "where_product", "steps")
 

@@ -17,12 +17,15 @@ from core.criteria.asked import SCOPE_PICKS, picked
 from core.criteria.base import GROUPS
 from core.criteria.windows import Window
 from workbench import session
+from workbench.adding import adders
+from workbench.asking import Asking
 from workbench.builder import tree
 from workbench.builder.answers import Answer
 from workbench.builder.draft import Draft
 from workbench.builder.moments import interval_words
 from workbench.builder.tree import Node, Place
-from workbench.forms import Asking, adders, form, keys_of
+from workbench.fitting import keys_of
+from workbench.forms import form
 
 QUOTED = re.compile(r"“(.*?)”")
 

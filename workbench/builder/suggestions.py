@@ -11,9 +11,9 @@ from core.data.places import suggest_cities
 from core.data.schema import VERSION_FIELDS
 from core.suggest import Event, Suggestion, Values
 from workbench import session
+from workbench.asking import Asking
 from workbench.builder.tree import Change, Node, Place
 from workbench.controls import Lookup
-from workbench.forms import Asking
 
 PLACES = 30_000
 """About how many cities the gazetteer has: more than a list holds."""
