@@ -14,6 +14,7 @@ PAGES = HERE.parent / "pages"
 
 st.set_page_config(page_title="Audience Workbench", page_icon="🎯", layout="wide")
 st.html(HERE / "workbench.css")
+st.html(f"<script>{(HERE / 'keyboard.js').read_text()}</script>", unsafe_allow_javascript=True)
 st.logo(str(HERE / "logo.svg"), size="large")
 
 page = st.navigation(

@@ -261,6 +261,57 @@ def test_cart_abandonment_of_4_days_without_a_campaigns_audience(
     builder.page.close()
 
 
+@HANDS
+def test_dates_are_picked_and_a_time_may_be_left_out(chromium: Browser, url: str, folder: Path, hand: str) -> None:
+    builder = Builder(chromium, url, folder, f"Before a day by {hand}", hand)
+    builder.add("And", "Custom event")
+    builder.choose("name", "Play Video")
+    builder.choose("when", "before")
+    day = f"{builder.now - timedelta(days=7):%Y%m%d}"
+    if builder.keys:
+        builder.reach(builder.page.get_by_role("spinbutton", name="year, date, day (UTC)"))
+        builder.page.keyboard.type(day)
+        builder.page.keyboard.press("Tab")
+        builder.page.keyboard.press("Tab")
+    else:
+        builder.page.get_by_role("button", name="Choose date").click()
+        back = builder.now - timedelta(days=7)
+        if back.month != builder.now.month:
+            builder.page.get_by_role("button", name="Previous").click()
+        builder.page.get_by_role("button", name=re.compile(rf"{back:%B} {back.day}, {back.year}")).click()
+    builder.settled()
+    date = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+    assert builder.root["criteria"][0]["when"] == {"type": "before", "date": date}
+    whole = builder.agrees()
+    hour = builder.page.get_by_role("spinbutton", name="hour, date, time (UTC)")
+    builder.reach(hour) if builder.keys else hour.click()
+    builder.page.keyboard.type("0930")
+    builder.page.keyboard.press("Tab")
+    builder.settled()
+    assert builder.root["criteria"][0]["when"]["date"] == f"{date}T09:30:00Z"
+    assert builder.agrees() >= whole > 0
+    builder.page.close()
+
+
+def test_who_opens_a_popover_by_keyboard_is_in_it(chromium: Browser, url: str, folder: Path) -> None:
+    builder = Builder(chromium, url, folder, "Reached by keyboard", "keys")
+    page, chip = builder.page, builder.page.get_by_role("button", name="Event data Unlimited")
+    opened = page.get_by_test_id("stPopoverBody")
+    builder.press("Event data Unlimited")
+    expect(opened.get_by_role("spinbutton", name="Days of events (0: unlimited)")).to_be_focused(timeout=WAIT_MS)
+    page.keyboard.press("Escape")
+    expect(opened).to_have_count(0, timeout=WAIT_MS)
+    expect(chip).to_be_focused(timeout=WAIT_MS)
+    page.keyboard.press("Enter")
+    expect(opened.get_by_role("spinbutton")).to_be_focused(timeout=WAIT_MS)
+    builder.reach(chip)
+    expect(opened).to_have_count(0, timeout=WAIT_MS)
+    chart = page.locator(".st-key-panel .stVegaLiteChart").first
+    expect(chart).to_be_visible(timeout=WAIT_MS)
+    expect(page.locator(".st-key-panel").get_by_role("button", name="Fullscreen: ")).to_have_count(0)
+    page.close()
+
+
 SERIOUS = ("serious", "critical")
 
 
