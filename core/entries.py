@@ -269,9 +269,7 @@ class _Found:
                 known[key] = known[key].joined(span) if key in known else span
         for key, who in people.items():
             known[key].profiles += int(np.bitwise_count(who).sum())
-        self._add_frames(
-            kind, [use.days for use in uses], [use.values for use in uses], [use.hashes for use in uses]
-        )
+        self._add_frames(kind, [use.days for use in uses], [use.values for use in uses], [use.hashes for use in uses])
 
     def _add_frames(
         self, kind: str, days: list[pl.DataFrame], values: list[pl.DataFrame], hashes: list[pl.DataFrame]
