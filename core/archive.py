@@ -204,8 +204,8 @@ class _Members:
     @classmethod
     def of(cls, evaluation: Evaluation, sample: int | None) -> _Members:
         snapshots, mpids, shards, profiles, hashes = [], [], [], [], []
-        for number, (snapshot, mask) in enumerate(evaluation.parts()):
-            chosen = np.flatnonzero(mask)
+        for number, (scope, mask) in enumerate(evaluation.parts()):
+            snapshot, chosen = scope.snapshot, np.flatnonzero(mask)
             snapshots.append(snapshot)
             mpids.append(snapshot.mpid[chosen])
             shards.append(np.full(len(chosen), number, np.uint16))

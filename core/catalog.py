@@ -60,7 +60,7 @@ def overview(snapshot: Snapshot) -> pl.DataFrame:
         grouped.join(tier_frame, on=["workspace", "kind", "name"], how="left", nulls_equal=True)
         .with_columns(tier=pl.when(known).then(pl.col("tier").fill_null("personalize")))
         .select(OVERVIEW.names())
-        .sort("workspace", "kind", "records", descending=[False, False, True])
+        .sort("workspace", "kind", "records", "name", descending=[False, False, True, False])
     )
 
 
@@ -70,7 +70,7 @@ def summed(overviews: Iterable[pl.DataFrame]) -> pl.DataFrame:
     return (
         grouped.agg(pl.col("records", "profiles").sum(), pl.col("first").min(), pl.col("last").max())
         .select(OVERVIEW.names())
-        .sort("workspace", "kind", "records", descending=[False, False, True])
+        .sort("workspace", "kind", "records", "name", descending=[False, False, True, False])
     )
 
 

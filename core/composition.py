@@ -4,7 +4,7 @@ they can be reached."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +19,7 @@ from core.criteria.measures import Amounts, Counts, Marks, Measure, Moments, Sev
 from core.data.schema import IDENTITY_TYPES
 from core.data.snapshot import Snapshot
 from core.data.values import NO_MOMENT, Column, Dictionary, Mask, Millis, merge, millis
+from core.scope import Steps
 
 if TYPE_CHECKING:
     from core.criteria import Criterion
@@ -40,6 +41,7 @@ FRAME: Final = pl.Schema(
 )
 REACH: Final = pl.Schema({"identity_type": pl.String(), "members": pl.Int64(), "share": pl.Float64()})
 
+Progress = Callable[[int, int], None]
 Numbers = npt.NDArray[np.int64]
 Profiles = npt.NDArray[np.uint32]
 
@@ -54,15 +56,22 @@ class Groups:
     ranked: bool = False
 
 
-def composition(evaluation: Evaluation, criterion: Criterion, against: Mask | None = None) -> pl.DataFrame:
+def composition(
+    evaluation: Evaluation, criterion: Criterion, against: Mask | None = None, progress: Progress | None = None
+) -> pl.DataFrame:
     """How members are spread over what a criterion measures, against others (a mask; the universe unless given).
 
     A row a value: `value`, `kind` ("value", "other": the rarer ones together, "none": without a value), `members` and
     `share` of them, `against` and `against_share` of the others, `index` = share / against_share (null where nobody
     else has it). Texts: the `TOP` most frequent among members, then the rest; numbers and dates: bins, ascending.
-    Shares of lists and of several values add up to more than 1, because a profile counts for each.
+    Shares of lists and of several values add up to more than 1, because a profile counts for each. `progress(done,
+    total)` is called while profiles are measured; what it raises stops the work.
     """
-    measured = [(scope.measure(criterion), scope.universe) for scope in evaluation.scopes()]
+    steps, measured = Steps(progress, evaluation.part_count), []
+    for scope, _ in evaluation.parts(steps):
+        steps.here()
+        measured.append((scope.measure(criterion), scope.universe))
+        steps.next()
     members = evaluation.mask
     others = np.concatenate([universe for _, universe in measured]) if against is None else against
     found = _groups([measure for measure, _ in measured], members | others)
@@ -262,8 +271,8 @@ def reach(evaluation: Evaluation) -> pl.DataFrame:
     Columns `identity_type`, `members`, `share` of the members; the most reaching first, types of nobody left out.
     """
     now_ms, reached = millis(evaluation.now), Counter[str]()
-    for snapshot, members in evaluation.parts():
-        for identity_type, (profile, time_ms) in _holders(snapshot).items():
+    for scope, members in evaluation.parts():
+        for identity_type, (profile, time_ms) in _holders(scope.snapshot).items():
             known = int(np.searchsorted(time_ms, now_ms, "right"))
             has = np.zeros(len(members), np.bool_)
             has[profile[:known]] = True
@@ -310,9 +319,9 @@ def traits(evaluation: Evaluation) -> list[Trait]:
     several = len(workspaces) > 1
     found = {
         Trait(f"{name} ({workspace})" if several else name, criterion)
-        for snapshot, _ in evaluation.parts()
+        for scope, _ in evaluation.parts()
         for kind in CRITERIA.values()
         for workspace in workspaces
-        for name, criterion in kind.properties(snapshot, workspace)
+        for name, criterion in kind.properties(scope.snapshot, workspace)
     }
     return sorted(found, key=lambda trait: (trait.name.lower().lstrip("$"), trait.criterion.canonical))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,10 +37,18 @@ class Computed:
     """Some mpids with their values, spread over the values."""
 
 
-def compute(snapshots: Iterable[Snapshot], attribute: CalculatedAttribute, workspace: str, now_ms: int) -> Computed:
-    """What the attribute gives at `now` over parts of an account that have no profile in common."""
-    parts = [_values(snapshot, attribute, workspace, now_ms) for snapshot in snapshots]
-    frame = pl.concat(parts, how="vertical_relaxed") if parts else pl.DataFrame({"mpid": [], "value": []})
+def compute(
+    snapshots: Callable[[], Iterable[Snapshot]], attribute: CalculatedAttribute, workspace: str, now_ms: int
+) -> Computed:
+    """What the attribute gives at `now` over the parts of a version, which have no profile in common."""
+
+    def parts_of(texts: bool) -> list[pl.DataFrame]:
+        return [_values(snapshot, attribute, workspace, now_ms, texts) for snapshot in snapshots()]
+
+    parts = parts_of(texts=False)
+    if len({part.schema["value"] for part in parts}) > 1:  # numbers in some parts and texts in others
+        parts = parts_of(texts=True)
+    frame = pl.concat(parts).sort("mpid")  # a mean depends on the order
     given = frame.drop_nulls("value")
     values = given["value"]
     if values.dtype.is_numeric():
@@ -52,11 +60,16 @@ def compute(snapshots: Iterable[Snapshot], attribute: CalculatedAttribute, works
     return Computed(frame.height, given.height, figures, bars, _samples(given))
 
 
-def _values(snapshot: Snapshot, attribute: CalculatedAttribute, workspace: str, now_ms: int) -> pl.DataFrame:
-    """`mpid` and `value` (number, moment or text; lists as JSON texts) of everybody in the workspace."""
+def _values(
+    snapshot: Snapshot, attribute: CalculatedAttribute, workspace: str, now_ms: int, texts: bool
+) -> pl.DataFrame:
+    """`mpid` and `value` (number, moment or text; lists as JSON texts) of everybody in the workspace.
+
+    `texts`: numbers as texts, too.
+    """
     scope = Scope(snapshot, (workspace,), frozenset(), None, now_ms)
     measure = attribute.measure(workspace, scope)
-    values = measure.values()
+    values = measure.texts() if texts and isinstance(measure, Values) else measure.values()
     if isinstance(measure, Values) and attribute.result_type == "list":
         values = measure.column.tagged().replace("z", None).str.slice(1)
     frame = pl.DataFrame({"mpid": snapshot.mpid, "value": values})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,12 +15,14 @@ from pydantic import ValidationError
 from core.criteria import And, Or
 from core.criteria.base import replaced
 from core.errors import CoreError
+from core.scope import Steps
 
 if TYPE_CHECKING:
     from core.criteria import Criterion
     from core.criteria.dials import Dial
     from core.data.values import Mask
     from core.evaluate import Evaluation
+    from core.scope import Scope
 
 POINTS: Final = 14
 LENGTHS: Final = (1, 2, 3, 4, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365, 500, 730, 1000, 1500, 2000, 3000)
@@ -67,24 +70,29 @@ def curve(evaluation: Evaluation, path: str, key: str, progress: Progress | None
     """The size of the whole audience at sensible settings of one number; CoreError where the node has no such number.
 
     Every point is exact: the criterion is judged with that setting, its measure used again where it can be.
+    `progress(done, total)` is called before and after every judgement and while events are read; what it raises stops
+    the work.
     """
     node = evaluation.node(path)
     dial = next((each for each in node.dials() if each.key == key), None)
     if dial is None:
         known = ", ".join(each.key for each in node.dials()) or "none"
         raise CoreError(f"The criterion has no number {key!r}.", f"Its numbers: {known}.")
-    settings = _settings(evaluation, node, dial)
-    inside, outside = _either_way(evaluation, path)
-    points = []
-    for done, setting in enumerate(settings):
-        if progress is not None:
-            progress(done, len(settings))
-        try:
-            turned = node.turned(key, setting)
-        except ValidationError:  # a low above its high: no setting
-            continue
-        holds = turned.judge(evaluation.scope) & evaluation.scope.universe
-        points.append(Point(setting, int(np.count_nonzero((inside & holds) | (outside & ~holds)))))
+    settings = _settings(evaluation, node, dial, progress)
+    turned: dict[float, Criterion] = {}
+    for setting in settings:
+        with suppress(ValidationError):  # a low above its high: no setting
+            turned[setting] = node.turned(key, setting)
+    steps = Steps(progress, len(turned) * evaluation.part_count)
+    sizes = dict.fromkeys(turned, 0)
+    for scope, _ in evaluation.parts(steps):
+        inside, outside = _either_way(scope, evaluation.audience.root, path)
+        for setting, criterion in turned.items():
+            steps.here()
+            holds = criterion.judge(scope) & scope.universe
+            sizes[setting] += int(np.count_nonzero((inside & holds) | (outside & ~holds)))
+            steps.next()
+    points = [Point(setting, size) for setting, size in sizes.items()]
     return Curve(path, dial, tuple(_without_flat_end(points, dial.setting)))
 
 
@@ -95,26 +103,32 @@ def _without_flat_end(points: list[Point], setting: float) -> list[Point]:
     return points
 
 
-def _either_way(evaluation: Evaluation, path: str) -> tuple[Mask, Mask]:
+def _either_way(scope: Scope, root: Criterion, path: str) -> tuple[Mask, Mask]:
     """Who is a member if the node holds for them, and who is if it does not: with both, any answer of it can be put in
     (Shannon's expansion of the tree)."""
-    root, judge = evaluation.audience.root, evaluation.scope.judge
-    return judge(replaced(root, path, And.of())), judge(replaced(root, path, Or.of()))
+    return scope.judge(replaced(root, path, And.of())), scope.judge(replaced(root, path, Or.of()))
 
 
 # --- settings worth a look ---------------------------------------------------------------------------------------
 
 
-def _settings(evaluation: Evaluation, node: Criterion, dial: Dial) -> list[float]:
+def _settings(evaluation: Evaluation, node: Criterion, dial: Dial, progress: Progress | None) -> list[float]:
     """Ascending settings, the present one among them; whole ones stay whole numbers."""
     if dial.measured:
-        numbers = evaluation.scope.measure(node.compared_by(dial.key)).numbers()
-        there = np.zeros(0) if numbers is None else numbers[evaluation.scope.universe]
+        compared, steps = node.compared_by(dial.key), Steps(progress, evaluation.part_count * POINTS)
+        parts = [_measured(scope, compared) for scope, _ in evaluation.parts(steps)]
+        there = np.concatenate(parts)
         found = measured_settings(there[np.isfinite(there)] / dial.scale, dial.setting, dial.whole)
     else:
         found = lengths(dial.setting)
     kept = sorted({*_thinned(found, dial.setting), dial.setting})
     return [int(each) if float(each).is_integer() else each for each in kept]
+
+
+def _measured(scope: Scope, criterion: Criterion) -> npt.NDArray[np.float64]:
+    """What a criterion measures of everybody who can be a member, where it measures numbers."""
+    numbers = scope.measure(criterion).numbers()
+    return np.zeros(0) if numbers is None else numbers[scope.universe]
 
 
 def lengths(setting: float) -> list[float]:

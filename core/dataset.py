@@ -263,7 +263,7 @@ class Dataset:
         """What a calculated attribute, saved or not, would give (`core.computed`). Raises DefinitionError."""
         parsed = calculated_attribute(definition)
         self._known_workspace(workspace)
-        return compute(self._snapshots(), parsed, workspace, millis(now))
+        return compute(self._snapshots, parsed, workspace, millis(now))
 
     def _snapshots(self) -> Iterable[Snapshot]:
         return [self._snapshot]
@@ -356,7 +356,7 @@ class Dataset:
 
     def inputs(self, *, now: datetime) -> list[InputUse]:
         """Every input with what came through it (`core.entries.inputs`)."""
-        return inputs(self._snapshot, millis(now))
+        return inputs(self._snapshots(), millis(now))
 
     def values(
         self, kind: str, name: str, *, workspace: str, event: tuple[str, str | None] | None = None
@@ -402,7 +402,7 @@ class Dataset:
 
     def find(self, text: str, *, now: datetime) -> list[Match]:
         """Profiles with that mpid or an identity of exactly that value (`core.profile.find_profiles`)."""
-        return find_profiles(self._snapshot, text, millis(now))
+        return find_profiles(self._snapshots(), text, millis(now))
 
     def profile(self, mpid: int, *, now: datetime) -> Profile:
         """Everything known of an mpid as of `now`; CoreError where it was not seen by then."""
@@ -410,7 +410,7 @@ class Dataset:
 
     def recently_seen(self, *, now: datetime, limit: int = 10) -> list[tuple[int, datetime]]:
         """The mpids that were active last by `now`, with the moment, newest first."""
-        return recently_seen(self._snapshot, millis(now), limit)
+        return recently_seen(self._snapshots(), millis(now), limit)
 
     def timeline(
         self, mpid: int, *, now: datetime, kinds: Iterable[str] = (), offset: int = 0, limit: int = 25
@@ -447,16 +447,31 @@ class Dataset:
         return found
 
     def estimate(
-        self, audience: Audience, *, now: datetime, audiences: Mapping[str, Audience] | None = None
+        self,
+        audience: Audience,
+        *,
+        now: datetime,
+        audiences: Mapping[str, Audience] | None = None,
+        progress: Steady | None = None,
     ) -> Estimate:
-        """The audience's size from the fair sample. Raises DefinitionError; a technical failure is `symbol` "error"."""
+        """The audience's size from the fair sample. Raises DefinitionError; a technical failure is `symbol` "error".
+
+        `progress(done, total)` is called as that of `evaluate`; what it raises stops the work, unless it is a failure.
+        """
         self._check(audience, audiences or {})
-        profiles = self._manifest.profiles
-        return estimate(self._sampled(audience, now, audiences or {}, profiles), audience.root, profiles)
+        steps = Steps(progress, max(self.shard_count, 1))
+        return estimate(self._samples(audience, now, audiences or {}, steps), audience.root, self._manifest.profiles)
+
+    def _samples(
+        self, audience: Audience, now: datetime, audiences: Mapping[str, Audience], steps: Steps
+    ) -> Iterator[tuple[Scope, int]]:
+        """Where the sample is judged, with the size of the universe: part by part."""
+        yield self._sampled(audience, now, audiences, self._manifest.profiles, steps)
+        steps.next()
 
     def _sampled(
-        self, audience: Audience, now: datetime, audiences: Mapping[str, Audience], profiles: int
-    ) -> Iterator[tuple[Scope, int]]:
+        self, audience: Audience, now: datetime, audiences: Mapping[str, Audience], profiles: int, steps: Steps
+    ) -> tuple[Scope, int]:
         """Where the sample of so many profiles is judged (`core.estimate`)."""
         found = self._sampler.snapshot(self._snapshot, profiles)
         read = (self._snapshot, self._memory) if found is None else (found, self._sampler.memory)
@@ -468,7 +483,7 @@ class Dataset:
 
         key = ("once", "universe", self.version, audience.workspaces, now_ms, known_ms)
         size = self._sampler.memory.remember(key, universe)
-        yield self._scope_of(audience, now_ms, audiences, *read), size
+        return self._scope_of(audience, now_ms, audiences, *read, steps), size
 
     def evaluate_many(
         self,

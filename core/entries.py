@@ -97,8 +97,15 @@ class InputUse:
     """Events on each of the last `DAYS` UTC days."""
 
 
-def inputs(snapshot: Snapshot, now_ms: int) -> list[InputUse]:
-    """Every input of every workspace, those without data too. The volume ends with the day of `now`."""
+def inputs(snapshots: Iterable[Snapshot], now_ms: int) -> list[InputUse]:
+    """Every input of every workspace, those without data too. The volume ends with the day of `now`.
+
+    `snapshots`: the parts of one version; one is looked at after the other.
+    """
+    return _inputs_together([_inputs(snapshot, now_ms) for snapshot in snapshots])
+
+
+def _inputs(snapshot: Snapshot, now_ms: int) -> list[InputUse]:
     last_day = now_ms // DAY_MS
     days: dict[tuple[str, str], npt.NDArray[np.int64]] = {}
     events: dict[tuple[str, str], int] = {}
@@ -148,11 +155,14 @@ def entries(snapshots: Iterable[Snapshot], now_ms: int) -> list[Entry]:
     spaces = list(found.workspaces)
     return sorted(
         found.entries(),
-        key=lambda each: (spaces.index(each.workspace), ENTRY_KINDS.index(each.kind), -each.records, each.name or ""),
+        key=lambda each: (
+            *(spaces.index(each.workspace), ENTRY_KINDS.index(each.kind), -each.records, each.name or ""),
+            [part or "" for part in each.event or ()],
+        ),
     )
 
 
-def together_inputs(parts: Sequence[list[InputUse]]) -> list[InputUse]:
+def _inputs_together(parts: Sequence[list[InputUse]]) -> list[InputUse]:
     """The inputs of parts that have no profile in common."""
     return [
         replace(

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import polars as pl
 
 from core.audience import Audience
 from core.criteria import And, Criterion, Not, Or
-from core.data.snapshot import Snapshot
 from core.data.values import Mask
 from core.errors import CoreError
-from core.scope import Scope
+from core.scope import Scope, Steps
 
 if TYPE_CHECKING:
     from core.explain import Explanation
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,21 @@ class Evaluation:
         """What was looked at."""
         return self._scope
 
-    def scopes(self) -> Iterator[Scope]:
-        """What was looked at, one scope a shard; `mask` is in their order. Of data that is not split, the one."""
-        yield self._scope
+    def parts(self, steps: Steps | None = None) -> Iterator[tuple[Scope, Mask]]:
+        """What was looked at, shard by shard, each with its part of `mask`; of data that is not split, all of it.
 
-    def parts(self) -> Iterator[tuple[Snapshot, Mask]]:
-        """The data of every shard with its part of `mask`."""
-        yield self._scope.snapshot, self.mask
+        `steps` are told how far is what the scopes are asked for.
+        """
+        yield self._scope if steps is None else self._scope.telling(steps), self.mask
+
+    @property
+    def part_count(self) -> int:
+        """How many parts there are."""
+        return 1
+
+    def once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """What `make` gives of this audience's data and moment, remembered while the version stays; `key` names it."""
+        return self._scope.once(key, make)
 
     @property
     def now(self) -> datetime:

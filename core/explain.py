@@ -105,13 +105,13 @@ def _explained(evaluation: Evaluation, profile: int, path: str, node: Criterion)
         node.kind_of_node,
         node.sentence,
         bool(scope.judge(node)[profile]),
-        decides(evaluation, profile, path),
+        _decides(evaluation, profile, path),
         node.evidence(scope, profile),
         tuple(_explained(evaluation, profile, f"{path}.{segment}", child) for segment, child in node.children()),
     )
 
 
-def decides(evaluation: Evaluation, profile: int, path: str) -> bool:
+def _decides(evaluation: Evaluation, profile: int, path: str) -> bool:
     """Whether the answer of the node at a path makes the difference for a profile."""
     judge, root = evaluation.scope.judge, evaluation.audience.root
     everybody, nobody = (judge(replaced(root, path, node)) for node in (And.of(), Or.of()))

@@ -12,18 +12,26 @@ from core.data.values import NO_MOMENT, Mask
 from core.profile import masked
 
 if TYPE_CHECKING:
+    from core.evaluate import Evaluation
     from core.scope import Scope
 
 SHOWN: Final = 20
 FRAME: Final = pl.Schema({"mpid": pl.Int64(), "identity": pl.String(), "last_seen": pl.Datetime("ms", "UTC")})
 
 
-def some_members(scope: Scope, mask: Mask, count: int = SHOWN, masks: bool = True) -> pl.DataFrame:
+def some_members(evaluation: Evaluation, count: int = SHOWN, masks: bool = True) -> pl.DataFrame:
     """Members in the order of their hashes, so that they are a fair draw and stay where the audience changes little.
 
     Columns `mpid`, `identity` ("email j•••@example.com": the first user identity known by now, masked unless `masks` is
     off; null where there is none), `last_seen` in the audience's workspaces.
     """
+    found = sorted(row for scope, mask in evaluation.parts() for row in _first(scope, mask, count, masks))
+    frame = pl.DataFrame([row for _, *row in found[:count]], schema={**FRAME, "last_seen": pl.Int64()}, orient="row")
+    return frame.with_columns(pl.col("last_seen").cast(FRAME["last_seen"]))
+
+
+def _first(scope: Scope, mask: Mask, count: int, masks: bool) -> list[tuple[int, int, str | None, int]]:
+    """The members of a shard that come first: hash, mpid, identity, and when they were last seen."""
     snapshot = scope.snapshot
     members = np.flatnonzero(mask)
     chosen = members[np.argsort(snapshot.hash[members], kind="stable")[:count]]
@@ -31,13 +39,10 @@ def some_members(scope: Scope, mask: Mask, count: int = SHOWN, masks: bool = Tru
     for workspace in scope.workspaces:
         np.maximum(latest, snapshot.last_seen(workspace, scope.now_ms)[chosen], out=latest)
     known = _identities(scope, chosen)
-    rows = [
-        (int(snapshot.mpid[at]), _told(known.get(int(at)), masks), int(seen))
+    return [
+        (int(snapshot.hash[at]), int(snapshot.mpid[at]), _told(known.get(int(at)), masks), int(seen))
         for at, seen in zip(chosen, latest, strict=True)
     ]
-    return pl.DataFrame(rows, schema={**FRAME, "last_seen": pl.Int64()}, orient="row").with_columns(
-        pl.col("last_seen").cast(FRAME["last_seen"])
-    )
 
 
 def _told(identity: tuple[str, str] | None, masks: bool) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ import polars as pl
 from core.criteria import And, Not, Or
 from core.criteria.base import replaced
 from core.criteria.measures import Values
+from core.scope import Steps
 
 if TYPE_CHECKING:
     from core.criteria import Criterion
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from core.evaluate import Evaluation
     from core.scope import Scope
 
+Progress = Callable[[int, int], None]
 CLOSEST: Final = 5
 FRAME: Final = pl.Schema(
     {
@@ -64,14 +67,20 @@ class NearMiss:
     closest: tuple[Close, ...]
 
 
-def near_misses(evaluation: Evaluation, closest: int = CLOSEST) -> list[NearMiss]:
-    """For every criterion whom it alone keeps out, the most first; those that keep nobody out are left out."""
+def near_misses(evaluation: Evaluation, closest: int = CLOSEST, progress: Progress | None = None) -> list[NearMiss]:
+    """For every criterion whom it alone keeps out, the most first; those that keep nobody out are left out.
+
+    `progress(done, total)` is called while criteria are looked at; what it raises stops the work.
+    """
     root = evaluation.audience.root
     leaves = {path: node for path, node in evaluation.audience.nodes() if not isinstance(node, And | Or | Not)}
     kept_out: dict[str, list[_KeptOut]] = {path: [] for path in leaves}
-    for scope in evaluation.scopes():
+    steps = Steps(progress, len(leaves) * evaluation.part_count)
+    for scope, _ in evaluation.parts(steps):
         for path, node in leaves.items():
+            steps.here()
             kept_out[path].append(_kept_out(scope, root, path, node, closest))
+            steps.next()
     found = [_near_miss(path, leaves[path].sentence, shards, closest) for path, shards in kept_out.items()]
     return sorted((each for each in found if each.size), key=lambda each: -each.size)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -128,15 +128,24 @@ def masked(identity: str) -> str:
     return f"{name[:1]}•••{at}{domain}"
 
 
-def find_profiles(snapshot: Snapshot, text: str, now_ms: int) -> list[Match]:
+def find_profiles(snapshots: Iterable[Snapshot], text: str, now_ms: int) -> list[Match]:
     """Profiles with that mpid, or an identity of exactly that value (`type:value` names its type) seen by `now`.
 
-    The mpid comes first, then identities, the latest first. Several profiles can hold one identity.
+    The mpid comes first, then identities, the latest first. Several profiles can hold one identity. `snapshots`: the
+    parts of one version.
     """
     wanted = text.strip()
-    found = []
-    if wanted.lstrip("-").isdecimal() and -(2**63) <= int(wanted) < 2**63:
-        found = [Match(int(wanted), None)] if index_of(snapshot, int(wanted)) is not None else []
+    number = int(wanted) if wanted.lstrip("-").isdecimal() else 2**63
+    found, holders = [], []
+    for snapshot in snapshots:
+        if -(2**63) <= number < 2**63 and index_of(snapshot, number) is not None:
+            found.append(Match(number, None))
+        holders += _holders(snapshot, wanted, now_ms)
+    return found + [Match(mpid, identity_type) for _, identity_type, mpid in sorted(holders)]
+
+
+def _holders(snapshot: Snapshot, wanted: str, now_ms: int) -> list[tuple[int, str, int]]:
+    """Who holds an identity: minus its last moment, its type, and the mpid."""
     kind, colon, rest = wanted.partition(":")
     typed = (pl.col("identity_type") == kind) & (pl.col("value") == rest) if colon else pl.lit(False)
     rows = (
@@ -144,22 +153,29 @@ def find_profiles(snapshot: Snapshot, text: str, now_ms: int) -> list[Match]:
         .filter(((pl.col("value") == wanted) | typed) & (pl.col("time_ms") <= now_ms))
         .group_by("profile", "identity_type")
         .agg(pl.col("time_ms").max())
-        .sort("time_ms", "identity_type", descending=[True, False])
+        .select("time_ms", "identity_type", "profile")
         .collect()
     )
-    return found + [
-        Match(int(snapshot.mpid[profile]), identity_type)
-        for profile, identity_type in rows.select("profile", "identity_type").iter_rows()
-    ]
+    return [(-time_ms, identity_type, int(snapshot.mpid[profile])) for time_ms, identity_type, profile in rows.rows()]
 
 
-def recently_seen(snapshot: Snapshot, now_ms: int, limit: int) -> list[tuple[int, datetime]]:
-    """The mpids that were active last by `now` in any workspace, with the moment, newest first."""
+def recently_seen(snapshots: Iterable[Snapshot], now_ms: int, limit: int) -> list[tuple[int, datetime]]:
+    """The mpids that were active last by `now` in any workspace, with the moment, newest first.
+
+    `snapshots`: the parts of one version.
+    """
+    found = sorted(each for snapshot in snapshots for each in _last_active(snapshot, now_ms, limit))
+    return [(mpid, _moment(-ago)) for ago, mpid in found[:limit]]
+
+
+def _last_active(snapshot: Snapshot, now_ms: int, limit: int) -> list[tuple[int, int]]:
+    """Minus the last moments of those who were active last, with their mpids."""
     last = np.full(snapshot.size, NO_MOMENT, np.int64)
     for workspace in snapshot.manifest.workspaces:
         np.maximum(last, snapshot.last_seen(workspace, now_ms), out=last)
-    newest = np.argsort(-last, kind="stable")[:limit]
-    return [(int(snapshot.mpid[at]), _moment(int(last[at]))) for at in newest if last[at] != NO_MOMENT]
+    seen = np.flatnonzero(last != NO_MOMENT)
+    newest = seen[np.lexsort((snapshot.mpid[seen], -last[seen]))[:limit]]
+    return [(-int(last[at]), int(snapshot.mpid[at])) for at in newest]
 
 
 def index_of(snapshot: Snapshot, mpid: int) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -88,6 +89,12 @@ class Scope:
         self._key = (snapshot.manifest.version, workspaces, inputs, lookback_days, now_ms, self.known_ms, named)
         self._tiers = tuple(frozenset(snapshot.manifest.workspaces[each].tiers.items()) for each in workspaces)
         self.universe = snapshot.universe(workspaces, now_ms, self.known_ms)
+
+    def telling(self, steps: Steps) -> Scope:
+        """This scope, which tells other steps how far a calculation is."""
+        other = copy(self)
+        other._steps = steps
+        return other
 
     def judge(self, criterion: Criterion) -> Mask:
         """Who of the universe satisfies a criterion. Do not change the answer: it is remembered."""

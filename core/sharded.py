@@ -11,7 +11,8 @@ from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 import polars as pl
@@ -19,22 +20,22 @@ import polars as pl
 from core import catalog
 from core.audience import Audience
 from core.data.manifest import Manifest, Segment
-from core.data.memory import DEFAULT_BYTES
+from core.data.memory import DEFAULT_BYTES, Memory
 from core.data.segments import shard_of
 from core.data.snapshot import Snapshot
 from core.data.store import Store
 from core.data.values import Mask, millis
 from core.dataset import Dataset, Steady
-from core.entries import InputUse, together_inputs
 from core.errors import CoreError
-from core.estimate import Estimate, estimate
 from core.evaluate import Evaluation, NodeSize, attribute_frame, measure_frame
-from core.profile import Match, Profile, Timeline
+from core.profile import Profile, Timeline
 from core.sampler import Sampler
-from core.scope import Scope, Steps
+from core.scope import OF_A_VERSION, Scope, Steps
 
 if TYPE_CHECKING:
     from core.explain import Explanation
+
+T = TypeVar("T")
 
 KEPT_EVENTS: Final = 50_000_000
 """Shards stay in memory between questions as long as they have no more events than this together."""
@@ -46,7 +47,11 @@ class ShardedDataset(Dataset):
     def __init__(self, store: Store, memory_bytes: int = DEFAULT_BYTES) -> None:
         self._store, self.memory_bytes = store, memory_bytes
         self._version, self._lease = store.held()
+        self._memory = Memory(memory_bytes // 8)
+        """What is put together of all shards."""
         self._kept: dict[int, Dataset] = {}
+        self._loose: WeakValueDictionary[int, Dataset] = WeakValueDictionary()
+        """Shards that are not kept, while somebody looks at them."""
         self._samplers: dict[int, Sampler] = {}
         self._known_ms: int | None = None
 
@@ -59,9 +64,13 @@ class ShardedDataset(Dataset):
         manifest, lease = self._store.held()
         if manifest.version != self.version:
             self._version, self._lease = manifest, lease
-            for number, shard in self._kept.items():
-                shard._store = self._store.shard(number, manifest)
-                shard.refresh()
+            self._memory.forget(OF_A_VERSION)
+            self._kept, kept = {}, self._kept  # evaluations go on with what they have looked at
+            self._loose = WeakValueDictionary()
+            for number, shard in kept.items():
+                moved = copy(shard)
+                moved._store = self._store.shard(number, manifest)
+                self._kept[number] = moved.refresh()
         return self
 
     @property
@@ -83,14 +92,14 @@ class ShardedDataset(Dataset):
             yield self._shard(number)
 
     def _shard(self, number: int) -> Dataset:
-        if number in self._kept:
-            return self._kept[number]
-        shard = Dataset(self._store.shard(number, self._version), self.memory_bytes // self.shard_count)
+        known = self._kept.get(number) or self._loose.get(number)
+        if known is not None:
+            return known
+        shard = Dataset(self._store.shard(number, self._version), self.memory_bytes // 8 * 7 // self.shard_count)
         shard._known_ms = self._known_ms
         shard._sampler = self._samplers.setdefault(number, shard._sampler)  # slices are small: they all stay
         events = sum(_events(self._version, each) for each in range(number + 1))
-        if events <= KEPT_EVENTS:
-            self._kept[number] = shard
+        (self._kept if events <= KEPT_EVENTS else self._loose)[number] = shard
         return shard
 
     def prepare(self, going: Callable[[], bool] = lambda: True) -> None:
@@ -115,12 +124,14 @@ class ShardedDataset(Dataset):
     def fresh(self) -> Dataset:
         """This version with nothing remembered; what is mapped from files stays."""
         other = self._with(lambda shard: shard.fresh())
+        other._memory = Memory(self._memory.limit_bytes)
         other._samplers = {number: sampler.fresh() for number, sampler in self._samplers.items()}
         return other
 
     def _with(self, changed: Callable[[Dataset], Dataset]) -> ShardedDataset:
         other = copy(self)
         other._kept = {number: changed(shard) for number, shard in self._kept.items()}
+        other._loose = WeakValueDictionary()
         return other
 
     # -- what the data holds ---------------------------------------------------------------------------------------
@@ -141,15 +152,6 @@ class ShardedDataset(Dataset):
     def catalog(self) -> pl.DataFrame:
         """Everything that the data holds by name, with counts and first and last time (`core.catalog.overview`)."""
         return catalog.summed([shard.catalog() for shard in self.shards()])
-
-    def inputs(self, *, now: datetime) -> list[InputUse]:
-        """Every input with what came through it (`core.entries.inputs`)."""
-        return together_inputs([shard.inputs(now=now) for shard in self.shards()])
-
-    def recently_seen(self, *, now: datetime, limit: int = 10) -> list[tuple[int, datetime]]:
-        """The mpids that were active last by `now`, with the moment, newest first."""
-        found = [each for shard in self.shards() for each in shard.recently_seen(now=now, limit=limit)]
-        return sorted(found, key=lambda each: each[1], reverse=True)[:limit]
 
     def values(
         self, kind: str, name: str, *, workspace: str, event: tuple[str, str | None] | None = None
@@ -181,11 +183,6 @@ class ShardedDataset(Dataset):
             return attribute_frame(scope, scope.universe, names, chosen, texts)
 
         return joined(frame, self.shards)
-
-    def find(self, text: str, *, now: datetime) -> list[Match]:
-        """Profiles with that mpid, then those with an identity of exactly that value (`core.profile.find_profiles`)."""
-        found = [match for shard in self.shards() for match in shard.find(text, now=now)]
-        return sorted(found, key=lambda match: match.identity_type is not None)
 
     def profile(self, mpid: int, *, now: datetime) -> Profile:
         """Everything known of an mpid as of `now`; CoreError where it was not seen by then."""
@@ -238,16 +235,16 @@ class ShardedDataset(Dataset):
             for key, audience in wanted.items():
                 parts[key].append(_Part.of(Evaluation(audience, shard.scope(audience, now, named, steps))))
                 steps.next()
-        return {key: ShardedEvaluation(audience, self, now, named, parts[key]) for key, audience in wanted.items()}
+        asked = copy(self)  # it stays at this version
+        return {key: ShardedEvaluation(audience, asked, now, named, parts[key]) for key, audience in wanted.items()}
 
-    def estimate(
-        self, audience: Audience, *, now: datetime, audiences: Mapping[str, Audience] | None = None
-    ) -> Estimate:
-        """The audience's size from the fair sample, which is one of the whole; see `Dataset.estimate`."""
-        self._check(audience, audiences or {})
-        profiles = self._version.profiles
-        parts = (part for shard in self.shards() for part in shard._sampled(audience, now, audiences or {}, profiles))
-        return estimate(parts, audience.root, profiles)
+    def _samples(
+        self, audience: Audience, now: datetime, audiences: Mapping[str, Audience], steps: Steps
+    ) -> Iterator[tuple[Scope, int]]:
+        """The sample is one of the whole: each shard judges its part."""
+        for shard in self.shards():
+            yield shard._sampled(audience, now, audiences, self._version.profiles, steps)
+            steps.next()
 
 
 def _events(manifest: Manifest, number: int) -> int:
@@ -293,14 +290,22 @@ class ShardedEvaluation(Evaluation):
         """There is none of the whole: CoreError."""
         _refuse()
 
-    def scopes(self) -> Iterator[Scope]:
-        """What was looked at, one scope a shard; `mask` is in their order."""
-        return (self._scope_in(shard) for shard in self._dataset.shards())
-
-    def parts(self) -> Iterator[tuple[Snapshot, Mask]]:
-        """The data of every shard with its part of `mask`."""
+    def parts(self, steps: Steps | None = None) -> Iterator[tuple[Scope, Mask]]:
+        """What was looked at, one scope a shard, each with its part of `mask`."""
         for shard, part in zip(self._dataset.shards(), self._parts, strict=True):
-            yield shard.snapshot, part.mask
+            yield self._scope_in(shard, steps), part.mask
+
+    @property
+    def part_count(self) -> int:
+        """How many shards there are."""
+        return len(self._parts)
+
+    def once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """What `make` gives of this audience's data and moment, remembered while the version stays."""
+        asked, data = self.audience, self._dataset
+        named = tuple(sorted((each, self._audiences[each].model_dump_json()) for each in asked.named_audiences))
+        scope = (data.version, asked.workspaces, asked.inputs, asked.lookback_days, millis(self._now), data._known_ms)
+        return data._memory.remember(("once", scope, named, key), make)
 
     @property
     def now(self) -> datetime:
@@ -349,8 +354,8 @@ class ShardedEvaluation(Evaluation):
         """Why a profile is a member or not, with the evidence; CoreError where there is no such profile."""
         return Evaluation(self.audience, self._scope_in(self._dataset.home(mpid))).explain(mpid)
 
-    def _scope_in(self, shard: Dataset) -> Scope:
-        return shard.scope(self.audience, self._now, self._audiences)
+    def _scope_in(self, shard: Dataset, steps: Steps | None = None) -> Scope:
+        return shard.scope(self.audience, self._now, self._audiences, steps)
 
 
 def joined(

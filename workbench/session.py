@@ -19,7 +19,7 @@ from core import Audience, Dataset, suggest
 from core.computed import Computed
 from core.criteria.calculated import CalculatedAttribute
 from core.entries import Entry
-from core.explain import Explanation, explain
+from core.explain import Explanation
 from core.profile import Profile, Timeline
 from core.registry import AudienceSummary, Person, Registry
 from core.registry.data import Users
@@ -350,7 +350,7 @@ def explanation(data: Dataset, audience_id: str, known: Profile) -> Explanation:
     """Why a profile is in an audience or not, by its definition in force, at the moment of the profile."""
     audience = registry().audiences.get(audience_id, me()).definition_in_force
     others = registry().audiences.named_by(audience, me())
-    return explain(data.evaluate(audience, now=known.now, audiences=others), known.mpid)
+    return data.evaluate(audience, now=known.now, audiences=others).explain(known.mpid)
 
 
 @dataclass

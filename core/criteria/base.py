@@ -23,6 +23,7 @@ from core.errors import CoreError, Problem
 if TYPE_CHECKING:
     from core.context import Context
     from core.criteria.dials import Dial, Gap
+    from core.criteria.doubts import Doubt
     from core.criteria.evidence import Evidence
     from core.criteria.measures import Measure
     from core.data.snapshot import Snapshot
@@ -205,8 +206,8 @@ class Criterion(Model):
         """What it found of one profile (its index), and which condition fails; None for groups."""
         return None
 
-    def doubts(self, scope: Scope) -> Iterator[str]:
-        """What about its data makes it probable that something else was meant, a sentence each."""
+    def doubts(self, scope: Scope) -> Iterator[Doubt]:
+        """What about its data could make it probable that something else was meant: of every shard the same doubts."""
         return iter(())
 
     def dials(self) -> Iterator[Dial]:

@@ -12,7 +12,7 @@ from pydantic import Discriminator, Field, ValidationError, model_validator
 from core.criteria import aggregates
 from core.criteria.base import Model, Pick
 from core.criteria.comparison import Comparison
-from core.criteria.doubts import ADDED, MONEY, currencies
+from core.criteria.doubts import ADDED, MONEY, Currencies, Doubt
 from core.criteria.events import Event
 from core.criteria.evidence import Evidence, moment_words, value_words
 from core.criteria.matchers import Moment, Number
@@ -209,12 +209,11 @@ class CalculatedAttributeCriterion(ComparedProfileCriterion):
     def compared(self) -> str:
         return self.name
 
-    def doubts(self, scope: Scope) -> Iterator[str]:
+    def doubts(self, scope: Scope) -> Iterator[Doubt]:
         workspace = self.reads(scope)
         known = calculated_attribute(scope.snapshot.manifest.workspaces[workspace].calculated_attributes[self.name])
         if known.calculation in ADDED and known.of is not None and known.of.ref[1] in MONEY:
-            doubt = currencies(known.rows(workspace, scope), scope)
-            yield from () if doubt is None else (doubt,)
+            yield Currencies.of(known.rows(workspace, scope), scope)
 
     def evidence(self, scope: Scope, profile: int) -> Evidence:
         """The calculated value."""

@@ -18,6 +18,7 @@ from core.errors import Problem
 
 if TYPE_CHECKING:
     from core.context import Context
+    from core.criteria.doubts import Doubt
     from core.scope import Scope
     from core.sql import Sql, SqlScope
 
@@ -52,7 +53,7 @@ class CartAbandonment(Criterion):
         where = self.where_product
         return Event(type="event", kind="ecommerce", name="add_to_cart", where_product=where, when=self.when)
 
-    def doubts(self, scope: Scope) -> Iterator[str]:
+    def doubts(self, scope: Scope) -> Iterator[Doubt]:
         yield from self._added.doubts(scope)
         yield from BOUGHT.doubts(scope)
 

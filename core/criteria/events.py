@@ -12,7 +12,7 @@ from core.criteria.aggregates import aggregate_sql, has_value_sql, totalled_sql
 from core.criteria.base import And, Criterion, Model, Pick
 from core.criteria.comparison import COMPARISON_KEYS, Comparison
 from core.criteria.dials import Dial, Gap, dials_of, limits, number_gap
-from core.criteria.doubts import ADDED, MONEY, currencies, outside, stopped
+from core.criteria.doubts import ADDED, MONEY, Currencies, Doubt, Outside, Stopped
 from core.criteria.evidence import Condition, Evidence, things, value_words
 from core.criteria.measures import Counts, Measure
 from core.criteria.operands import is_number, number_matcher, pair
@@ -362,16 +362,15 @@ class Event(Criterion):
             return f"“{plain_words(self.name) if self.kind == 'ecommerce' else self.name}”"
         return super().said(field)
 
-    def doubts(self, scope: Scope) -> Iterator[str]:
+    def doubts(self, scope: Scope) -> Iterator[Doubt]:
         inputs = self.reads(scope)
-        found = [None if self.when is None else outside(self.when, scope)]
+        yield Outside.of(self.when, scope)
         if self.name is not None:
             spans = scope.spans((-EVER, EVER), without_lookback=True)
             every = list(scope.rows(self.kind, self.name, None, inputs, spans))
-            found.append(stopped(every, scope, f"“{self.name}”"))
+            yield Stopped.of(every, scope, f"“{self.name}”")
         if self.aggregate is not None and self.aggregate.function in ADDED and self.aggregate.of.ref[1] in MONEY:
-            found.append(currencies(qualifying(self, scope, inputs), scope))
-        yield from (each for each in found if each is not None)
+            yield Currencies.of(qualifying(self, scope, inputs), scope)
 
     def dials(self) -> Iterator[Dial]:
         if self.aggregate is not None:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from core.criteria.base import And, Criterion
 from core.criteria.dials import Dial
-from core.criteria.doubts import outside
+from core.criteria.doubts import Doubt, Outside
 from core.criteria.events import Event, event_problems, event_warnings
 from core.criteria.evidence import Condition, Evidence, moment_words
 from core.criteria.measures import Measure, Moments
@@ -67,9 +67,8 @@ class Sequence(Criterion):
     def match(self, measure: Measure, scope: Scope) -> Mask:
         return measure.present()
 
-    def doubts(self, scope: Scope) -> Iterator[str]:
-        if self.when is not None and (doubt := outside(self.when, scope)):
-            yield doubt
+    def doubts(self, scope: Scope) -> Iterator[Doubt]:
+        yield Outside.of(self.when, scope)
         for step in self.steps:
             yield from step.doubts(scope)
 

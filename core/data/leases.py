@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from weakref import finalize
 
 
 class Lease:
@@ -13,19 +15,15 @@ class Lease:
 
     def __init__(self, file: Path) -> None:
         """Without a file, as in a copy of a dataset that nobody writes, there is nothing to hold."""
-        self._descriptor: int | None = None
+        self._close: Callable[[], object] = lambda: None
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            self._descriptor = os.open(file, os.O_RDONLY)
-            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+            descriptor = os.open(file, os.O_RDONLY)
+            self._close = finalize(self, os.close, descriptor)  # once, at the latest when nobody has it any more
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
 
     def release(self) -> None:
         """Gives it back."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def __del__(self) -> None:
-        self.release()
+        self._close()
 
 
 def is_held(file: Path) -> bool:

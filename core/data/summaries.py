@@ -24,8 +24,8 @@ from core.data.snapshot import Snapshot
 from core.data.values import DATE_PATTERN, NUMBER_PATTERN
 
 SAMPLES: Final = 5
-KEPT: Final = 4 * SAMPLES
-"""So many values a summary tells, so that the most frequent ones of all are among those of the parts."""
+KEPT: Final = 20 * SAMPLES
+"""So many values a summary tells. The most frequent ones of all are exact where no part has more, and else all but."""
 
 TYPES: Final = ("number", "boolean", "date", "list")
 """What all values of a name can be; anything else is a string (DEFINITION 3.2)."""

@@ -96,7 +96,7 @@ def test_tables_instead_of_charts() -> None:
 
 def test_why_in_for_anybody_who_is_asked_for() -> None:
     found: Evaluation = look(both()).evaluation
-    member = some_members(found.scope, found.mask)["mpid"][0]
+    member = some_members(found)["mpid"][0]
     at = app(both())
     box = next(each for each in at.text_input if each.label == "Why in, why not")
     box.set_value(str(member)).run()

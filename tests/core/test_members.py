@@ -19,17 +19,17 @@ def test_who_they_are(tmp_path: Path) -> None:
         of(4, did("play", 3), days=3, user_identities={"email": "amy@example.com"}),
     )
     result = answer(data, event("play"))
-    rows = {row[0]: row[1:] for row in some_members(result.scope, result.mask).rows()}
+    rows = {row[0]: row[1:] for row in some_members(result).rows()}
     assert rows == {
         1: ("customer id c•••", moment(ago(2))),
         2: (None, moment(ago(1))),
         4: ("email a•••@example.com", moment(ago(3))),
     }
-    plain = some_members(result.scope, result.mask, masks=False)
+    plain = some_members(result, masks=False)
     assert set(plain["identity"]) == {"customer id c-1", "email amy@example.com", None}
-    assert some_members(result.scope, result.mask, 2)["mpid"].to_list() == plain["mpid"].to_list()[:2]
+    assert some_members(result, 2)["mpid"].to_list() == plain["mpid"].to_list()[:2]
 
 
 def test_nobody(tmp_path: Path) -> None:
     result = answer(dataset(tmp_path, of(1)), event("play"))
-    assert some_members(result.scope, result.mask).is_empty()
+    assert some_members(result).is_empty()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from workbench.asking import UNCHOSEN
 from workbench.builder import tree
 from workbench.builder.tree import Node
 
+Steady = Callable[[int, int], None]
 _ROWS = ("where", "where_product", "steps")
 
 
@@ -36,8 +37,17 @@ class Answer:
         return self.evaluation is not None and not self.left_out
 
 
-def answer(data: Dataset, document: Node, now: datetime, others: Mapping[str, Audience]) -> Answer:
-    """Evaluate a draft without the criteria that have problems; `others` by id answer memberships."""
+def answer(
+    data: Dataset,
+    document: Node,
+    now: datetime,
+    others: Mapping[str, Audience],
+    progress: Steady | None = None,
+) -> Answer:
+    """Evaluate a draft without the criteria that have problems; `others` by id answer memberships.
+
+    `progress` as that of `Dataset.evaluate`.
+    """
     root: Node = document["definition"]["root"]
     paths = {node["id"]: path for path, node in tree.nodes(root)}
     problems = list(unchosen(root))
@@ -46,7 +56,7 @@ def answer(data: Dataset, document: Node, now: datetime, others: Mapping[str, Au
         kept = _kept(root, bad)
         try:
             audience = Audience.from_dict(_plain(document, kept))
-            evaluation = data.evaluate(audience, now=now, audiences=others)
+            evaluation = data.evaluate(audience, now=now, audiences=others, progress=progress)
             warnings = audience.check(data, others).warnings
         except DefinitionError as error:
             found = [(_leaf_of(kept, each.path), each) for each in error.problems]

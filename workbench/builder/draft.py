@@ -12,7 +12,7 @@ from core import Audience, CoreError, Dataset, Evaluation
 from core.registry import SavedAudience
 from workbench import session
 from workbench.builder import tree
-from workbench.builder.answers import Answer, answer
+from workbench.builder.answers import Answer, Steady, answer
 from workbench.builder.tree import Node, with_ids, without_ids
 
 UNDO_LIMIT: Final = 100
@@ -67,11 +67,11 @@ class Draft:
         """The moment that every number is of: the chosen one, else now by the as-of rule."""
         return self.as_of or session.moment(data)
 
-    def answer(self, data: Dataset) -> Answer:
-        """What the core says of it; asked again only where something changed."""
+    def answer(self, data: Dataset, progress: Steady | None = None) -> Answer:
+        """What the core says of it; asked again only where something changed. `progress` is told how far that is."""
         now = self.moment(data)
         if self._answer is None or self._answered != (self.document, data.version, now):
-            self._answer = answer(data, self.document, now, self.others())
+            self._answer = answer(data, self.document, now, self.others(), progress)
             self._answered = (self.document, data.version, now)
         return self._answer
 

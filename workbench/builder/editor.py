@@ -32,7 +32,8 @@ class Editor:
     def __init__(self, data: Dataset, held: Draft) -> None:
         self.data, self.held = data, held
         self.now = held.moment(data)
-        self.answer = held.answer(data)
+        with panel.Progress("Counting members") as step:
+            self.answer = held.answer(data, step)
 
     # -- changes -------------------------------------------------------------------------------------------------------
 

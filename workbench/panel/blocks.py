@@ -12,7 +12,7 @@ from core import charts
 from core.charts.style import signed
 from core.composition import Trait, composition, reach, traits
 from workbench import parts
-from workbench.panel.look import Look, block, show
+from workbench.panel.look import Look, Progress, block, show
 from workbench.panel.tabs import tabs
 
 
@@ -120,7 +120,13 @@ def _composition(look: Look, tables: bool) -> None:
         trait = _chosen(every, look)
         against, others = _against(look)
     key = (trait.criterion.canonical, against)
-    frame = look.remembered("composition", lambda: composition(found, trait.criterion, others()), *key)
+
+    def make() -> Any:
+        compared = others()
+        with Progress(f"Counting members by {trait.name}") as step:
+            return composition(found, trait.criterion, compared, step)
+
+    frame = look.remembered("composition", make, *key)
     shown = frame.filter((frame["members"] > 0) | (frame["kind"] == "value"))
     columns = {
         "value": trait.name,

@@ -68,7 +68,8 @@ def curve_block(look: Look, path: str, on_pick: Callable[[dict[str, Any]], None]
 
 def effect_block(before: Evaluation, after: Evaluation) -> None:
     """What saving changes: who enters and who leaves, and by which criterion."""
-    found = effect(before, after)
+    with Progress("Comparing the two versions") as step:
+        found = effect(before, after, step)
     st.markdown(
         f"**{found.before:,} → {found.after:,} members**: :green[{signed(found.entering)} enter], "
         f":orange[{signed(-found.leaving)} leave]."

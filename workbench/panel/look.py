@@ -23,6 +23,9 @@ T = TypeVar("T")
 PATIENCE_S: Final = 0.4
 """Work that takes longer shows how far it is."""
 
+BREATH_S: Final = 0.03
+"""How often work that goes on makes room for the next edit."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -51,11 +54,16 @@ class Look:
 
     def hints(self) -> list[Hint]:
         """What is probably not meant."""
-        return self.remembered("hints", lambda: hints(self.evaluation, self.warnings, self.names))
+
+        def make() -> list[Hint]:
+            with Progress("Looking for what is odd") as step:
+                return hints(self.evaluation, self.warnings, self.names, step)
+
+        return self.remembered("hints", make)
 
     def remembered(self, what: str, make: Callable[[], T], *more: object) -> T:
         """What `make` gives, kept with what the criteria remember of this moment and version."""
-        return self.evaluation.scope.once((what, self.evaluation.audience.canonical, *more), make)
+        return self.evaluation.once((what, self.evaluation.audience.canonical, *more), make)
 
     def other_members(self) -> Others | None:
         """The members of the other audiences at the same moment, None where there is no other."""
@@ -69,7 +77,7 @@ class Look:
                 return others(self.data, audiences, now=self.evaluation.now, named=named, progress=step)
 
         key = tuple((each, audience.canonical) for each, audience in audiences.items())
-        return self.evaluation.scope.once(("others", key), make)
+        return self.evaluation.once(("others", key), make)
 
     def history(self) -> History:
         """The last 30 days; shows progress where it takes long, and makes room for the next edit between days."""
@@ -83,10 +91,11 @@ class Look:
 
 
 class Progress:
-    """A progress bar that appears when work takes long. Every step lets Streamlit turn to the next edit."""
+    """A progress bar that appears when work takes long. Between steps Streamlit can turn to the next edit."""
 
     def __init__(self, words: str) -> None:
         self.words, self.slot, self.begun = words, st.empty(), time.monotonic()
+        self.told = self.begun
 
     def __enter__(self) -> Callable[[int, int], None]:
         return self.step
@@ -95,7 +104,11 @@ class Progress:
         self.slot.empty()
 
     def step(self, done: int, total: int) -> None:
-        if time.monotonic() - self.begun > PATIENCE_S:
+        now = time.monotonic()
+        if now - self.told < BREATH_S:
+            return
+        self.told = now
+        if now - self.begun > PATIENCE_S:
             self.slot.progress(done / max(total, 1), self.words)
         else:
             self.slot.empty()

@@ -56,7 +56,11 @@ def _overlap(look: Look, tables: bool) -> None:
 
 
 def _near_misses(look: Look, tables: bool) -> None:
-    found = look.remembered("near misses", lambda: near_misses(look.evaluation))
+    def make() -> list[NearMiss]:
+        with Progress("Looking who is kept out") as step:
+            return near_misses(look.evaluation, progress=step)
+
+    found = look.remembered("near misses", make)
     if not found:
         st.caption("No criterion alone keeps anybody out.")
     elif tables:
@@ -131,7 +135,7 @@ def _members(look: Look, tables: bool) -> None:
     if not found.size:
         st.caption("Nobody. Widen a window, or remove a criterion that keeps everybody out.")
     else:
-        frame = look.remembered("some members", lambda: some_members(found.scope, found.mask, masks=look.masks))
+        frame = look.remembered("some members", lambda: some_members(found, masks=look.masks))
         columns: dict[str, Any] = {
             "identity": "Known by",
             "last_seen": st.column_config.DatetimeColumn("Last seen", format="D MMM HH:mm", timezone="UTC"),
