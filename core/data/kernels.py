@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from core.data import pages
 from core.data.loops import LOOPS, NEVER, PAGE, Array, Index, Mask
 
 Ranges: TypeAlias = tuple[Index, Index, Mask]
@@ -78,9 +79,10 @@ def _examples() -> dict[str, list[tuple[Any, ...]]]:
 
 
 class _State:
-    """Which loops run; one for the process, like the code that it holds."""
+    """Which loops run; one for the process, like the code that it holds and the memory that they fill."""
 
     def __init__(self) -> None:
+        pages.keep()
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
         self.compiled: dict[str, Callable[..., None]] = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -144,27 +145,30 @@ class Recap:
         }
 
     def between(self, first_ms: int, last_ms: int) -> Counts:
-        """How many of the events each profile has between two moments, both included.
+        """How many of the events each profile has between two moments, both included; as narrow as they may be.
 
         Events between a moment and the bound that is nearest to it are counted row by row.
         """
         first, stop = max(first_ms, int(self.bounds[0])), min(last_ms + 1, int(self.bounds[-1]))
         if first >= stop:
-            return np.zeros(len(self.latest), np.int32)
+            return np.zeros(len(self.latest), np.int16)
         low, high = self._nearest(first), self._nearest(stop)
         edges = (first, int(self.bounds[low])), (int(self.bounds[high]), stop)
         if sum(abs(end - begin) for begin, end in edges) >= stop - first:
             return self._counted([(first, stop)])
-        counts: Counts = (self.before[high] - self.before[low]).astype(np.int32)
-        often = self.often_before[high] - self.often_before[low]
-        if often.max(initial=0) > np.iinfo(np.int32).max // 2:
-            counts = counts.astype(np.int64)
-        counts[self.often] = often
+        counts: Counts = (self.before[high] - self.before[low]).astype(self._counter)
+        counts[self.often] = self.often_before[high] - self.often_before[low]
         if more := [(begin, end) for begin, end in edges if begin < end]:
-            counts = counts + self._counted(more)
+            np.add(counts, self._counted(more), out=counts, casting="same_kind")
         if less := [(end, begin) for begin, end in edges if begin > end]:
-            counts = counts - self._counted(less)
+            np.subtract(counts, self._counted(less), out=counts, casting="same_kind")
         return counts
+
+    @cached_property
+    def _counter(self) -> type[np.signedinteger[Any]]:
+        """What holds all that anybody has."""
+        most = int(self.often_before.max(initial=_BYTE))
+        return next(each for each in (np.int16, np.int32, np.int64) if most <= np.iinfo(each).max)
 
     def _nearest(self, at_ms: int) -> int:
         """The number of the bound that is nearest to a moment, which is not before the first and not after the last."""
@@ -212,7 +216,7 @@ class Told:
         if self.recap is None:
             return per_profile.counted(self.rest, size)
         counts = _grown(self.recap.between(self.first_ms, self.last_ms), size, nothing=0)
-        return counts + per_profile.counted(self.rest, size) if self.rest else counts
+        return np.add(counts, per_profile.counted(self.rest, size), dtype=np.int64) if self.rest else counts
 
     def newest(self, size: int) -> Millis | None:
         """The moment of each profile's newest one; where it has none, any moment before `first_ms`.
