@@ -332,19 +332,23 @@ def listed(text: str) -> list[str]:
     return list(dict.fromkeys(line for line in lines if line))
 
 
+AUTOMATIC = "automatic"
+"""The choice of no forced type."""
+
+
 def forced_type(label: str, value: Any, detected: str | None, key: str, edit: Edit) -> None:
     """How the value is read: as detected, or as one forces it to be."""
     reads = value or detected
     sign = SIGNS.get(reads or "", "T")
-    automatic = f"as detected ({TYPE_WORDS.get(detected or '', 'by operator')})"
-    options = [None, *TYPE_WORDS]
-    session.put(key, value)
-    with st.popover(f"{sign}{'!' if value else ''}", type="tertiary", key=f"{key}-sign"):
+    words = {AUTOMATIC: f"as detected ({TYPE_WORDS.get(detected or '', 'by operator')})", **TYPE_WORDS}
+    options = list(words)
+    held = session.put(key, value or AUTOMATIC)
+    with st.popover(f"{sign}{'!' if value else ''}", type="tertiary", key=f"{key}-sign", help="How the value is read"):
         st.radio(
             label,
             options,
-            options.index(value),
+            options.index(held),
             key=key,
-            on_change=lambda: edit(session.shown(key)),
-            format_func=lambda each: TYPE_WORDS[each] if each else automatic,
+            on_change=lambda: edit(None if session.shown(key) == AUTOMATIC else session.shown(key)),
+            format_func=words.__getitem__,
         )

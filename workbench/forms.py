@@ -318,7 +318,7 @@ def interval(value: Node, now: datetime) -> str:
         first, last = window(value).bounds(round(now.timestamp() * 1000))
     except ValueError:
         return ""
-    return interval_words(first, last)
+    return interval_words(first, last, now)
 
 
 # -- lists -------------------------------------------------------------------------------------------------------------

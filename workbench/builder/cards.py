@@ -347,7 +347,7 @@ def windows(criterion: Criterion, now: datetime) -> list[str]:
     found = [value for name in type(criterion).model_fields if isinstance(value := getattr(criterion, name), Window)]
     words = []
     for each in found:
-        interval = interval_words(*each.bounds(now_ms))
+        interval = interval_words(*each.bounds(now_ms), now)
         words.append(f"{each.sentence} ({interval})" if interval else each.sentence)
     return words
 

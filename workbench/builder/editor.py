@@ -227,6 +227,7 @@ class Editor:
             f"panel-{self.held.key}",
             named=self.answer.others,
             saved=self.held.saved_answer(self.data),
+            version=self.held.version,
             names={size.path: letters[node] for node, size in self.answer.sizes.items() if node in letters},
             warnings=self.answer.warnings,
             others=self.held.comparable,

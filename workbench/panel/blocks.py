@@ -44,7 +44,7 @@ def _changes(look: Look) -> None:
     with st.container(horizontal=True, key=f"{look.key}-changes", gap="small"):
         size = look.evaluation.size
         if look.saved is not None:
-            _badge(size - look.saved.size, "vs saved")
+            _badge(size - look.saved.size, f"vs saved v{look.version}")
         day = look.history().days[-1]
         _badge(day.adds - day.drops, "vs yesterday")
         volatility = f"{100 * (day.adds + day.drops) / size:.1f}\u00a0%" if size else "–"

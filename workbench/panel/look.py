@@ -38,6 +38,8 @@ class Look:
     """Other audiences by id, which answer memberships."""
     saved: Evaluation | None = None
     """The saved version at the same moment, None where there is none or it cannot be evaluated."""
+    version: int = 0
+    """The number of the saved version."""
     names: Mapping[str, str] = field(default_factory=dict)
     """What leaves are called, by their path in the evaluation's tree, where it is not their letter there."""
     warnings: tuple[Problem, ...] = ()
