@@ -19,14 +19,18 @@ SHOWN: Final = 20
 FRAME: Final = pl.Schema({"mpid": pl.Int64(), "identity": pl.String(), "last_seen": pl.Datetime("ms", "UTC")})
 
 
-def some_members(evaluation: Evaluation, count: int = SHOWN, masks: bool = True) -> pl.DataFrame:
+def some_members(evaluation: Evaluation, count: int = SHOWN, masks: bool = True, after: int = 0) -> pl.DataFrame:
     """Members in the order of their hashes, so that they are a fair draw and stay where the audience changes little.
+
+    The first `count`, or those after so many others: what stands before them is looked up as well, so it is for
+    previews and not for all.
 
     Columns `mpid`, `identity` ("email j•••@example.com": the first user identity known by now, masked unless `masks` is
     off; null where there is none), `last_seen` in the audience's workspaces.
     """
-    found = sorted(row for scope, mask in evaluation.parts() for row in _first(scope, mask, count, masks))
-    frame = pl.DataFrame([row for _, *row in found[:count]], schema={**FRAME, "last_seen": pl.Int64()}, orient="row")
+    found = sorted(row for scope, mask in evaluation.parts() for row in _first(scope, mask, after + count, masks))
+    rows = [row for _, *row in found[after : after + count]]
+    frame = pl.DataFrame(rows, schema={**FRAME, "last_seen": pl.Int64()}, orient="row")
     return frame.with_columns(pl.col("last_seen").cast(FRAME["last_seen"]))
 
 

@@ -89,9 +89,11 @@ def form(data: Dataset, held: session.HeldAttribute) -> dict[str, Any]:
     place = Place(held.document["id"])
     event = CalculatedEvent.event_of(definition["event"])
     with st.container(border=True, key="crit-open-attribute"):
-        forms.form(CalculatedAttribute, held.document, place, "", replace(ask, event=event))
-        forms.form(CalculatedEvent, held.document["event"], place.below("event"), "event", ask)
-        adders(CalculatedEvent, held.document["event"], place.below("event"), ask)
+        with st.container(key="form-attribute"):
+            forms.form(CalculatedAttribute, held.document, place, "", replace(ask, event=event))
+            forms.form(CalculatedEvent, held.document["event"], place.below("event"), "event", ask)
+        with st.container(horizontal=True, key="foot-attribute"):
+            adders(CalculatedEvent, held.document["event"], place.below("event"), ask)
     for problem in found:
         if not problem.path.startswith("event"):
             st.caption(f":orange[{parts.plain(problem.message[:1].upper() + problem.message[1:])}]")

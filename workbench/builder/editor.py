@@ -228,6 +228,7 @@ class Editor:
             named=self.answer.others,
             saved=self.held.saved_answer(self.data),
             version=self.held.version,
+            masks=not session.sees_identities(),
             names={size.path: letters[node] for node, size in self.answer.sizes.items() if node in letters},
             warnings=self.answer.warnings,
             others=self.held.comparable,

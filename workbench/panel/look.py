@@ -47,7 +47,7 @@ class Look:
     others: Callable[[], Mapping[str, Audience]] = dict
     """Gives the audiences to compare with, by id."""
     masks: bool = True
-    """Whether identities are masked."""
+    """Whether identities are masked, whatever one asks for."""
 
     @property
     def letters(self) -> dict[str, str]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from html import escape
 from typing import Any, Final
+from zlib import crc32
 
 import streamlit as st
 
 from core import CoreError, charts
 from core.history import History, forecast
-from core.members import some_members
+from core.members import SHOWN, some_members
 from core.near_misses import NearMiss, instead_words, near_misses, near_misses_frame
-from workbench import parts, why
+from workbench import parts, session, why
 from workbench.panel.look import Look, Progress, show, table
 
 OVERLAPS: Final = 9
+PREVIEWED: Final = 1000
+"""So many members can be looked at a page after the other; the download has all."""
 
 
 @st.fragment
@@ -134,25 +138,40 @@ def _members(look: Look, tables: bool) -> None:
     found = look.evaluation
     if not found.size:
         st.caption("Nobody. Widen a window, or remove a criterion that keeps everybody out.")
+        _ask_why(look, look.masks)
+        return
+    masks = look.masks or not session.held(f"{look.key}-identities")
+    shown = f"{look.key}-members-{crc32(found.audience.canonical.encode()):08x}"
+    total = min(found.size, PREVIEWED)
+    page = session.page_number(f"{shown}-page", -(-total // SHOWN))
+    make = partial(some_members, found, masks=masks, after=SHOWN * (page - 1))
+    frame = look.remembered("some members", make, masks, page)
+    columns: dict[str, Any] = {
+        "identity": st.column_config.TextColumn("Known by", width=172),
+        "last_seen": st.column_config.DatetimeColumn("Last seen", format="D MMM HH:mm", timezone="UTC", width=96),
+    }
+    picked = st.dataframe(
+        frame, hide_index=True, height=212, column_order=list(columns), column_config=columns, placeholder="–",
+        key=f"{shown}-{page}", on_select="rerun", selection_mode="single-row",
+    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{look.key}-members-foot"):
+        parts.pager(
+            f"{shown}-page",
+            page,
+            SHOWN,
+            total,
+            "members" if total == found.size else f"previewed · {found.size:,} members",
+        )
+    if not look.masks:
+        st.toggle("Show identities", key=f"{look.key}-identities")
+    rows = picked["selection"]["rows"]
+    if rows:
+        why.draw(found.explain(int(frame["mpid"][rows[0]])), masks=masks)
     else:
-        frame = look.remembered("some members", lambda: some_members(found, masks=look.masks))
-        columns: dict[str, Any] = {
-            "identity": "Known by",
-            "last_seen": st.column_config.DatetimeColumn("Last seen", format="D MMM HH:mm", timezone="UTC"),
-            "mpid": st.column_config.NumberColumn("mpid", format="plain"),
-        }
-        picked = st.dataframe(
-            frame, hide_index=True, height=212, column_order=list(columns), column_config=columns,
-            key=f"{look.key}-members-{found.audience.canonical}", on_select="rerun", selection_mode="single-row",
-        )  # fmt: skip
-        rows = picked["selection"]["rows"]
-        if rows:
-            why.draw(found.explain(int(frame["mpid"][rows[0]])), masks=look.masks)
-            return
-    _ask_why(look)
+        _ask_why(look, masks)
 
 
-def _ask_why(look: Look) -> None:
+def _ask_why(look: Look, masks: bool) -> None:
     asked = st.text_input(
         "Why in, why not", key=f"{look.key}-why", placeholder="An mpid or identity; or choose a member above"
     )
@@ -164,6 +183,6 @@ def _ask_why(look: Look) -> None:
         st.caption("Nobody is known by that. An identity is found by its exact value.")
         return
     try:
-        why.draw(found.explain(matches[0].mpid), masks=look.masks)
+        why.draw(found.explain(matches[0].mpid), masks=masks)
     except CoreError as error:
         st.error(f"**{error.message}** {error.hint}")
