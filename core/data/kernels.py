@@ -19,10 +19,14 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from core.data import pages
-from core.data.loops import LOOPS, NEVER, PAGE, Array, Index, Mask
+from core.data.loops import LOOPS, NEVER, PAGE, Array, Index, Mask, Twins
+from core.data.orders import ORDERS
 
 Ranges: TypeAlias = tuple[Index, Index, Mask]
 """`starts`, `stops`, `keep`."""
+
+EVERY: Final[Twins] = LOOPS | ORDERS
+"""Each loop and its twin."""
 
 ENOUGH: Final = 3_000_000
 """So many rows in one process, and the compiler pays."""
@@ -96,7 +100,7 @@ class _State:
         for name, calls in _examples().items():
             if not threading.main_thread().is_alive():
                 return
-            plain: Any = LOOPS[name][0]
+            plain: Any = EVERY[name][0]
             try:
                 loop = numba.njit(nogil=True, cache=True)(plain)
             except RuntimeError:  # no folder to keep compiled code in: it is compiled anew in every process
@@ -134,7 +138,7 @@ def _loop(name: str, rows: int) -> Callable[..., None]:
     _state.rows += rows
     if _state.rows >= ENOUGH and _state.thread is None:
         _state.wake()
-    twin = LOOPS[name][1]
+    twin = EVERY[name][1]
     return twin if _state.only == "numpy" else _state.compiled.get(name, twin)
 
 
@@ -275,7 +279,7 @@ def find(letters: Array, begins: Index, word: bytes) -> Mask:
     often = np.bincount(letters[:: len(letters) // PAGE + 1], minlength=256)
     rare = np.argsort(often[wanted], kind="stable")[:2]
     loop, pieces = _loop("find", len(out)), len(letters) // LETTERS + 1
-    bounds = np.searchsorted(begins, np.linspace(0, len(letters), pieces + 1))
+    bounds = np.searchsorted(begins, np.arange(pieces + 1) * (len(letters) // pieces))
     bounds[-1] = len(out)
 
     def run(piece: int) -> None:

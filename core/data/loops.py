@@ -15,6 +15,8 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[Any]
 Index: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
+Twins: TypeAlias = dict[str, tuple[Callable[..., None], Callable[..., None]]]
+"""Loops by name, each with its twin."""
 
 NEVER: Final = np.iinfo(np.int64).min
 """No moment, no number: lower than all."""
@@ -41,7 +43,8 @@ def rows_of(starts: Index, stops: Index) -> Index | slice:
     return slice(int(starts[0]), int(stops[0])) if len(starts) == 1 else numbers_of(starts, stops)
 
 
-def _chosen(starts: Index, stops: Index, keep: Mask) -> Index | slice:
+def chosen_of(starts: Index, stops: Index, keep: Mask) -> Index | slice:
+    """The rows of ranges that count, as what indexes an array."""
     rows = rows_of(starts, stops)
     if not len(keep):
         return rows
@@ -49,7 +52,7 @@ def _chosen(starts: Index, stops: Index, keep: Mask) -> Index | slice:
     return numbers
 
 
-def _repeated(each: Array, starts: Index, stops: Index, keep: Mask) -> Array:
+def repeated(each: Array, starts: Index, stops: Index, keep: Mask) -> Array:
     """What every chosen row's range has."""
     every = np.repeat(each, stops - starts)
     return every[keep] if len(keep) else every
@@ -80,7 +83,7 @@ def _count(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Arra
 
 
 def _count_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array, above: Array) -> None:
-    whole = counts + np.bincount(profile[_chosen(starts, stops, keep)], minlength=len(counts))
+    whole = counts + np.bincount(profile[chosen_of(starts, stops, keep)], minlength=len(counts))
     counts[:] = whole & 255
     above[:-1] += (whole >> 8).astype(above.dtype)
     above[-1] = 1
@@ -199,7 +202,7 @@ def _add_numpy(
     sums: Array,
     above: Index,
 ) -> None:
-    rows = _chosen(starts, stops, keep)
+    rows = chosen_of(starts, stops, keep)
     whole = sums.astype(np.int64)
     np.add.at(whole, profile[rows], lows[codes[rows]].astype(np.int64))
     sums[:] = whole & 0xFFFFFFFF
@@ -220,15 +223,16 @@ def _highest(
     bases: Index,
     best: Index,
 ) -> None:
-    at = 0
+    at, sign = 0, turn[0]
     for each in range(len(starts)):
-        start, stop, base = starts[each], stops[each], bases[each]
-        for row in range(start, stop):
-            if len(keep) == 0 or keep[at + row - start]:
-                value = numbers[values[row]] if len(numbers) else turn[0] * (base + np.int64(values[row]))
-                if value > best[profile[row]]:
-                    best[profile[row]] = value
-        at += stop - start
+        some, their = profile[starts[each] : stops[each]], values[starts[each] : stops[each]]
+        kept, base = keep[at : at + len(some)], bases[each]
+        at += len(some)
+        for row in range(len(some)):
+            if len(keep) and not kept[row]:
+                continue
+            value = numbers[their[row]] if len(numbers) else sign * (base + np.int64(their[row]))
+            best[some[row]] = max(best[some[row]], value)
 
 
 def _highest_numpy(
@@ -242,211 +246,30 @@ def _highest_numpy(
     bases: Index,
     best: Index,
 ) -> None:
-    rows = _chosen(starts, stops, keep)
+    rows = chosen_of(starts, stops, keep)
     if len(numbers):
         found = numbers[values[rows]]
     else:
-        found = turn * (_repeated(bases, starts, stops, keep) + values[rows].astype(np.int64))
+        found = turn * (repeated(bases, starts, stops, keep) + values[rows].astype(np.int64))
     np.maximum.at(best, profile[rows], found)
 
 
 def _mark(profile: Array, starts: Index, stops: Index, keep: Mask, bits: Array, marks: Array) -> None:
     at = 0
     for each in range(len(starts)):
-        start, stop, bit = starts[each], stops[each], bits[each]
-        for row in range(start, stop):
-            if len(keep) == 0 or keep[at + row - start]:
-                marks[profile[row]] |= bit
-        at += stop - start
+        some, bit = profile[starts[each] : stops[each]], bits[each]
+        kept = keep[at : at + len(some)]
+        at += len(some)
+        for row in range(len(some)):
+            if len(keep) == 0 or kept[row]:
+                marks[some[row]] |= bit
 
 
 def _mark_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, bits: Array, marks: Array) -> None:
-    np.bitwise_or.at(marks, profile[_chosen(starts, stops, keep)], _repeated(bits, starts, stops, keep))
+    np.bitwise_or.at(marks, profile[chosen_of(starts, stops, keep)], repeated(bits, starts, stops, keep))
 
 
-def _edge(
-    profile: Array,
-    starts: Index,
-    stops: Index,
-    keep: Mask,
-    codes: Array,
-    table: Array,
-    clock: Array,
-    arrival: Index,
-    turn: Index,
-    bases: Index,
-    found: Index,
-) -> None:
-    at, sign = 0, turn[0]
-    for each in range(len(starts)):
-        start, stop, base = starts[each], stops[each], bases[each]
-        for row in range(start, stop):
-            code = table[codes[row]]
-            if code != 0 and (len(keep) == 0 or keep[at + row - start]):
-                best, time = found[profile[row]], sign * (base + np.int64(clock[row]))
-                if time > best[0] or (
-                    time == best[0] and (sign * arrival[row] > best[1] or (sign * arrival[row] == best[1] and sign > 0))
-                ):
-                    best[0], best[1], best[2] = time, sign * arrival[row], code
-        at += stop - start
-
-
-def _edge_numpy(
-    profile: Array,
-    starts: Index,
-    stops: Index,
-    keep: Mask,
-    codes: Array,
-    table: Array,
-    clock: Array,
-    arrival: Index,
-    turn: Index,
-    bases: Index,
-    found: Index,
-) -> None:
-    rows = _chosen(starts, stops, keep)
-    some = table[codes[rows]] != 0
-    rows = numbers_of(starts, stops)[some] if isinstance(rows, slice) else rows[some]
-    times = turn * (_repeated(bases, starts, stops, keep)[some] + clock[rows].astype(np.int64))
-    order = np.lexsort((turn * np.arange(len(rows)), turn * arrival[rows], times))
-    who = profile[rows[order]]
-    last = np.ones(len(who), np.bool_)  # of those that a stable sort by profile puts last
-    by_profile = np.argsort(who, kind="stable")
-    last[by_profile[:-1]] = who[by_profile[1:]] != who[by_profile[:-1]]
-    order, who = order[last], who[last]
-    mine = np.stack([times[order], turn * arrival[rows[order]], table[codes[rows[order]]].astype(np.int64)], axis=1)
-    known = found[who]
-    same = mine[:, 0] == known[:, 0]
-    later = (mine[:, 0] > known[:, 0]) | (same & (mine[:, 1] > known[:, 1]))
-    later |= same & (mine[:, 1] == known[:, 1]) & (turn[0] > 0)
-    found[who[later]] = mine[later]
-
-
-def _distinct(profile: Array, values: Array, width: int, counts: Index) -> None:
-    # Rows are put together by profile (a counting sort); `seen` holds the last profile that had a value.
-    begins = np.zeros(len(counts) + 1, np.int64)
-    for row in range(len(profile)):
-        begins[profile[row] + 1] += 1
-    for each in range(len(counts)):
-        begins[each + 1] += begins[each]
-    free, sorted_values = begins.copy(), np.empty(len(profile), np.uint32)
-    for row in range(len(profile)):
-        sorted_values[free[profile[row]]] = values[row]
-        free[profile[row]] += 1
-    seen = np.full(width, -1, np.int64)
-    for each in range(len(counts)):
-        for at in range(begins[each], begins[each + 1]):
-            if seen[sorted_values[at]] != each:
-                seen[sorted_values[at]] = each
-                counts[each] += 1
-
-
-def _distinct_numpy(profile: Array, values: Array, width: int, counts: Index) -> None:
-    pairs = np.unique(profile.astype(np.int64) * width + values)
-    counts += np.bincount(pairs // width, minlength=len(counts))
-
-
-def _place(
-    profile: Array,
-    starts: Index,
-    stops: Index,
-    keep: Mask,
-    clock: Array,
-    step: Array,
-    bases: Index,
-    free: Index,
-    times: Index,
-    steps: Array,
-) -> None:
-    at = 0
-    for each in range(len(starts)):
-        start, stop, base = starts[each], stops[each], bases[each]
-        for row in range(start, stop):
-            if len(keep) and not keep[at + row - start]:
-                continue
-            place = free[profile[row]]
-            if place >= 0:
-                times[place], steps[place] = base + np.int64(clock[row]), step[0]
-                free[profile[row]] = place + 1
-        at += stop - start
-
-
-def _place_numpy(
-    profile: Array,
-    starts: Index,
-    stops: Index,
-    keep: Mask,
-    clock: Array,
-    step: Array,
-    bases: Index,
-    free: Index,
-    times: Index,
-    steps: Array,
-) -> None:
-    rows, base = _chosen(starts, stops, keep), _repeated(bases, starts, stops, keep)
-    who, when = profile[rows], base + clock[rows].astype(np.int64)
-    wanted = free[who] >= 0
-    who, when = who[wanted], when[wanted]
-    order = np.argsort(who, kind="stable")
-    counts = np.bincount(who, minlength=len(free))
-    place = np.repeat(free - (np.cumsum(counts) - counts), counts) + np.arange(len(who))
-    times[place], steps[place] = when[order], step[0]
-    free += counts
-
-
-def _chain(ends: Index, times: Index, step: Array, steps: int, within: int, moments: Index) -> None:
-    # For each step the latest start of a chain that came so far, `before` this moment and `upto` it.
-    before, upto = np.empty(steps, np.int64), np.empty(steps, np.int64)
-    for each in range(len(moments)):
-        first, last = ends[each], ends[each + 1]
-        if last - first > 64:
-            order = np.argsort(times[first:last])
-            times[first:last] = times[first:last][order]
-            step[first:last] = step[first:last][order]
-        else:
-            for at in range(first + 1, last):
-                time, which, place = times[at], step[at], at
-                while place > first and times[place - 1] > time:
-                    times[place], step[place] = times[place - 1], step[place - 1]
-                    place -= 1
-                times[place], step[place] = time, which
-        before[:] = NEVER
-        upto[:] = NEVER
-        now = NEVER
-        for at in range(first, last):
-            time, which = times[at], step[at]
-            if time != now:
-                before[:] = upto
-                now = time
-            start = time if which == 0 else before[which - 1]
-            upto[which] = max(start, upto[which])
-            if which == steps - 1 and start != NEVER and time - start <= within:
-                moments[each] = time
-
-
-def _chain_numpy(ends: Index, times: Index, step: Array, steps: int, within: int, moments: Index) -> None:
-    # Every row is one number, its place among all (profile, time). From each row of the last step the chain goes back
-    # to the latest earlier row of the step before: no other chain that ends there starts later.
-    profile = np.repeat(np.arange(len(moments)), np.diff(ends))
-    times, step = times[ends[0] : ends[-1]], step[ends[0] : ends[-1]]
-    order = np.lexsort((times, profile))
-    new = np.ones(len(order), np.bool_)
-    new[1:] = (np.diff(profile[order]) != 0) | (np.diff(times[order]) != 0)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.cumsum(new)
-    each = [order[step[order] == number] for number in range(steps)]
-    starts = finals = each[-1]
-    for earlier in reversed(each[:-1]):
-        at = np.searchsorted(place[earlier], place[starts], "left") - 1
-        found = at >= 0
-        finals, starts = finals[found], earlier[at[found]]
-        same = profile[starts] == profile[finals]
-        finals, starts = finals[same], starts[same]
-    quick = finals[times[finals] - times[starts] <= within]
-    np.maximum.at(moments, profile[quick], times[quick])
-
-
-LOOPS: Final[dict[str, tuple[Callable[..., None], Callable[..., None]]]] = {
+LOOPS: Final[Twins] = {
     "count": (_count, _count_numpy),
     "pick": (_pick, _pick_numpy),
     "between": (_between, _between_numpy),
@@ -454,9 +277,5 @@ LOOPS: Final[dict[str, tuple[Callable[..., None], Callable[..., None]]]] = {
     "add": (_add, _add_numpy),
     "highest": (_highest, _highest_numpy),
     "mark": (_mark, _mark_numpy),
-    "edge": (_edge, _edge_numpy),
-    "distinct": (_distinct, _distinct_numpy),
-    "place": (_place, _place_numpy),
-    "chain": (_chain, _chain_numpy),
 }
 """Each loop and its twin."""

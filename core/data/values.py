@@ -372,11 +372,12 @@ class Column:
 
     def where(self, table: Mask) -> Mask:
         """Which rows have a code that a table with an entry a code accepts."""
-        edges = np.flatnonzero(np.diff(table, prepend=False, append=False))
-        if len(edges) > 2 * _RUNS:
+        turns = table[1:] != table[:-1]
+        if np.count_nonzero(turns) > 2 * _RUNS:
             return kernels.pick(self.codes, np.zeros(1, np.int64), np.array([len(self.codes)]), table)
+        edges = [*([0] if table[0] else []), *(np.flatnonzero(turns) + 1).tolist(), len(table)]
         mask = np.zeros(len(self.codes), np.bool_)
-        for first, stop in edges.reshape(-1, 2).tolist():  # comparing is ten times faster than looking up
+        for first, stop in zip(edges[::2], edges[1::2], strict=False):  # comparing is ten times faster than looking up
             mask |= self.codes == first if stop == first + 1 else (self.codes >= first) & (self.codes < stop)
         return mask
 
