@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import reduce
@@ -19,16 +19,16 @@ from core.data.manifest import Workspace
 from core.data.schema import EVENT_KINDS
 from core.data.snapshot import Snapshot
 from core.data.summaries import (
+    CARRIED,
     DISTINCT,
     FACTS,
     SAMPLES,
     TYPES,
     AttributeUse,
     FactUse,
-    attribute_use,
+    carried_use,
     condensed,
     fact_use,
-    product_attribute_use,
 )
 from core.data.values import NO_MOMENT
 
@@ -38,13 +38,7 @@ Place = tuple[str, str, str | None]
 DAYS: Final = 30
 """How many UTC days a volume over time looks back, the day of `now` included."""
 
-_CARRIED: Final[dict[str, Callable[[EventStore], AttributeUse]]] = {
-    "event_attribute": attribute_use,
-    "product_attribute": product_attribute_use,
-}
-"""The custom attributes of events and of their products, and where their use is summed up."""
-
-ENTRY_KINDS: Final = (*EVENT_KINDS, *_CARRIED, *FACTS)
+ENTRY_KINDS: Final = (*EVENT_KINDS, *CARRIED, *FACTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +201,12 @@ class _Found:
         self.seen = Counter[str]()
         """How many profiles were ever seen in each workspace."""
         self.events: dict[Place, _Named] = {}
-        self.totals: dict[str, Counter[Place]] = {kind: Counter() for kind in _CARRIED}
+        self.totals: dict[str, Counter[Place]] = {kind: Counter() for kind in CARRIED}
         """Of what a kind of attribute is carried: how many events each event name has, or products."""
         self.facts: dict[str, dict[tuple[str, str | None], _Named]] = {kind: {} for kind in FACTS}
-        self.days: dict[str, list[pl.DataFrame]] = {kind: [] for kind in (*_CARRIED, *FACTS)}
-        self.values: dict[str, list[pl.DataFrame]] = {kind: [] for kind in (*_CARRIED, *FACTS)}
-        self.hashes: dict[str, list[pl.DataFrame]] = {kind: [] for kind in (*_CARRIED, *DISTINCT)}
+        self.days: dict[str, list[pl.DataFrame]] = {kind: [] for kind in (*CARRIED, *FACTS)}
+        self.values: dict[str, list[pl.DataFrame]] = {kind: [] for kind in (*CARRIED, *FACTS)}
+        self.hashes: dict[str, list[pl.DataFrame]] = {kind: [] for kind in (*CARRIED, *DISTINCT)}
 
     # -- a part after the other ------------------------------------------------------------------------------------
 
@@ -223,15 +217,9 @@ class _Found:
             self.seen[name] += int(np.count_nonzero(snapshot.first_seen(name) != NO_MOMENT))
         stores = [store for store in snapshot.event_stores() if store.kind in EVENT_KINDS]
         self._add_events(stores, snapshot.size)
-        for kind, use_of in _CARRIED.items():
+        for kind in CARRIED:
             self._add_totals(kind, stores)
-            uses = [(store, use_of(store)) for store in stores]
-            self._add_frames(
-                kind,
-                [_of(store, use.days) for store, use in uses],
-                [_of(store, use.values) for store, use in uses],
-                [_of(store, use.hashes) for store, use in uses],
-            )
+            self._add_frames(kind, list(carried_use(snapshot, kind)))
         for kind in FACTS:
             self._add_facts(kind, list(fact_use(snapshot, kind)))
 
@@ -279,21 +267,17 @@ class _Found:
                 known[key] = known[key].joined(span) if key in known else span
         for key, who in people.items():
             known[key].profiles += int(np.bitwise_count(who).sum())
-        self._add_frames(kind, [use.days for use in uses], [use.values for use in uses], [use.hashes for use in uses])
+        self._add_frames(kind, uses)
 
-    def _add_frames(
-        self, kind: str, days: list[pl.DataFrame], values: list[pl.DataFrame], hashes: list[pl.DataFrame]
-    ) -> None:
+    def _add_frames(self, kind: str, uses: Sequence[AttributeUse | FactUse]) -> None:
         """Add what days and values are told by, in as few rows as that needs."""
-        filled = [frame for frame in days if len(frame)]
-        if filled:
+        if filled := [use.days for use in uses if len(use.days)]:
             keys = [name for name in filled[0].columns if name != "count"]
             self.days[kind].append(pl.concat(filled).group_by(keys).agg(pl.col("count").sum()))
-        filled = [frame for frame in values if len(frame)]
-        if filled:
+        if filled := [use.values for use in uses if len(use.values)]:
             keys = [name for name in filled[0].columns if name not in ("value", "count", *TYPES)]
             self.values[kind].append(condensed(pl.concat(filled).lazy(), *keys).collect())
-        if filled := [frame for frame in hashes if len(frame)]:
+        if filled := [use.hashes for use in uses if len(use.hashes)]:
             self.hashes[kind].append(pl.concat(filled).unique())
 
     # -- all of them -----------------------------------------------------------------------------------------------
@@ -301,7 +285,7 @@ class _Found:
     def entries(self) -> Iterator[Entry]:
         """What was found, in no order."""
         yield from self._of_events()
-        for kind in _CARRIED:
+        for kind in CARRIED:
             yield from self._of_carried(kind)
         for kind in FACTS:
             yield from self._of_facts(kind)
@@ -423,11 +407,6 @@ def _either(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> npt.NDA
     both = long.copy()
     both[: len(short)] |= short
     return both
-
-
-def _of(store: EventStore, frame: pl.DataFrame) -> pl.DataFrame:
-    named = (("workspace", store.workspace), ("kind", store.kind))
-    return frame.hstack([pl.Series(key, [value], pl.String).new_from_index(0, len(frame)) for key, value in named])
 
 
 def _moment(ms: int) -> datetime:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+import core.registry  # noqa: F401  before any page: two that import its parts first, at once, find it half made
 from core import CoreError
 from workbench import parts
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,11 +16,12 @@ import numpy.typing as npt
 import polars as pl
 
 from core.data.cache import LEAST_ROWS
-from core.data.columns import DAY_MS, EventStore
+from core.data.columns import DAY_MS
 from core.data.distinct import least
+from core.data.events import Events
 from core.data.letters import Arrays, text_arrays, texts
 from core.data.manifest import Segment
-from core.data.schema import EVENT_KINDS
+from core.data.schema import EVENT_KINDS, scan
 from core.data.snapshot import Snapshot
 from core.data.values import DATE_PATTERN, NUMBER_PATTERN
 
@@ -60,65 +62,77 @@ def read(counted: pl.LazyFrame) -> pl.LazyFrame:
     return counted.filter(pl.col("value").is_not_null() & (tag != "z")).with_columns(**flags)
 
 
-@dataclass(frozen=True)
-class AttributeUse:
-    """How the custom attributes of one store's events, or of their products, are used: by event `name` (null: none) and
-    attribute `key`."""
-
-    days: pl.DataFrame
-    """name, key, day (UTC days since 1970), count: events or products that have the key."""
-    values: pl.DataFrame
-    """name, key, value, count and `TYPES`, condensed."""
-    hashes: pl.DataFrame
-    """name, key, hash: the least hashes of the values of each (`core.data.distinct`)."""
-
-
-def attribute_use(store: EventStore) -> AttributeUse:
-    """The use of the custom attributes of a store's events, from the column cache or made."""
-    return _use(store, "summary/attributes", lambda: _placed(store, "attributes"))
-
-
-def product_attribute_use(store: EventStore) -> AttributeUse:
-    """The use of the custom attributes of the products of a store's events, from the column cache or made."""
-
-    def products() -> pl.DataFrame:
-        each = _placed(store, "products").filter(pl.col("products").list.len() > 0).explode("products")
-        return each.select("name", "day", attributes=pl.col("products").struct.field("attributes"))
-
-    return _use(store, "summary/products", products)
-
-
-def _use(store: EventStore, name: str, bags: Callable[[], pl.DataFrame]) -> AttributeUse:
-    arrays = store.bundle(name, lambda: _arrays(bags()))
-    names = pl.Series("name", list(store.names), dtype=pl.String)
-    frames = (_unpacked(arrays, prefix) for prefix in ("d", "v", "h"))
-    return AttributeUse(*(frame.replace_column(frame.columns.index("name"), names[frame["name"]]) for frame in frames))
-
-
-def _placed(store: EventStore, column: str) -> pl.DataFrame:
-    """A column of the durable file with the number of each event's name and its day."""
-    starts = np.array([first for first, _ in store.names.values()], np.int64)
-    number = np.searchsorted(starts, np.arange(store.size), "right") - 1
-    return store.read(column).with_columns(name=pl.Series(number.astype(np.uint32)), day=pl.Series(store.day))
-
-
-def _arrays(frame: pl.DataFrame) -> Arrays:
-    bags = frame.filter(pl.col("attributes").list.len() > 0).explode("attributes").unnest("attributes").lazy()
-    count = pl.len().cast(pl.Int64)
-    days = bags.group_by("name", "key", "day").agg(count=count)
-    values, keys = read(bags.group_by("name", "key", "value").agg(count=count)), ("name", "key")
-    made = pl.collect_all([days, condensed(values, *keys), least(values, *keys)])
-    return {**_packed(made[0], "d"), **_packed(made[1], "v"), **_packed(made[2], "h")}
-
-
 def prepare(snapshot: Snapshot, going: Callable[[], bool]) -> None:
     """Fill the column cache with what the catalog reads of a version, as long as it is `going`."""
-    for store in snapshot.event_stores():
-        if store.kind in EVENT_KINDS and going():
-            assert attribute_use(store) and product_attribute_use(store)
-    for kind in FACTS:
-        if going():
-            assert all(fact_use(snapshot, kind))
+    for kind, use_of in (*((kind, carried_use) for kind in CARRIED), *((kind, fact_use) for kind in FACTS)):
+        for _ in use_of(snapshot, kind):
+            if not going():
+                return
+
+
+# --- attributes of events and products ---------------------------------------------------------------------------
+
+CARRIED: Final = {"event_attribute": "attributes", "product_attribute": "products"}
+"""Kinds of attributes that events carry, and the column of events that holds them."""
+
+_CARRIED_NAME: Final = ["workspace", "kind", "name", "key"]
+_AT_ONCE: Final = 500_000
+"""About so many events are taken apart at a time."""
+
+
+@dataclass(frozen=True)
+class AttributeUse:
+    """How custom attributes are used in some segments, by `workspace`, `kind` and `name` of the event and by `key`."""
+
+    days: pl.DataFrame
+    """workspace, kind, name, key, day (UTC days since 1970), count: events or products that have the key."""
+    values: pl.DataFrame
+    """workspace, kind, name, key, value, count and `TYPES`, condensed."""
+    hashes: pl.DataFrame
+    """workspace, kind, name, key, hash: the least hashes of the values of each (`core.data.distinct`)."""
+
+
+def carried_use(snapshot: Snapshot, kind: str) -> Iterator[AttributeUse]:
+    """The use of a kind of attributes, of each big segment from the column cache or made, of small ones together."""
+
+    def made(*some: Events) -> Arrays:
+        files, size = [each.source.file for each in some], sum(each.size for each in some)
+        parts = [_carried_parts(kind, files, start) for start in range(0, size, _AT_ONCE)]
+        return _carried_arrays([pl.concat(same) for same in zip(*parts, strict=True)])
+
+    small = [events for events in snapshot.segments if events.size < LEAST_ROWS]
+    for events in snapshot.segments:
+        if events.size >= LEAST_ROWS:
+            yield _carried_use(events.source.bundle(f"summary/{kind}", events.size, partial(made, events)))
+    if small:
+        yield _carried_use(made(*small))
+
+
+def _carried_use(arrays: Arrays) -> AttributeUse:
+    return AttributeUse(*(_unpacked(arrays, prefix) for prefix in ("d", "v", "h")))
+
+
+def _carried_parts(kind: str, files: list[Path], start: int) -> list[pl.DataFrame]:
+    """What `AttributeUse` holds of some rows."""
+    column = CARRIED[kind]
+    rows = scan("events", files).slice(start, _AT_ONCE).filter(pl.col("kind").is_in(EVENT_KINDS))
+    day = (pl.col("timestamp_ms") // DAY_MS).cast(pl.Int32)
+    each = rows.filter(pl.col(column).list.len() > 0).select("workspace", "kind", "name", column, day=day)
+    if kind == "product_attribute":
+        each = each.explode(column).with_columns(attributes=pl.col(column).struct.field("attributes")).drop(column)
+        each = each.filter(pl.col("attributes").list.len() > 0)
+    bags = each.explode("attributes").unnest("attributes").collect().lazy()
+    count = pl.len().cast(pl.Int64)
+    days = bags.group_by(*_CARRIED_NAME, "day").agg(count=count)
+    values = read(bags.group_by(*_CARRIED_NAME, "value").agg(count=count))
+    return pl.collect_all([days, condensed(values, *_CARRIED_NAME), least(values, *_CARRIED_NAME)])
+
+
+def _carried_arrays(parts: list[pl.DataFrame]) -> Arrays:
+    days, values, hashes = (part.lazy() for part in parts)
+    summed = days.group_by(*_CARRIED_NAME, "day").agg(pl.col("count").sum())
+    made = pl.collect_all([summed, condensed(values, *_CARRIED_NAME), hashes.unique()])
+    return {**_packed(made[0], "d"), **_packed(made[1], "v"), **_packed(made[2], "h")}
 
 
 # --- profile facts -----------------------------------------------------------------------------------------------

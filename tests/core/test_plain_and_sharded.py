@@ -129,7 +129,6 @@ OF_DATASETS: dict[str, Callable[[Dataset], Any]] = {
     "identity_types": lambda data: data.identity_types(),
     "inputs": lambda data: data.inputs(now=EARLIER),
     "known_until": lambda data: data.known_until(EARLIER).evaluate(NAMED["new-and-quiet"], now=END).size,
-    "product_attributes": lambda data: data.product_attributes(data.workspaces, ("ecommerce", "purchase")),
     "profile": lambda data: [data.profile(mpid, now=END) for mpid in some_mpids(data)],
     "profile_retention_days": lambda data: data.profile_retention_days,
     "profiles": lambda data: table(data.profiles(["tier", "ltv", "newsletter"])),
