@@ -235,7 +235,7 @@ class Scope:
                 for each in others
                 for part in some.rows(each, first_ms, last_ms)
             )
-            found.append(Told(recap, first_ms, last_ms, [part for part in rest if len(part)]))
+            found.append(Told(recap, first_ms, last_ms, others, [part for part in rest if len(part)]))
         return found
 
     def _cut(self, bounds: tuple[int, int], without_lookback: bool) -> tuple[int, int]:

@@ -15,8 +15,8 @@ from core.criteria.predicates import Predicate, ProductRef, Ref, all_of, predica
 from core.criteria.windows import EVER, Bounds
 from core.data import kernels, per_profile
 from core.data.columns import EventStore, Products
-from core.data.events import Events, Rows, Spans
-from core.data.recaps import Told
+from core.data.events import Events, Index, Rows, Spans
+from core.data.recaps import Add, Told
 from core.data.values import Column, Mask
 from core.data.vocabulary import Vocabulary
 
@@ -98,15 +98,22 @@ def aggregated(
 
     if function not in ("sum", "average") or _moves(event) or of.ref == SESSION_DURATION:
         return FUNCTIONS[function](values(spans))
-    columns = [_column_of(of, store, scope) for store in scope.stores(event.kind, event.name, spans)]
+    told = _told(event, scope, inputs, bounds, without_lookback)
+    among = scope.snapshot.segments if told else spans
+    columns = [_column_of(of, store, scope) for store in scope.stores(event.kind, event.name, among)]
     dictionaries = [column.dictionary for column in columns]
     if not one_limb(dictionaries, sum(len(column.codes) for column in columns)):
         return FUNCTIONS[function](values(spans))
-    decimals, key = decimals_of(dictionaries), (_shape(event), inputs, of)
-    sums = summed((scope.tally((*key, decimals), spans, lambda some: values(some).added(decimals)),), decimals)
-    if function == "sum":
-        return sums
-    return averaged(sums, scope.tally((*key, "numbers"), spans, lambda some: values(some).numbers()))
+    decimals = decimals_of(dictionaries)
+
+    def added(what: str, add: Add) -> Index:
+        if len(told) == 1 and told[0].recap is not None:
+            sums = scope.snapshot.sums(told[0].recap, f"{of.canonical}/{what}", add)
+            return sums.between(told[0], scope.size, add)
+        return scope.tally((_shape(event), inputs, of, what), spans, add)
+
+    sums = summed((added(str(decimals), lambda some: values(some).added(decimals)),), decimals)
+    return sums if function == "sum" else averaged(sums, added("numbers", lambda some: values(some).numbers()))
 
 
 def _shape(event: Event) -> str:

@@ -7,11 +7,11 @@ column cache, beside the oldest segment that it covers, and may be lost like eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ import polars as pl
 
 from core.data import per_profile
 from core.data.columns import DAY_MS
-from core.data.events import Events, Index, Rows
+from core.data.events import Events, Index, Rows, Spans
 from core.data.letters import Arrays, text_arrays, texts
 from core.data.loops import NEVER
 from core.data.values import Mask, Millis
@@ -27,8 +27,14 @@ from core.data.values import Mask, Millis
 LEAST: Final = 100_000
 """Fewer rows are counted as fast."""
 
+STEPS: Final = 2
+"""There are so many steps for as many rows as there are profiles, ..."""
+
 MOST_STEPS: Final = 32
-"""There is a step for about as many rows as there are profiles, but no more than these."""
+"""... but no more than these in all."""
+
+MOST_SUMS: Final = 8
+"""Sums are kept for no more steps than these: they are eight times as wide as counts."""
 
 YOUNG: Final = 256
 """The newest segments that hold together at most one in so many rows are left out: they will soon be compacted."""
@@ -40,6 +46,10 @@ _BYTE: Final = 256
 _EVER: Final = 1 << 62
 
 Counts = npt.NDArray[np.signedinteger[Any]]
+Ends = tuple[int, int]
+"""The first and the last moment of a stretch, both included."""
+Add = Callable[[Spans], Index]
+"""Adds up a number of the events in spans, for each of all profiles, into an array that may be changed."""
 Kinds = tuple[tuple[str, frozenset[str | None]], ...]
 """Kinds of events, each with names of it that are left out."""
 
@@ -144,24 +154,23 @@ class Recap:
             **text_arrays(inputs, "inputs"),
         }
 
+    @property
+    def source(self) -> str:
+        """What tells the covered segments from all others."""
+        return _source(self.covered)
+
     def between(self, first_ms: int, last_ms: int) -> Counts:
         """How many of the events each profile has between two moments, both included; as narrow as they may be.
 
         Events between a moment and the bound that is nearest to it are counted row by row.
         """
-        first, stop = max(first_ms, int(self.bounds[0])), min(last_ms + 1, int(self.bounds[-1]))
-        if first >= stop:
-            return np.zeros(len(self.latest), np.int16)
-        low, high = self._nearest(first), self._nearest(stop)
-        edges = (first, int(self.bounds[low])), (int(self.bounds[high]), stop)
-        if sum(abs(end - begin) for begin, end in edges) >= stop - first:
-            return self._counted([(first, stop)])
-        counts: Counts = (self.before[high] - self.before[low]).astype(self._counter)
-        counts[self.often] = self.often_before[high] - self.often_before[low]
-        if more := [(begin, end) for begin, end in edges if begin < end]:
-            np.add(counts, self._counted(more), out=counts, casting="same_kind")
-        if less := [(end, begin) for begin, end in edges if begin > end]:
-            np.subtract(counts, self._counted(less), out=counts, casting="same_kind")
+        way = _way(self.bounds, first_ms, last_ms)
+        counts: Counts = (self.before[way.high] - self.before[way.low]).astype(self._counter)
+        counts[self.often] = self.often_before[way.high] - self.often_before[way.low]
+        if way.more:
+            np.add(counts, self._counted(way.more), out=counts, casting="same_kind")
+        if way.less:
+            np.subtract(counts, self._counted(way.less), out=counts, casting="same_kind")
         return counts
 
     @cached_property
@@ -170,16 +179,39 @@ class Recap:
         most = int(self.often_before.max(initial=_BYTE))
         return next(each for each in (np.int16, np.int32, np.int64) if most <= np.iinfo(each).max)
 
-    def _nearest(self, at_ms: int) -> int:
-        """The number of the bound that is nearest to a moment, which is not before the first and not after the last."""
-        after = int(self.bounds.searchsorted(at_ms))
-        near = after > 0 and at_ms - self.bounds[after - 1] < self.bounds[after] - at_ms
-        return after - 1 if near else after
-
-    def _counted(self, stretches: Sequence[tuple[int, int]]) -> Counts:
-        """How many events each profile has in stretches, each from a moment to before another."""
-        spans = [(events, begin, end - 1) for events in self.covered for begin, end in stretches]
+    def _counted(self, stretches: Sequence[Ends]) -> Counts:
+        """How many events each profile has in stretches."""
+        spans = [(events, *ends) for events in self.covered for ends in stretches]
         return per_profile.counted((part for span in spans for part in self.which.rows(*span)), len(self.latest))
+
+
+class Way(NamedTuple):
+    """How to a window: from one bound to another, with some stretches more and without some."""
+
+    low: int
+    high: int
+    more: list[Ends]
+    less: list[Ends]
+
+
+def _way(bounds: Index, first_ms: int, last_ms: int) -> Way:
+    """The way to the window between two moments, both included, that looks at the shortest stretches."""
+    first, stop = max(first_ms, int(bounds[0])), min(last_ms + 1, int(bounds[-1]))
+    if first >= stop:
+        return Way(0, 0, [], [])
+    low, high = _nearest(bounds, first), _nearest(bounds, stop)
+    edges = (first, int(bounds[low])), (int(bounds[high]), stop)
+    if sum(abs(end - begin) for begin, end in edges) >= stop - first:
+        return Way(0, 0, [(first, stop - 1)], [])
+    more = [(begin, end - 1) for begin, end in edges if begin < end]
+    return Way(low, high, more, [(end, begin - 1) for begin, end in edges if begin > end])
+
+
+def _nearest(bounds: Index, at_ms: int) -> int:
+    """The number of the bound that is nearest to a moment, which is not before the first and not after the last."""
+    after = int(bounds.searchsorted(at_ms))
+    near = after > 0 and at_ms - bounds[after - 1] < bounds[after] - at_ms
+    return after - 1 if near else after
 
 
 def _days(rows: Iterable[Rows], size: int) -> Index:
@@ -187,9 +219,62 @@ def _days(rows: Iterable[Rows], size: int) -> Index:
     starts, stops, days = (np.concatenate(each) for each in zip(*(part.runs() for part in rows), strict=True))
     every, which = np.unique(days, return_inverse=True)
     before = np.concatenate([[0], np.cumsum(np.bincount(which, weights=stops - starts))])
-    steps = min(max(int(before[-1]) // max(size, 1), 2), MOST_STEPS)
+    steps = min(max(STEPS * int(before[-1]) // max(size, 1), 2), MOST_STEPS)
     found: Index = np.unique(before[:-1].searchsorted(np.arange(steps) * before[-1] / steps))
     return every[found[found < len(every)]]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a number of a recap's events adds up to for each profile."""
+
+    recap: Recap
+    bounds: Index
+    """Some of the recap's, the first and the last among them."""
+    since: Index
+    """The sums of what happened at each bound or later, the last left aside: shape (bounds - 1, profiles)."""
+
+    @classmethod
+    def of(cls, recap: Recap, what: str, add: Add) -> Sums:
+        """The sums of what `add` adds, which is told by `what`; from the column cache or made."""
+        steps = min(len(recap.bounds) - 1, MOST_SUMS)
+        bounds = recap.bounds[np.linspace(0, len(recap.bounds) - 1, steps + 1).round().astype(np.int64)]
+        size = len(recap.latest)
+
+        def make() -> Arrays:
+            since = np.zeros((steps + 1, size), np.int64)
+            for at in reversed(range(steps)):
+                ends = int(bounds[at]), int(bounds[at + 1]) - 1
+                np.add(since[at + 1], add(dict.fromkeys(recap.covered, ends))[:size], out=since[at])
+            return {"since": since[:-1].ravel()}
+
+        rows = sum(recap.which.size(events) for events in recap.covered)
+        arrays = recap.covered[0].source.cache.bundle(f"sums/{recap.which.text}/{what}", recap.source, rows, make)
+        return cls(recap, bounds, arrays["since"].reshape(steps, size))
+
+    def between(self, told: Told, size: int, add: Add) -> Index:
+        """The sums over a window for `size` profiles, not to be changed.
+
+        What lies between the ends of the window and the bounds that are nearest to them is added row by row.
+        """
+        way = _way(self.bounds, told.first_ms, told.last_ms)
+        parts: list[tuple[np.ufunc, Spans]] = [(np.add, dict.fromkeys(self.recap.covered, ends)) for ends in way.more]
+        parts += [(np.subtract, dict.fromkeys(self.recap.covered, ends)) for ends in way.less]
+        if told.others:
+            parts.append((np.add, dict.fromkeys(told.others, (told.first_ms, told.last_ms))))
+        sums: Index = _grown(self._known(way.low, way.high), size, nothing=0)
+        for join, spans in parts:
+            some = add(spans)
+            join(sums, some, out=some)
+            sums = some
+        return sums
+
+    def _known(self, low: int, high: int) -> Index:
+        """The sums from one bound to another."""
+        if low == high:
+            return np.zeros(self.since.shape[1], np.int64)
+        sums: Index = self.since[low]
+        return sums if high == len(self.since) else sums - self.since[high]
 
 
 @dataclass(frozen=True)
@@ -199,7 +284,10 @@ class Told:
     recap: Recap | None
     first_ms: int
     last_ms: int
+    others: list[Events]
+    """The segments that the recap does not cover."""
     rest: list[Rows]
+    """Their rows."""
 
     def some(self, size: int) -> Mask:
         """Which of `size` profiles have one."""
@@ -262,9 +350,13 @@ def recap_of(which: Which, segments: Sequence[Events], size: int, known: Recap |
     found = cache.kept(name, serves)
     if found is None:
         covered = _settled(rows, total)
-        source = "/".join(events.source.identity for events in covered)
+        source = _source(covered)
         found = source, cache.keep(name, source, total, Recap.arrays(which, covered, size))
     return Recap.of(which, [named[each] for each in found[0].split("/")], found[1])
+
+
+def _source(covered: Iterable[Events]) -> str:
+    return "/".join(events.source.identity for events in covered)
 
 
 def _left_out(rows: Mapping[Events, int], covered: Iterable[Events]) -> int:

@@ -22,7 +22,7 @@ from core.data.leases import Lease
 from core.data.letters import Arrays
 from core.data.manifest import Manifest, Segment
 from core.data.memory import Memory
-from core.data.recaps import Recap, Which, recap_of
+from core.data.recaps import Add, Recap, Sums, Which, recap_of
 from core.data.schema import ANY, EVENT_KINDS, TABLES
 from core.data.store import Store
 from core.data.values import NO_MOMENT, Column, Mask, Millis, merge
@@ -161,6 +161,17 @@ class Snapshot:
             return (found,)
 
         return self.remember(("recap", which), make)[0]
+
+    def sums(self, recap: Recap, what: str, add: Add) -> Sums:
+        """What `add` adds up of the events of a recap; `what` tells it."""
+
+        def make() -> Sums:
+            known: Sums | None = self.memory.recall(("sums", recap.which, what))
+            found = known if known is not None and known.recap is recap else Sums.of(recap, what, add)
+            self.memory.keep(("sums", recap.which, what), found)
+            return found
+
+        return self.remember(("sums", recap.which, what), make)
 
     def _named(self) -> Iterator[Which]:
         """Events that criteria may ask for by a name, or by a kind that has none, and those of all kinds."""

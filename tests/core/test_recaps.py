@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -323,3 +324,41 @@ def test_preparing_makes_recaps(tmp_path: Path) -> None:
         assert len(made) == 2, "of the name, and of any event"
         counts(Dataset.open(folder), ASKED["view"][0], NOW)
         assert beside(folder, before) == made
+
+
+amounts = st.sampled_from((None, "0", "0.1", "0.2", "12.50", "-3", "1e3", "none", "99999999999.99"))
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.lists(st.tuples(st.integers(1, 4), amounts, moments), min_size=1, max_size=20), min_size=1, max_size=3),
+    st.sampled_from(("sum", "average")),
+    st.tuples(moments, moments),
+    st.sampled_from((NOW, NOW - DAY)),
+)
+def test_sums(parts: list[list[tuple[int, str | None, int]]], function: str, ends: tuple[int, int], now: int) -> None:
+    """By hand, in decimals: what reads as a number, inside the window and not after now."""
+    first, last = sorted(ends)
+    when = window("between_dates", first, last)
+    of = {"attribute": "amount"}
+    root = {"type": "event", "kind": "custom", "name": "spent", "when": when}
+    root["aggregate"] = {"function": function, "of": of, "operator": "at_least", "value": 0.3}
+    found: dict[int, list[Fraction]] = {}
+    known = set()
+    with scratch() as folder, recaps.from_rows(1):
+        dataset = Dataset.create(folder / "data")
+        for part in parts:
+            documents = []
+            for who, amount, at in part:
+                attributes = {} if amount is None else {"amount": amount}
+                spent = named("spent", timestamp_unixtime_ms=at, custom_attributes=attributes)
+                documents.append(batch(who, spent, time=at))
+                known |= {who} if at <= now else set()
+                if amount not in (None, "none") and first <= at <= min(last, now):
+                    found.setdefault(who, []).append(Fraction(str(amount)))
+            dataset.load_batches(documents, workspace="app", input="ios")
+            whole = {who: sum(each) / (len(each) if function == "average" else 1) for who, each in found.items()}
+            result = dataset.evaluate(audience(root), now=moment(now))
+            assert result.members["mpid"].to_list() == sorted(
+                who for who in known if whole.get(who, 0) >= Fraction("0.3")
+            )

@@ -20,6 +20,7 @@ from core.data import kernels
 from core.data.values import FIRST, Dictionary
 from core.data.vocabulary import Vocabulary
 from tests.core.test_cache import NOW
+from tests.worlds import counting
 
 DAY_MS = 86_400_000
 END_MS = round(NOW.timestamp() * 1000)
@@ -73,7 +74,7 @@ def number(text: str) -> Fraction | None:
 @pytest.mark.parametrize("function", ["sum", "average"])
 def test_windows_of_sums_that_move(tmp_path: Path, function: str, loops: kernels.Mode) -> None:
     """Whatever is remembered of other windows, moments and loads, a sum is that of its own events, exactly."""
-    with kernels.only(loops):
+    with counting(loops):
         dataset, rows = Dataset.create(tmp_path / "dataset"), pl.DataFrame()
         dice = random.Random(7)
         for part in range(3):
@@ -124,7 +125,7 @@ def test_properties_that_are_the_same_for_a_name(
         "where": [{"attribute": "group", "operator": operator, "value": value}],
         "frequency": {"operator": "at_least", "value": middle},
     }
-    with kernels.only(loops):
+    with counting(loops):
         members = dataset.evaluate(asked(root), now=NOW).members["mpid"].to_list()
     assert members == sorted(who for who, count in counts.items() if count >= middle)
 
