@@ -186,9 +186,10 @@ def _add(
                 if more < low:
                     above[who] += 1
                     above[-1] = 1
-                if len(highs):
-                    above[who] += highs[their[row]]
-                    above[-1] = 1
+            if len(highs):
+                for row in range(len(some)):
+                    above[some[row]] += highs[their[row]]
+                above[-1] = 1
 
 
 def _add_numpy(
