@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 from os import cpu_count
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from core.data import pages
-from core.data.loops import LOOPS, NEVER, PAGE, Array, Index, Mask, Twins
+from core.data.loops import LOOPS, NEVER, PAGE, Array, Index, Mask, Twins, numbers_of
 from core.data.orders import ORDERS
 
 Ranges: TypeAlias = tuple[Index, Index, Mask]
@@ -204,8 +205,9 @@ def _filled(name: str, parts: Iterable[Part], fresh: Callable[[], tuple[Array, .
             _fill(loop, some, *filled[0])
             return
         filled.extend(fresh() for _ in range(threads - len(filled)))
-        pieces = sorted((piece for part in some for piece in _cut(part)), key=lambda piece: -_rows(piece.ranges))
-        list(_pool().map(lambda at: _fill(loop, pieces[at::threads], *filled[at]), range(threads)))
+        # Each thread takes the next piece when it is done with one; the small ones come last.
+        pieces = iter(sorted((piece for part in some for piece in _cut(part)), key=lambda piece: -_rows(piece.ranges)))
+        list(_pool().map(lambda at: _fill(loop, pieces, *filled[at]), range(threads)))
 
     waiting: list[Part] = []
     rows = 0
@@ -359,29 +361,45 @@ def distinct(profile: Array, values: Array, width: int, size: int) -> Index:
 def chain(steps: Sequence[Sequence[Part]], within: int | None, size: int) -> Index:
     """Each profile's latest completion of all steps in strictly ascending time, `NEVER` where there is none.
 
-    The parts of each step have the column `clock`, and `bases`, one a range: the moment of a row is their sum. `within`
-    bounds last time - first time.
+    The parts of each step have the column `clock`, and `bases`, one a range: the moment of a row is their sum. In every
+    range profiles ascend. `within` bounds last time - first time.
     """
     counts = [count([Part(part.profile, part.ranges) for part in parts], size) for parts in steps]
     everybody = np.logical_and.reduce([each > 0 for each in counts])
     ends = np.zeros(size + 1, np.int64)
     np.cumsum(np.where(everybody, np.add.reduce(counts, dtype=np.int64), 0), out=ends[1:])
-    # Their rows are put together by profile (a counting sort), then each profile's few by time.
-    times, step = np.empty(ends[-1], np.int64), np.empty(ends[-1], np.uint16)
-    free = np.where(everybody, ends[:-1], -1)
-    place = _loop("place", int(ends[-1]))
-    for number, parts in enumerate(steps):
-        which = np.array([number], np.uint16)
-        _fill(place, (part._replace(columns=(*part.columns, which)) for part in parts), free, times, step)
-    moments = np.full(size, NEVER, np.int64)
-    bound = np.iinfo(np.int64).max if within is None else within
-    loop = _loop("chain", int(ends[-1]))
-    block = max(size if ends[-1] < 2 * BLOCK else -(-size // (4 * _pool()._max_workers)), 1)
+    rows = int(ends[-1])
+    times, step, free = np.empty(rows, np.int64), np.empty(rows, np.uint16), np.where(everybody, ends[:-1], -1)
+    moments, bound = np.full(size, NEVER, np.int64), np.iinfo(np.int64).max if within is None else within
+    place, loop = _loop("place", rows), _loop("chain", rows)
+    # Block by block of profiles, whose rows the processor's cache holds.
+    edges = np.linspace(0, size, max(rows // BLOCK, 1) + 1).astype(np.uint32)
+    blocks = [[_by_profiles(part, edges) for part in parts] for parts in steps]
 
-    def run(first: int) -> None:
-        some = slice(first, first + block)
-        loop(*_frozen(ends[first : first + block + 1]), times, step, len(steps), bound, moments[some])
+    def run(block: int) -> None:
+        # Their rows are put together by profile (a counting sort), then each profile's few by time.
+        for number, parts in enumerate(blocks):
+            which = np.array([number], np.uint16)
+            mine = (part[block]._replace(columns=(*part[block].columns, which)) for part in parts)
+            _fill(place, mine, free, times, step)
+        first, last = int(edges[block]), int(edges[block + 1])
+        loop(*_frozen(ends[first : last + 1]), times, step, len(steps), bound, moments[first:last])
 
-    for _ in map(run, range(0, size, block)) if block >= size else _pool().map(run, range(0, size, block)):
+    for _ in map(run, range(1)) if len(edges) == 2 else _pool().map(run, range(len(edges) - 1)):
         pass
     return moments
+
+
+def _by_profiles(part: Part, edges: Array) -> list[Part]:
+    """A part, in whose ranges profiles ascend, in parts of the profiles between every two edges."""
+    if len(edges) == 2:
+        return [part]
+    starts, stops, keep = part.ranges
+    rows = zip(starts.tolist(), stops.tolist(), strict=True)
+    cuts = np.array([start + part.profile[start:stop].searchsorted(edges) for start, stop in rows], np.int64)
+    before = np.cumsum(stops - starts) - stops  # a row's number and this are its place in `keep`
+    found = []
+    for first, last in pairwise(cuts.reshape(-1, len(edges)).T):
+        mine = keep[numbers_of(first + before, last + before)] if len(keep) else keep
+        found.append(part._replace(ranges=(first, last, mine)))
+    return found

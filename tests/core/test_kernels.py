@@ -195,16 +195,39 @@ def completions(events: list[tuple[int, int]], steps: int, within: int | None) -
 chained = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12), st.integers(0, 2)), max_size=24)
 
 
-@given(chained, st.integers(1, 3), st.none() | st.integers(0, 6))
-def test_chain(rows: list[tuple[int, int, int]], steps: int, within: int | None) -> None:
+def chain_parts(rows: list[tuple[int, int, int]], steps: int) -> list[list[kernels.Part]]:
+    """Rows (profile, time, step) as the parts of each step, profiles ascending."""
     parts = []
     for number in range(steps):
-        columns = np.array([row[:2] for row in rows if row[2] == number], np.uint32).reshape(-1, 2)
+        columns = np.array(sorted(row[:2] for row in rows if row[2] == number), np.uint32).reshape(-1, 2)
         ranges = np.zeros(1, np.int64), np.array([len(columns)]), kernels.ALL
-        parts.append([kernels.Part(columns[:, 0], ranges, (columns[:, 1] + 2,), (np.array([-2]),))])
-    moments = both(lambda: kernels.chain(parts, within, 4))
+        parts.append([kernels.Part(columns[:, 0].copy(), ranges, (columns[:, 1] + 2,), (np.array([-2]),))])
+    return parts
+
+
+@given(chained, st.integers(1, 3), st.none() | st.integers(0, 6))
+def test_chain(rows: list[tuple[int, int, int]], steps: int, within: int | None) -> None:
+    moments = both(lambda: kernels.chain(chain_parts(rows, steps), within, 4))
     mine = [[(time, which) for who, time, which in rows if who == each] for each in range(4)]
     assert moments.tolist() == [completions(events, steps, within) for events in mine]
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_chains_of_many_rows(kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of profiles side by side, of several ranges and of rows that are left out."""
+    monkeypatch.setattr(kernels, "BLOCK", 50)
+    dice = np.random.default_rng(6)
+    starts, bases = np.array([0, 60, 120]), np.array([0, 7, 20])
+    rows, parts = [], []
+    for which in range(2):
+        profile = np.concatenate([np.sort(dice.integers(0, SIZE, 60)) for _ in starts]).astype(np.uint32)
+        clock, keep = dice.integers(0, 40, 180).astype(np.uint32), dice.random(180) < (0.5 if kept else 1)
+        rows += [(int(profile[at]), int(clock[at] + bases[at // 60]), which) for at in np.flatnonzero(keep)]
+        ranges = starts, starts + 60, keep if kept else kernels.ALL
+        parts.append([kernels.Part(profile, ranges, (clock,), (bases,))])
+    mine = [[(time, which) for who, time, which in rows if who == each] for each in range(SIZE)]
+    expected = [completions(events, 2, 15) for events in mine]
+    assert both(lambda: kernels.chain(parts, 15, SIZE)).tolist() == expected
 
 
 @pytest.mark.parametrize("kept", [False, True])
