@@ -76,7 +76,7 @@ def _examples() -> dict[str, list[tuple[Any, ...]]]:
         "add": [(*read(*rows, each, who, one), who.copy(), np.zeros(2, np.int64)) for each in codes],
         "highest": [(*read(*rows, each, one, one, one), sums) for each in (*codes, one)],
         "mark": [(*read(*rows, marks), np.zeros(1, np.uint64))],
-        "edge": [(*read(*rows, each, who, who, one, one, one), np.zeros((1, 3), np.int64)) for each in codes],
+        "edge": [(*read(*rows, each, who, who, one, one, one), sums, sums, who.copy()) for each in codes],
         "distinct": [(*read(who, who), 1, sums)],
         "place": [(*read(*rows, who, codes[1], one), sums, one, codes[1])],
         "chain": [(*read(np.zeros(2, np.int64)), one, codes[1], 1, 0, sums)],
@@ -345,10 +345,10 @@ def edge(parts: Sequence[Part], turn: int, size: int) -> Array:
     a range. The last row is that of the greatest (turn * (base + clock), turn * arrival); of rows that are equal in
     both, the one that comes last by turn. Parts are looked at one after the other.
     """
-    found = np.full((size, 3), NEVER, np.int64)
+    times, places, last = np.full(size, NEVER, np.int64), np.empty(size, np.int64), np.zeros(size, np.uint32)
     loop, sign = _loop("edge", sum(_rows(part.ranges) for part in parts)), np.array([turn])
-    _fill(loop, (part._replace(columns=(*part.columns, sign)) for part in parts), found)
-    return np.where(found[:, 0] == NEVER, 0, found[:, 2]).astype(np.uint32)
+    _fill(loop, (part._replace(columns=(*part.columns, sign)) for part in parts), times, places, last)
+    return last
 
 
 def distinct(profile: Array, values: Array, width: int, size: int) -> Index:

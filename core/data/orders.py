@@ -20,7 +20,9 @@ def _edge(
     arrival: Index,
     turn: Index,
     bases: Index,
-    found: Index,
+    times: Index,
+    places: Index,
+    last: Array,
 ) -> None:
     at, sign = 0, turn[0]
     for each in range(len(starts)):
@@ -30,10 +32,12 @@ def _edge(
         at += len(some)
         for row in range(len(some)):
             code = table[their[row]]
-            if code != 0 and (len(keep) == 0 or kept[row]):
-                best, time, place = found[some[row]], sign * (base + np.int64(when[row])), sign * order[row]
-                if time > best[0] or (time == best[0] and (place > best[1] or (place == best[1] and sign > 0))):
-                    best[0], best[1], best[2] = time, place, code
+            if code == 0 or (len(keep) and not kept[row]):
+                continue
+            who, time, place = some[row], sign * (base + np.int64(when[row])), sign * order[row]
+            best = times[who]
+            if time > best or (time == best and (place > places[who] or (place == places[who] and sign > 0))):
+                times[who], places[who], last[who] = time, place, code
 
 
 def _edge_numpy(
@@ -47,24 +51,25 @@ def _edge_numpy(
     arrival: Index,
     turn: Index,
     bases: Index,
-    found: Index,
+    times: Index,
+    places: Index,
+    last: Array,
 ) -> None:
     rows = chosen_of(starts, stops, keep)
     some = table[codes[rows]] != 0
     rows = numbers_of(starts, stops)[some] if isinstance(rows, slice) else rows[some]
-    times = turn * (repeated(bases, starts, stops, keep)[some] + clock[rows].astype(np.int64))
-    order = np.lexsort((turn * np.arange(len(rows)), turn * arrival[rows], times))
+    time = turn * (repeated(bases, starts, stops, keep)[some] + clock[rows].astype(np.int64))
+    order = np.lexsort((turn * np.arange(len(rows)), turn * arrival[rows], time))
     who = profile[rows[order]]
-    last = np.ones(len(who), np.bool_)  # of those that a stable sort by profile puts last
+    final = np.ones(len(who), np.bool_)  # of those that a stable sort by profile puts last
     by_profile = np.argsort(who, kind="stable")
-    last[by_profile[:-1]] = who[by_profile[1:]] != who[by_profile[:-1]]
-    order, who = order[last], who[last]
-    mine = np.stack([times[order], turn * arrival[rows[order]], table[codes[rows[order]]].astype(np.int64)], axis=1)
-    known = found[who]
-    same = mine[:, 0] == known[:, 0]
-    later = (mine[:, 0] > known[:, 0]) | (same & (mine[:, 1] > known[:, 1]))
-    later |= same & (mine[:, 1] == known[:, 1]) & (turn[0] > 0)
-    found[who[later]] = mine[later]
+    final[by_profile[:-1]] = who[by_profile[1:]] != who[by_profile[:-1]]
+    order, who = order[final], who[final]
+    time, place, code = time[order], turn * arrival[rows[order]], table[codes[rows[order]]]
+    same = time == times[who]
+    later = (time > times[who]) | (same & (place > places[who])) | (same & (place == places[who]) & (turn[0] > 0))
+    who = who[later]
+    times[who], places[who], last[who] = time[later], place[later], code[later]
 
 
 def _distinct(profile: Array, values: Array, width: int, counts: Index) -> None:
