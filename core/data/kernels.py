@@ -353,6 +353,7 @@ def edge(parts: Sequence[Part], turn: int, size: int) -> Array:
 
 def distinct(profile: Array, values: Array, width: int, size: int) -> Index:
     """How many different values (uint32 below `width`) the rows of each profile have: int64, shape (size,)."""
+    assert len(profile) <= np.iinfo(np.uint32).max, "places are numbers of 32 bits"
     counts = np.zeros(size, np.int64)
     _loop("distinct", len(profile))(*_frozen(profile, values), max(width, 1), counts)
     return counts

@@ -73,22 +73,26 @@ def _edge_numpy(
 
 
 def _distinct(profile: Array, values: Array, width: int, counts: Index) -> None:
-    # Rows are put together by profile (a counting sort); `seen` holds the last profile that had a value.
-    begins = np.zeros(len(counts) + 1, np.int64)
+    # Rows are put together by profile (a counting sort): `ends` is first how many each has, then where its next belongs,
+    # then where its last is. `seen` holds the last profile (from 1) that had a value.
+    ends, begin = np.zeros(len(counts), np.uint32), np.uint32(0)
     for row in range(len(profile)):
-        begins[profile[row] + 1] += 1
+        ends[profile[row]] += np.uint32(1)
     for each in range(len(counts)):
-        begins[each + 1] += begins[each]
-    free, sorted_values = begins.copy(), np.empty(len(profile), np.uint32)
+        many = ends[each]
+        ends[each] = begin
+        begin += many
+    together, seen = np.empty(len(profile), values.dtype), np.zeros(width, np.uint32)
     for row in range(len(profile)):
-        sorted_values[free[profile[row]]] = values[row]
-        free[profile[row]] += 1
-    seen = np.full(width, -1, np.int64)
+        place = ends[profile[row]]
+        together[place] = values[row]
+        ends[profile[row]] = place + np.uint32(1)
+    first = np.uint32(0)
     for each in range(len(counts)):
-        for at in range(begins[each], begins[each + 1]):
-            if seen[sorted_values[at]] != each:
-                seen[sorted_values[at]] = each
-                counts[each] += 1
+        for place in range(first, ends[each]):
+            counts[each] += seen[together[place]] != each + 1
+            seen[together[place]] = each + 1
+        first = ends[each]
 
 
 def _distinct_numpy(profile: Array, values: Array, width: int, counts: Index) -> None:
