@@ -10,9 +10,7 @@ from itertools import chain, islice
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 from core.data.batch_shapes import EARLIEST_MS, LATEST_MS, SCALARS, Limits, Odd
 
@@ -137,26 +135,13 @@ def keyed(found: Sequence[Object], limits: Limits) -> tuple[list[int], pl.Series
     return list(map(len, found)), names, tag_all(tagged, "value", limits)
 
 
-def bag_series(name: str, found: Sequence[Object], limits: Limits) -> pl.Series | None:
-    """Attribute bags of events or products, at most 100 attributes each; None when all are empty."""
+def flat_bags(owner: str, found: Sequence[Object], limits: Limits) -> pl.DataFrame:
+    """Attribute bags of events or products, at most 100 attributes each: `owner` (which one), key, value."""
     if not any(found):
-        return None
+        return pl.DataFrame()
     longest = max(map(len, found))
     if longest > Limits.ATTRIBUTES:
         limits.cut += sum(len(each) - Limits.ATTRIBUTES for each in found if len(each) > Limits.ATTRIBUTES)
         found = [dict(islice(each.items(), Limits.ATTRIBUTES)) for each in found]
     lengths, keys, tagged = keyed(found, limits)
-    return listed(name, lengths, pl.DataFrame([keys, tagged]))
-
-
-def listed(
-    name: str, lengths: Sequence[int] | npt.NDArray[np.int64], rows: pl.DataFrame, absent: pl.Series | None = None
-) -> pl.Series:
-    """A series of lists of structs: the first `lengths[0]` rows, the next `lengths[1]`, and so on; or null."""
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    structs = rows.to_struct(name).to_arrow(compat_level=pl.CompatLevel.newest())
-    mask = None if absent is None else absent.to_arrow()
-    series = pl.from_arrow(pa.LargeListArray.from_arrays(pl.Series(offsets).to_arrow(), structs, mask=mask))
-    assert isinstance(series, pl.Series)
-    return series.alias(name)
+    return pl.DataFrame([pl.Series(owner, np.repeat(np.arange(len(found), dtype=np.uint32), lengths)), keys, tagged])

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, Final
 
+import numpy as np
 import orjson
 import polars as pl
 
-from core.data.batch_columns import Object, Objects, bag_series, bags, cut, flags, listed, lists, scalars, texts, values
+from core.data.batch_columns import Object, Objects, bags, cut, flags, flat_bags, lists, scalars, texts, values
 from core.data.batch_shapes import ACTION_KEYS, PLACE_KEYS, PRODUCT_KEYS, PROMOTION_KEYS, Limits, Odd
-from core.data.schema import BAG, PLACE_FIELDS, PRODUCT
+from core.data.schema import PLACE_FIELDS
 
 _ACTIONS: Final = {"remove_from_wishlist": "remove_from_wish_list", "add_to_wish_list": "add_to_wishlist"}
 _ACTION_KEYS: Final = ("action", *ACTION_KEYS, "products")
@@ -25,8 +26,9 @@ Rows = list[int]
 Columns = dict[str, Any]
 
 
-def event_rows(kinds: Sequence[str], datas: Objects, limits: Limits) -> pl.DataFrame:
-    """One row an event, or two (install and upgrade): `row` (its number), kind, name, custom_type, also, own fields.
+def event_rows(kinds: Sequence[str], datas: Objects, limits: Limits) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """One row an event, or two (install and upgrade): `row` (its number), kind, name, custom_type, also, own fields;
+    the products, by number of the event, and their attributes, by number of the product.
 
     `kinds` are the raw event types, `datas` their data.
     """
@@ -34,15 +36,19 @@ def event_rows(kinds: Sequence[str], datas: Objects, limits: Limits) -> pl.DataF
     for row, kind in enumerate(kinds):
         groups[kind].append(row)
     frames = []
+    products, attributes = pl.DataFrame(), pl.DataFrame()
     for kind, rows in groups.items():
         read = _READERS.get(kind, _other)
         columns = read(kind, datas.take(rows, NAMING_KEYS), limits)
         extra = columns.pop("upgraded", [])
+        if "products" in columns:
+            lengths, fields, attributes = columns.pop("products")
+            products = pl.DataFrame([pl.Series("event", np.repeat(np.array(rows, np.uint32), lengths)), *fields])
         frame = _frame(rows, columns, limits)
         frames.append(frame)
         if extra:
             frames.append(_frame([rows[at] for at in extra], {"kind": "upgrade", "also": True}, limits))
-    return pl.concat(frames, how="diagonal").sort("row", "also", nulls_last=False)
+    return pl.concat(frames, how="diagonal").sort("row", "also", nulls_last=False), products, attributes
 
 
 def _frame(rows: Rows, columns: Columns, limits: Limits) -> pl.DataFrame:
@@ -119,7 +125,8 @@ def _commerce(kind: str, datas: list[Object], limits: Limits) -> Columns:
     if "crash" in kinds:
         crashed = [data if each == "crash" else {} for data, each in zip(datas, kinds, strict=True)]
         columns |= {name: scalars(values(crashed, name), name, limits) for name in _CRASH_FIELDS}
-    columns["products"] = _products(actions, impressions, limits)
+    if (products := _products(actions, impressions, limits)) is not None:
+        columns["products"] = products
     return columns
 
 
@@ -180,8 +187,11 @@ def _multiple(found: list[list[Any]], name: str, limits: Limits) -> pl.Series | 
     return pl.Series(name, result, dtype=pl.String)
 
 
-def _products(actions: list[Object], impressions: list[Any], limits: Limits) -> pl.Series | None:
-    """The products of an action, or of all of an event's impressions; none of promotions or carts."""
+def _products(
+    actions: list[Object], impressions: list[Any], limits: Limits
+) -> tuple[list[int], list[pl.Series], pl.DataFrame] | None:
+    """The products of an action, or of all of an event's impressions, none of promotions or carts: how many each event
+    has, their fields and their attributes."""
     found = [
         products if action else list(chain.from_iterable(lists(shown, "products"))) if shown else []
         for action, products, shown in zip(actions, lists(actions, "products"), impressions, strict=True)
@@ -192,13 +202,9 @@ def _products(actions: list[Object], impressions: list[Any], limits: Limits) -> 
     if set(map(type, flat)) != {dict}:
         raise Odd("products")
     flat = Objects(flat, (*PRODUCT_KEYS, "custom_attributes"))
-    columns = []
-    for key in PRODUCT_KEYS:
-        column = scalars(values(flat, key), key, limits)
-        columns.append(pl.Series(key, [None] * len(flat), dtype=pl.String) if column is None else column)
-    own = bag_series("attributes", bags(flat, "custom_attributes"), limits)
-    columns.append(pl.Series("attributes", [None] * len(flat), dtype=BAG) if own is None else own)
-    return listed("products", list(map(len, found)), pl.DataFrame(columns)).cast(pl.List(PRODUCT))
+    columns = [column for key in PRODUCT_KEYS if (column := scalars(values(flat, key), key, limits)) is not None]
+    own = flat_bags("product", bags(flat, "custom_attributes"), limits)
+    return list(map(len, found)), columns, own
 
 
 _READERS: Final[dict[str, Callable[[str, list[Object], Limits], Columns]]] = {

@@ -12,9 +12,9 @@ import polars as pl
 from core.data.batch_columns import (
     Object,
     Objects,
-    bag_series,
     bags,
     flags,
+    flat_bags,
     keyed,
     lists,
     moments,
@@ -335,8 +335,8 @@ def _add_events(
         pl.Series("message_id", [each or None for each in texts(datas, "source_message_id")], dtype=pl.String),
         pl.Series("session_uuid", [each or None for each in texts(datas, "session_uuid")], dtype=pl.String),
     )
-    optional = (scalars(values(datas, "session_id"), "session_id", limits), bag_series("attributes", told, limits))
-    common = common.with_columns([column for column in optional if column is not None])
+    session = scalars(values(datas, "session_id"), "session_id", limits)
+    common = common if session is None else common.with_columns(session)
     of_batch = context[place["user"]] if context.width else context
     own = places(bags(datas, "location"), limits)
     if own is not None:
@@ -344,11 +344,23 @@ def _add_events(
         of_batch = _with_places(of_batch, own)
     if of_batch.width:
         common = common.hstack(of_batch)
-    rows = event_rows(kinds, datas, limits)
+    rows, products, tables["product_attributes"] = event_rows(kinds, datas, limits)
+    bag = flat_bags("event", told, limits)
     numbers = rows["row"]
     plain = len(numbers) == len(common)
     tables["events"] = (common if plain else common[numbers]).hstack(rows.drop("row"))
+    tables["event_attributes"] = bag if plain else _repeated(bag, numbers)
+    tables["products"] = products if plain else _repeated(products, numbers)
     _add_attributions(tables, rows, place, told, limits)
+
+
+def _repeated(flat: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
+    """What events have, by the rows that they became: `numbers` says of which event each row is."""
+    if not len(flat):
+        return flat
+    places = pl.DataFrame({"event": numbers, "row": np.arange(len(numbers), dtype=np.uint32)})
+    found = flat.join(places, on="event", maintain_order="left_right")
+    return found.select(pl.col("row").alias("event"), *(name for name in flat.columns if name != "event"))
 
 
 def _with_places(of_batch: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:

@@ -11,17 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from core.data.keys import merge_files
 from core.data.manifest import Manifest, Retired, Segment
+from core.data.ordering import ordered
+from core.data.parquet import Arrays, arrow_of, write, write_groups
 from core.data.schema import TABLES, scan
-from core.data.segments import BATCH_KEYS, EVENT_KEYS, WRITTEN, ordered, write
+from core.data.segments import BATCH_KEYS, EVENT_KEYS
 from core.data.store import Store, explained
 from core.errors import DatasetBusy
 
@@ -177,17 +178,16 @@ def _merge_events(files: list[Path], target: Path) -> int:
     total = 0
     held = {name for file in files for name in pl.read_parquet_schema(file)}
     columns = [name for name in TABLES["events"] if name in held]
-    empty = pl.DataFrame(schema={name: TABLES["events"][name] for name in columns})
-    with pq.ParquetWriter(target, _arrow(empty).schema, compression="zstd") as writer:
+
+    def groups() -> Iterator[Arrays]:
+        nonlocal total
         for slices in _chunks(files):
             frame = ordered(pl.concat([part.read(*columns) for part in slices]))
-            writer.write_table(_arrow(frame), row_group_size=WRITTEN["row_group_size"])
+            yield {column.name: arrow_of(column) for column in frame.get_columns()}
             total += frame.height
+
+    write_groups(groups(), target)
     return total
-
-
-def _arrow(frame: pl.DataFrame) -> Any:
-    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def _chunks(files: list[Path]) -> Iterator[list[_Slice]]:

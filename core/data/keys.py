@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import polars as pl
 import xxhash
 
 _SHARE: Final = 4_000_000
+_AT_ONCE: Final = 1 << 14
 
 Keys = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
@@ -26,9 +27,11 @@ _SALTS: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03))
 
 def keys_of(scope: str, texts: pl.Series, mpids: npt.NDArray[np.int64] | None = None) -> Keys:
     """One key a text, within a scope and, if given, one user a text; shape (2, n), in the order of the texts."""
-    digest = xxhash.xxh3_128_digest
-    digests = b"".join([digest(text) for text in texts.cast(pl.Binary).to_list()])
-    keys = np.frombuffer(digests, dtype=">u8").astype(np.uint64).reshape(-1, 2).T.copy()
+    digest, binary = xxhash.xxh3_128_digest, texts.cast(pl.Binary)
+    keys = np.empty((2, len(texts)), np.uint64)
+    for start in range(0, len(texts), _AT_ONCE):  # so few at once lie in memory that is at hand
+        digests = b"".join([digest(text) for text in binary.slice(start, _AT_ONCE).to_list()])
+        keys[:, start : start + _AT_ONCE] = np.frombuffer(digests, dtype=">u8").reshape(-1, 2).T
     keys ^= np.frombuffer(xxhash.xxh3_128_digest(scope.encode()), dtype=">u8").astype(np.uint64)[:, None]
     if mpids is not None:
         for half, salt in enumerate(_SALTS):
@@ -43,9 +46,14 @@ def scatter(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return values ^ (values >> np.uint64(31))
 
 
+def _order(keys: Keys) -> npt.NDArray[Any]:
+    """The order of keys by their first halves: polars finds it in a third of the time that numpy takes."""
+    return pl.Series(keys[0]).arg_sort().to_numpy()
+
+
 def copies(keys: Keys) -> Mask:
     """Which keys stood earlier in the same array."""
-    order = np.argsort(keys[0], kind="stable")
+    order = _order(keys)
     first = keys[0][order]
     result = np.zeros(keys.shape[1], dtype=bool)
     if (first[1:] == first[:-1]).any():
@@ -73,7 +81,7 @@ def find(known: Keys, keys: Keys) -> npt.NDArray[np.int64]:
 def distinct(keys: Keys) -> Keys:
     """The set of the keys of an array."""
     once = keys[:, ~copies(keys)]
-    return once[:, np.argsort(once[0], kind="stable")]
+    return once[:, _order(once)]
 
 
 class KeySet:
@@ -85,7 +93,7 @@ class KeySet:
 
     def add(self, keys: Keys) -> Mask:
         """Adds keys, tells which of them were there already (or stood earlier in the same array)."""
-        order = np.argsort(keys[0])
+        order = _order(keys)
         ordered = keys[:, order]
         unlike = bool((ordered[0, 1:] != ordered[0, :-1]).all())
         known = np.zeros(keys.shape[1], dtype=bool) if unlike else copies(keys)
@@ -118,7 +126,7 @@ class KeySet:
 
 def _merged(parts: list[Keys]) -> Keys:
     keys = np.concatenate(parts, axis=1)
-    return keys[:, np.argsort(keys[0], kind="stable")]
+    return keys[:, _order(keys)]
 
 
 def merge_files(files: Sequence[Path], target: Path) -> None:
@@ -154,7 +162,7 @@ class KeyMap:
             keys, numbers = np.concatenate([older, keys], axis=1), np.concatenate([theirs, numbers])
         last = ~copies(keys[:, ::-1])[::-1]
         keys, numbers = keys[:, last], numbers[last]
-        order = np.argsort(keys[0], kind="stable")
+        order = _order(keys)
         self._levels.append((keys[:, order], numbers[order]))
 
     def get(self, keys: Keys) -> tuple[Mask, npt.NDArray[np.int64]]:

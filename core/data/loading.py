@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.data.codebook import Codebook
+from core.data.group import FLAT, Staged
 from core.data.keys import KeySet, keys_of
 from core.data.manifest import Manifest
 from core.data.resolution import Owners
@@ -27,7 +29,8 @@ from core.data.segments import BATCH_KEYS, EVENT_KEYS, SegmentWriter
 from core.data.store import Store
 from core.errors import InputError
 
-_FROM_EVENTS: Final = ("locations", "attributions")
+_OWN: Final = frozenset({"message_id", "session_uuid"})
+"""Texts of events of which each has its own, mostly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,9 @@ class Part:
     `users`: row i is user i: mpid Int64 or null, arrival Int64, optionally request_id String (its copies are dropped).
     `tables`: frames by name in schema.TABLES, with `user` UInt32 (row number in `users`) instead of `profile`,
     `arrival` relative to the part, without workspace and input; any other column may be left out, it is null.
+    `FLAT` tables have `event` (row number in `events`; UInt32) or `product` (in `products`) instead, in the order in
+    which entries of one row stand: `event_attributes` and `product_attributes` are keys with tagged values, `products`
+    tagged fields.
     `arrivals`: how many arrival numbers the part takes, from 0 on. Rows of events with one arrival are one event.
     A user without mpid is found by its rows of `identities`; those rows are in document order.
     """
@@ -80,17 +86,18 @@ class Loader:
         writer = self._exit.enter_context(self._store.writing())
         try:
             self._manifest = writer.manifest.with_input(self._workspace, self._input, self._kind)
-            segments = SegmentWriter(writer, self._workspace, self._input)
+            self._batch_keys = KeySet(self._key_files(BATCH_KEYS))
+            event_keys = KeySet(self._key_files(EVENT_KEYS))
+            segments = SegmentWriter(writer, self._workspace, self._input, self._batch_keys, event_keys)
             self._segments = self._exit.enter_context(segments)
         except BaseException:
             self._exit.close()
             raise
         self._scope = f"{self._workspace}/{self._input}"
-        self._batch_keys = KeySet(self._key_files(BATCH_KEYS))
-        self._event_keys = KeySet(self._key_files(EVENT_KEYS))
         self._owners = Owners(self._store, self._manifest)
         self._arrivals = self._manifest.next_arrival
-        self._batches = self._events = self._duplicates = 0
+        self._codebook = Codebook()
+        self._batches = self._duplicates = 0
         return self
 
     def __exit__(
@@ -110,24 +117,23 @@ class Loader:
     def stage(self, part: Part) -> None:
         """Takes a part, which arrives after all earlier ones; drops copies, resolves users."""
         alive = self._first_seen(part.users)
-        tables = {name: _of_users(frame, alive) for name, frame in part.tables.items()}
+        # Events stay, as rows of other tables name them by number; their group leaves out those of copies.
+        own = ("events", *FLAT)
+        tables = {name: frame if name in own else _of_users(frame, alive) for name, frame in part.tables.items()}
         mpids = part.users["mpid"] if alive.all() else _kept(part.users["mpid"], alive)
-        identities = tables.get("identities")
-        resolved = self._owners.resolve(mpids, part.users["arrival"], identities)
-        if "events" in tables:
-            self._drop_copies(tables, resolved)
-        touched = pl.Series(resolved if alive.all() else resolved[alive]).unique().to_numpy()
+        resolved = self._owners.resolve(mpids, part.users["arrival"], tables.get("identities"))
         self._batches += len(tables["batches"]) if "batches" in tables else 0
-        staged = {name: self._settled(frame, resolved) for name, frame in tables.items() if len(frame)}
+        staged = {name: self._settled(name, frame) for name, frame in tables.items() if len(frame)}
         self._arrivals += part.arrivals
-        self._segments.add(staged, touched, self._batch_keys, self._event_keys)
+        self._segments.add(Staged(staged, resolved, None if alive.all() else alive))
 
-    def _settled(self, frame: pl.DataFrame, mpids: npt.NDArray[np.int64]) -> pl.DataFrame:
-        """The frame with mpids for users and with absolute arrivals."""
-        columns = [column for column in frame.get_columns() if column.name not in ("user", "arrival")]
-        columns.append(pl.Series("mpid", mpids[frame["user"].to_numpy()]))
+    def _settled(self, name: str, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame with absolute arrivals; texts of events as codes."""
+        columns = frame.get_columns()
+        if name == "events":
+            columns = [each if each.name in _OWN else self._codebook.coded(each.name, each) for each in columns]
         if "arrival" in frame.columns:
-            columns.append(pl.Series("arrival", frame["arrival"].to_numpy() + self._arrivals))
+            columns = [each + self._arrivals if each.name == "arrival" else each for each in columns]
         return pl.DataFrame(columns)
 
     def _first_seen(self, users: pl.DataFrame) -> npt.NDArray[np.bool_]:
@@ -141,40 +147,14 @@ class Loader:
             self._duplicates += int((~alive).sum())
         return alive
 
-    def _drop_copies(self, tables: dict[str, pl.DataFrame], mpids: npt.NDArray[np.int64]) -> None:
-        """Drops events that were seen before, with the rows that they gave to other tables; counts the others."""
-        events = tables["events"]
-        arrival = events["arrival"].to_numpy()
-        ascending = bool((arrival[1:] > arrival[:-1]).all())
-        first = np.arange(len(arrival)) if ascending else np.unique(arrival, return_index=True)[1]
-        self._events += len(first)
-        if "message_id" not in events.columns:
-            return
-        first = first[events["message_id"].is_not_null().to_numpy()[first]]
-        if not len(first):
-            return
-        named = events.select("user", "arrival", "message_id")
-        named = named if len(first) == len(named) else named[first]
-        keys = keys_of(self._scope, named["message_id"], mpids[named["user"].to_numpy()])
-        copied = self._event_keys.add(keys)
-        if copied.any():
-            gone = named["arrival"].filter(pl.Series(copied)).implode()
-            self._events -= int(copied.sum())
-            self._duplicates += int(copied.sum())
-            tables["events"] = events.filter(~pl.col("arrival").is_in(gone))
-            for name in _FROM_EVENTS:
-                if name in tables:
-                    of_gone = (pl.col("source") == "event") & pl.col("arrival").is_in(gone)
-                    tables[name] = tables[name].filter(~of_gone)
-
     def commit(self, *, skipped: int = 0, cut: int = 0, refusals: Sequence[Refusal] = ()) -> LoadReport:
         """Makes what was staged the dataset's next version; without any news there is no new version."""
-        profiles = self._segments.commit(self._manifest, self._arrivals, self._batch_keys, self._event_keys)
+        profiles = self._segments.commit(self._manifest, self._arrivals)
         return LoadReport(
             batches=self._batches,
-            events=self._events,
+            events=self._segments.events,
             profiles=profiles,
-            duplicates=self._duplicates,
+            duplicates=self._duplicates + self._segments.duplicates,
             skipped=skipped,
             cut=cut,
             refusals=list(refusals),

@@ -11,6 +11,7 @@ import polars as pl
 
 from core.data.batch_shapes import NO_UUID, identity_type
 from core.data.cells import tagged_cells, texts
+from core.data.codebook import Codebook
 from core.data.delimited import Chunk
 from core.data.mapping import NAMELESS, EventKind, Mapping
 from core.data.moments import moments_ms
@@ -21,14 +22,22 @@ LIST_ENTRIES: Final = 1000
 
 _MPID: Final = r"^-?[0-9]{1,19}$"
 _SHOWN_CHARACTERS: Final = 60
-_EVENT: Final = {"kind": pl.String, "name": pl.String, "custom_type": pl.String, "given": pl.Boolean}
+_EVENT: Final = {
+    "kind": pl.String,
+    "name": pl.String,
+    "custom_type": pl.String,
+    "given": pl.Boolean,
+    "cut": pl.Boolean,
+}
 
 
 class Cells:
     """The cells of some rows. `cut` counts the values and list entries that went over a limit."""
 
-    def __init__(self, frame: pl.DataFrame, nulls: tuple[str, ...]) -> None:
+    def __init__(self, frame: pl.DataFrame, nulls: tuple[str, ...], codebook: Codebook | None = None) -> None:
+        """`codebook`: that of the load, for what is asked for as codes."""
         self.frame, self._nulls = frame, list(nulls)
+        self.codebook = Codebook() if codebook is None else codebook
         self.cut = 0
 
     def raw(self, column: str) -> pl.Series:
@@ -43,25 +52,40 @@ class Cells:
         """A column as the texts that string operators read."""
         return texts(self.raw(column))
 
-    def tagged(self, column: str) -> pl.Series:
-        """A column as tagged values, cut to the limits."""
-        cells = self.raw(column)
+    def tagged(self, column: str, at: pl.Series | None = None) -> pl.Series:
+        """A column, or its cells in some rows, as tagged values, cut to the limits."""
+        cells = self._at(column, at)
         if isinstance(cells.dtype, pl.List):
             self.cut += int((cells.list.len().cast(pl.Int64) - LIST_ENTRIES).clip(0).sum())
             cells = cells.list.head(LIST_ENTRIES)
             return tagged_cells(cells)
         return self._limited(tagged_cells(cells))
 
+    def _at(self, column: str, at: pl.Series | None) -> pl.Series:
+        return self.raw(column) if at is None else self.raw(column).gather(at)
+
+    def coded(self, column: str, at: pl.Series | None = None) -> pl.Series:
+        """The same as codes, where its texts repeat."""
+        cells = self._at(column, at)
+        if cells.dtype == pl.String() and _longest(cells) <= VALUE_CHARACTERS:
+            return self.codebook.tagged(column, cells)
+        return self.codebook.coded(f"tagged {column}", self.tagged(column, at))
+
     def _limited(self, tagged: pl.Series) -> pl.Series:
-        longest = tagged.str.len_bytes().max()
-        if not isinstance(longest, int) or longest <= VALUE_CHARACTERS:
+        if _longest(tagged) <= VALUE_CHARACTERS:
             return tagged
         self.cut += int((tagged.str.len_chars() > VALUE_CHARACTERS + 1).sum())
         return tagged.str.head(VALUE_CHARACTERS + 1)
 
     def filter(self, keep: pl.Series) -> Cells:
         """The cells of the rows that stay."""
-        return Cells(self.frame.filter(keep), tuple(self._nulls))
+        return Cells(self.frame.filter(keep), tuple(self._nulls), self.codebook)
+
+
+def _longest(texts: pl.Series) -> int:
+    """The bytes of the longest text."""
+    longest = texts.str.len_bytes().max()
+    return longest if isinstance(longest, int) else 0
 
 
 @dataclass(frozen=True)
@@ -77,7 +101,8 @@ class Rows:
     identities: Dictionary[str, pl.Series]
     """Identity type -> text, null where the row has none."""
     events: pl.DataFrame
-    """Columns kind, name, custom_type, given (`kinds` names it); without rows for a table of profiles."""
+    """Columns kind, name, custom_type (coded), given (`kinds` names it), cut (the name was too long); without rows for
+    a table of profiles."""
     refused: pl.DataFrame
     """Columns line, reason: the other rows of the chunk, in order."""
     cut: int
@@ -88,9 +113,12 @@ class Rows:
         return len(self.lines)
 
 
-def read_rows(chunk: Chunk, mapping: Mapping, received_ms: int | None) -> Rows:
-    """The rows of a chunk; columns must have been checked. `received_ms`: the moment of profile rows without a time."""
-    cells = Cells(chunk.frame, mapping.nulls)
+def read_rows(chunk: Chunk, mapping: Mapping, received_ms: int | None, codebook: Codebook | None = None) -> Rows:
+    """The rows of a chunk; columns must have been checked. `received_ms`: the moment of profile rows without a time.
+
+    `codebook`: that of the load, which keeps equal texts of all chunks equal codes.
+    """
+    cells = Cells(chunk.frame, mapping.nulls, codebook)
     times, bad_time = _times(cells, mapping, received_ms)
     mpid, identities, bad_user = _users(cells, mapping)
     events, bad_event = _events(cells, mapping)
@@ -172,20 +200,24 @@ def _events(cells: Cells, mapping: Mapping) -> tuple[pl.DataFrame, pl.Series]:
     else:
         constant = mapping.event.value if mapping.event is not None else ""
         values = pl.repeat(constant, size, dtype=pl.String, eager=True)
-    distinct = values.unique().drop_nulls()
+    distinct, codes = cells.codebook.numbered("event value", values)
     meanings = pl.DataFrame([_meaning(mapping, value) for value in distinct], schema=_EVENT, orient="row")
-    codes = values.cast(pl.Enum(distinct)).to_physical()
-    events = pl.DataFrame([meaning.gather(codes) for meaning in meanings.get_columns()])
-    absent = values.is_null() | ((values == "") & events["kind"].is_in([*NAMELESS]).not_())
-    return events, _reasons(absent, "no event name in its column")
+    unnamed = (distinct == "") & ~meanings["kind"].is_in([*NAMELESS])
+    coded = [
+        cells.codebook.coded(each.name, each) if each.name in ("kind", "name", "custom_type") else each
+        for each in meanings.get_columns()
+    ]
+    events = pl.DataFrame([meaning.gather(codes) for meaning in coded])
+    return events, _reasons(codes.is_null() | unnamed.gather(codes), "no event name in its column")
 
 
-def _meaning(mapping: Mapping, value: str) -> tuple[str, str | None, str | None, bool]:
-    """Kind, name and custom type of an event value, and whether `kinds` gives the name."""
+def _meaning(mapping: Mapping, value: str) -> tuple[str, str | None, str | None, bool, bool]:
+    """Kind, name and custom type of an event value, whether `kinds` gives the name, and whether it was cut."""
     meant = mapping.kinds.get(value) or EventKind(kind=mapping.default_kind)
     name = None if meant.kind in NAMELESS else (meant.name or value)
     custom_type = (meant.custom_type or "other") if meant.kind == "custom" else None
-    return meant.kind, name, custom_type, meant.name is not None
+    cut = name is not None and len(name) > NAME_CHARACTERS
+    return meant.kind, name[:NAME_CHARACTERS] if name else name, custom_type, meant.name is not None, cut
 
 
 def _reasons(condition: pl.Series, reason: str, quoted: pl.Series | None = None) -> pl.Series:

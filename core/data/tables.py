@@ -15,6 +15,7 @@ import polars as pl
 
 from core.data.batch_shapes import identity_type
 from core.data.claims import users_of
+from core.data.codebook import Codebook
 from core.data.delimited import Chunk
 from core.data.frames import Table, TextLayout, name_of, open_table
 from core.data.loading import Loader, LoadReport, Part, Refusal
@@ -54,8 +55,9 @@ def load_table(
     refusals: list[Refusal] = []
     cut, seen = 0, 0
     chunks = _chunks_of(frame_or_path, mapping)
+    read_chunk = partial(_read, mapping=mapping, received_ms=received_ms, codebook=Codebook())
     with Loader(store, workspace=workspace, input=input, kind=kind) as load:
-        for read in _ahead(chunks, partial(_read, mapping=mapping, received_ms=received_ms)):
+        for read in _ahead(chunks, read_chunk):
             refusals += read.refusals
             if read.part is not None:
                 load.stage(read.part)
@@ -76,9 +78,9 @@ class _Read:
     refusals: list[Refusal]
 
 
-def _read(named: tuple[str, Chunk], mapping: Mapping, received_ms: int | None) -> _Read:
+def _read(named: tuple[str, Chunk], mapping: Mapping, received_ms: int | None, codebook: Codebook) -> _Read:
     source, chunk = named
-    rows = read_rows(chunk, mapping, received_ms)
+    rows = read_rows(chunk, mapping, received_ms, codebook)
     refusals = [Refusal(source, line, reason) for line, reason in rows.refused.rows()]
     part = part_of(rows, mapping) if rows.size else None
     return _Read(chunk.frame.height + chunk.refused.height, part, rows.cells.cut, refusals)

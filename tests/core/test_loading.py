@@ -14,6 +14,7 @@ from core.data import batches as batches_module
 from core.data import segments as segments_module
 from core.data.keys import KeyMap, KeySet, keys_of
 from core.data.loading import Loader, Part
+from core.data.ordering import ordered
 from core.data.store import Store
 from core.errors import InputError
 from tests.core.loads import T, batch, content, event, load, named, new, rows
@@ -325,7 +326,7 @@ def test_events_keep_their_order_of_arrival(apart: int) -> None:
             "arrival": [0, 1, 2, 3, 4, 5],
         }
     )
-    assert segments_module.ordered(events)["arrival"].to_list() == [2, 4, 5, 0, 3, 1]
+    assert ordered(events)["arrival"].to_list() == [2, 4, 5, 0, 3, 1]
 
 
 def test_times_of_segments(store: Store) -> None:

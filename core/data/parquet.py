@@ -1,0 +1,100 @@
+"""How rows become the Parquet files of a segment: groups of rows, each column encoded as suits what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.data.codebook import texts_of
+
+GROUP_ROWS: Final = 512 << 10
+"""Smaller groups of rows take longer to write, bigger ones to read a few rows of."""
+
+_SCATTERED: Final = frozenset({"mpid", "hash"})
+"""Numbers without any order: neither their differences nor a compressor make them smaller."""
+
+_OWN: Final = frozenset({"message_id", "request_id", "session_uuid"})
+"""Texts of which every row has its own, mostly."""
+
+Arrays = Mapping[str, Any]
+"""Arrow arrays by column, all of one length."""
+
+
+def write(rows: pl.DataFrame, file: Path) -> None:
+    """Writes rows of a table as a file of a segment, without the columns that are null in all of them."""
+    said = [column for column in rows.get_columns() if column.null_count() < len(column)]
+    groups = range(0, max(len(rows), 1), GROUP_ROWS)
+    write_groups(({each.name: arrow_of(each.slice(start, GROUP_ROWS)) for each in said} for start in groups), file)
+
+
+def write_groups(groups: Iterable[Arrays], file: Path) -> None:
+    """Writes a file of groups of rows, which have the same columns of the same types."""
+    writer: pq.ParquetWriter | None = None
+    try:
+        for group in groups:
+            table = pa.table(dict(group))
+            if writer is None:
+                writer = pq.ParquetWriter(file, table.schema, store_schema=False, **_options(table.schema))
+            writer.write_table(table, row_group_size=GROUP_ROWS)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _options(schema: pa.Schema) -> dict[str, Any]:
+    """Whole numbers as the differences of neighbours, which need no compressor; texts that repeat as dictionaries."""
+    leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
+    whole = [path for path, kind in leaves if pa.types.is_integer(kind)]
+    plain = {*whole, *(path for path, kind in leaves if path in _OWN or pa.types.is_boolean(kind))}
+    return {
+        "use_dictionary": [path for path, _ in leaves if path not in plain],
+        "column_encoding": {path: "DELTA_BINARY_PACKED" for path in whole if path not in _SCATTERED},
+        "compression": {path: "none" if path in whole else "zstd" for path, _ in leaves},
+        "compression_level": {path: 1 for path, _ in leaves if path not in whole},
+    }
+
+
+def _leaves(path: str, kind: Any) -> Iterator[tuple[str, Any]]:
+    if pa.types.is_struct(kind):
+        for field in kind:
+            yield from _leaves(f"{path}.{field.name}", field.type)
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        yield from _leaves(f"{path}.list.element", kind.value_type)
+    else:
+        yield path, kind
+
+
+def arrow_of(column: pl.Series) -> Any:
+    """A column as an Arrow array; a coded one as a dictionary of the texts that it holds.
+
+    (pyarrow makes none of numpy's arrays before it has imported pandas, which takes a second.)
+    """
+    if not isinstance(column.dtype, pl.Categorical):
+        array = column.to_arrow(compat_level=pl.CompatLevel.oldest())
+        return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    codes = column.to_physical().cast(pl.UInt32)
+    held = (codes.drop_nulls() if codes.null_count() else codes).to_numpy()
+    used = np.zeros(int(held.max(initial=0)) + 1, np.bool_)
+    used[held] = True
+    places = pl.Series(np.cumsum(used) - 1).cast(pl.Int32)
+    texts = texts_of(np.flatnonzero(used).astype(np.uint32), column.dtype)
+    return pa.DictionaryArray.from_arrays(arrow_of(places.gather(codes)), arrow_of(texts))
+
+
+def constant(value: str, size: int) -> Any:
+    """A column of one text."""
+    return pa.DictionaryArray.from_arrays(arrow_of(pl.zeros(size, pl.Int32, eager=True)), arrow_of(pl.Series([value])))
+
+
+def lists_of(offsets: npt.NDArray[np.int64], fields: Arrays) -> Any:
+    """Lists of structs: the entries from `offsets[0]` to before `offsets[1]`, and so on."""
+    return pa.LargeListArray.from_arrays(
+        arrow_of(pl.Series(offsets)), pa.StructArray.from_arrays([*fields.values()], [*fields])
+    )
