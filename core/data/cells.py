@@ -33,7 +33,7 @@ def tagged_cells(cells: pl.Series) -> pl.Series:
     if dtype.is_numeric() and not isinstance(dtype, pl.Decimal):
         tagged_numbers = _floats if dtype.is_float() else _whole
         distinct = cells.unique()
-        if len(distinct) > len(cells) // _REPEATED:
+        if not len(cells) or len(distinct) > len(cells) // _REPEATED:
             return tagged_numbers(cells)
         return cells.replace_strict(distinct, tagged_numbers(distinct), return_dtype=pl.String)
     if isinstance(dtype, pl.Decimal):
