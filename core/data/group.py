@@ -48,9 +48,9 @@ class Staged:
 
 
 class Group:
-    """The rows of some parts, which are taken from them. Copies among the events are dropped as `keys` tells them."""
+    """The rows of some parts, which are taken from them."""
 
-    def __init__(self, parts: Sequence[Staged], scope: str, keys: KeySet) -> None:
+    def __init__(self, parts: Sequence[Staged]) -> None:
         users = [len(part.mpids) for part in parts]
         sizes = {"user": users, **{owner: _heights(parts, table) for owner, table in _OWNERS.items()}}
         names = dict.fromkeys(name for part in parts for name in part.tables)
@@ -68,11 +68,11 @@ class Group:
         self.events = self.duplicates = 0
         self._fresh: Mask | None = None
         """Which rows of events are no copies; None: all of them."""
-        if "events" in self.tables:
-            self._drop_copies(scope, keys)
 
-    def _drop_copies(self, scope: str, keys: KeySet) -> None:
+    def drop_copies(self, scope: str, keys: KeySet) -> None:
         """Marks events that were seen before, and drops the rows that they gave to other tables; counts the others."""
+        if "events" not in self.tables:
+            return
         events = self.tables["events"]
         arrival, user = events["arrival"].to_numpy(), events["user"].to_numpy()
         ascending = bool((arrival[1:] > arrival[:-1]).all())

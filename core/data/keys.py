@@ -100,7 +100,7 @@ class KeySet:
         for part in (*self._committed, *self._fresh):
             if part.shape[1]:
                 known[order] |= find(part, ordered) >= 0
-        self._push(ordered[:, ~known[order]])
+        self._push(ordered[:, ~known[order]] if known.any() else ordered)
         return known
 
     def _push(self, ordered: Keys) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -82,23 +82,32 @@ class SegmentWriter:
         """Writes a group, which is taken from the list, and the keys that came with it."""
         if not parts:
             return
-        group = Group(parts, self._scope, self._event_keys)
+        group = Group(parts)
         parts.clear()
-        self.events += group.events
-        self.duplicates += group.duplicates
-        mpids, places = group.touched()
-        own = shard_of(mpids, len(self._parts)) if self._sharded else None
-        for number, part in enumerate(self._parts):
-            some = slice(None) if own is None else np.flatnonzero(own == number)
-            if not len(mpids[some]):
-                continue
-            indexes, new = part.numbering.take(mpids[some])
-            profile = np.zeros(len(mpids), np.uint32)
-            profile[some] = indexes
-            mine = None if own is None else (places >= 0) & (own == number)[places]
+        with ThreadPoolExecutor(1) as beside:
+            numbered = beside.submit(self._numbered, group)
+            group.drop_copies(self._scope, self._event_keys)
+            shares = numbered.result()
+            self.events += group.events
+            self.duplicates += group.duplicates
             with explained(self._writer.store.path, "written"):
-                part.write(group, profile[places], mine, new)
+                for part, share in zip(self._parts, shares, strict=True):
+                    part.write(group, share)
         self._save()
+
+    def _numbered(self, group: Group) -> list[_Share]:
+        """What each part has of a group."""
+        mpids, places = group.touched()
+        # One more at the end: that of copies, at place -1.
+        own = np.append(shard_of(mpids, len(self._parts)) if self._sharded else np.zeros(len(mpids), np.int64), -1)
+        shares = []
+        for number, part in enumerate(self._parts):
+            some = np.flatnonzero(own == number)
+            indexes, new = part.numbering.take(mpids[some])
+            profile = np.zeros(len(own), np.uint32)
+            profile[some] = indexes
+            shares.append(_Share(profile[places], (own == number)[places] if self._sharded else None, new))
+        return shares
 
     def _save(self) -> None:
         """Puts new keys into the folder of the newest group or, in a sharded dataset, into one of their own."""
@@ -141,6 +150,16 @@ class SegmentWriter:
         )
 
 
+@dataclass(frozen=True)
+class _Share:
+    """What a part has of a group: the index of each user's profile, which users are its own (None: all), and the
+    rows of profiles that are new."""
+
+    profile: npt.NDArray[np.uint32]
+    mine: Mask | None
+    new: pl.DataFrame
+
+
 class _Part:
     """The segments of one shard, or of a dataset without shards."""
 
@@ -152,19 +171,19 @@ class _Part:
         self.numbering = Numbering(store.read("profiles", manifest), manifest.profiles)
         self.folders: list[Path] = []
 
-    def write(self, group: Group, profile: npt.NDArray[np.uint32], mine: Mask | None, new: pl.DataFrame) -> None:
-        """Writes the rows of a group that are this part's as a segment; `new` are the profiles that came with it.
+    def write(self, group: Group, share: _Share) -> None:
+        """Writes the rows of a group that are this part's as a segment.
 
         Profiles that were named without any row are known already: what they did was a copy.
         """
-        if not group.has_rows(mine):
+        if not group.has_rows(share.mine):
             return
         folder = self._writer.new_folder(f"{self._name}-{len(self.folders)}", self._store)
         self.folders.append(folder)
-        rows, moments = group.write(folder, profile, mine, self._constants)
-        if len(new):
-            write(new, folder / "profiles.parquet")
-            rows = {"profiles": len(new), **rows}
+        rows, moments = group.write(folder, share.profile, share.mine, self._constants)
+        if len(share.new):
+            write(share.new, folder / "profiles.parquet")
+            rows = {"profiles": len(share.new), **rows}
         self._segments.append(Segment(folder.name, rows, min(moments, default=None), max(moments, default=None)))
 
     def finish(self, manifest: Manifest) -> Manifest:
