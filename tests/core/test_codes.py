@@ -37,7 +37,8 @@ def test_equal_texts_have_equal_codes_in_all_parts() -> None:
 def test_tagged_texts_keep_their_codes_from_part_to_part() -> None:
     book = Codebook()
     for part in (text("x", None, "y"), text("z", "x"), text(None), text()):
-        assert book.tagged("a", part).cast(pl.String).to_list() == [None if each is None else f"s{each}" for each in part]
+        expected = [None if each is None else f"s{each}" for each in part]
+        assert book.tagged("a", part).cast(pl.String).to_list() == expected
 
 
 def test_texts_that_seldom_repeat_stay_texts() -> None:
@@ -55,5 +56,6 @@ def test_codes_answer_as_texts_do(coded: bool) -> None:
     series = book.coded("a", plain) if coded else plain
     assert equals(series, "b", "c").to_list() == [True, None, False, False, True]
     assert ranks(series).tolist() == [3, 0, 1, 2, 3]
-    assert book.recoded("b", series, lambda texts: texts + "!").cast(pl.String).to_list() == ["b!", None, "!", "a!", "b!"]
+    loud = book.recoded("b", series, lambda texts: texts + "!")
+    assert loud.cast(pl.String).to_list() == ["b!", None, "!", "a!", "b!"]
     assert [each.cast(pl.String).to_list() for each in alike(series, text("q"))] == [plain.to_list(), ["q"]]
