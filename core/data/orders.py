@@ -73,8 +73,8 @@ def _edge_numpy(
 
 
 def _distinct(profile: Array, values: Array, width: int, counts: Index) -> None:
-    # Rows are put together by profile (a counting sort): `ends` is first how many each has, then where its next belongs,
-    # then where its last is. `seen` holds the last profile (from 1) that had a value.
+    # Rows are put together by profile (a counting sort): `ends` is first how many each has, then where its next one
+    # belongs, then where they end. `seen` holds the last profile (from 1) that had a value.
     ends, begin = np.zeros(len(counts), np.uint32), np.uint32(0)
     for row in range(len(profile)):
         ends[profile[row]] += np.uint32(1)
