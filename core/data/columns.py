@@ -19,7 +19,7 @@ import xxhash
 from core.data import loops
 from core.data.cache import LEAST_ROWS, Cache
 from core.data.letters import Arrays, text_arrays, texts
-from core.data.schema import PRODUCT_FIELDS, scan
+from core.data.schema import PRODUCT_FIELDS, scan, there
 from core.data.store import CACHE
 from core.data.values import Codes, Column, Dictionary, Mask, Millis
 
@@ -325,7 +325,7 @@ class Source:
     @cached_property
     def identity(self) -> str:
         """What tells this file from every other: its size and a hash of its end, where Parquet keeps its index."""
-        size = self.file.stat().st_size
+        size = there(self.file).stat().st_size
         with self.file.open("rb") as opened:
             opened.seek(max(0, size - (1 << 16)))
             return f"{size}-{xxhash.xxh3_128_hexdigest(opened.read())}"

@@ -12,6 +12,8 @@ from typing import Final
 
 import polars as pl
 
+from core.errors import DatasetError
+
 FORMAT: Final = 3
 """Of the manifest; 1 knew no compaction, 2 wrote columns that are null in every row."""
 
@@ -236,8 +238,18 @@ TABLES: Final[dict[str, pl.Schema]] = {
 """Every table of a segment; only non-empty tables are written, without the columns that are null in every row."""
 
 
+def there(file: Path) -> Path:
+    """A file that the manifest promises; DatasetError where it is gone."""
+    if not file.exists():
+        raise DatasetError(
+            f"A file of the dataset is gone: {file}.",
+            "Restore it from a backup; without one, load the data into a new dataset.",
+        )
+    return file
+
+
 def scan(table: str, files: Sequence[Path]) -> pl.LazyFrame:
-    """The rows of some files of a table, with all of its columns."""
+    """The rows of some files of a table, with all of its columns; DatasetError where one is gone."""
     if not files:
         return pl.LazyFrame(schema=TABLES[table])
-    return pl.scan_parquet([*files], glob=False, schema=TABLES[table], missing_columns="insert")
+    return pl.scan_parquet([there(file) for file in files], glob=False, schema=TABLES[table], missing_columns="insert")

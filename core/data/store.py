@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from core.data.leases import Lease, is_held
 from core.data.manifest import Manifest, Segment, Shard
-from core.data.schema import EVENT_KINDS, NAMELESS_KINDS, TIERS, scan
+from core.data.schema import EVENT_KINDS, NAMELESS_KINDS, TIERS, scan, there
 from core.errors import CoreError, DatasetBusy, DatasetError
 
 LOCK_SECONDS: Final = 30.0
@@ -120,13 +120,7 @@ class Store:
 
     def file(self, segment: Segment, name: str) -> Path:
         """A file that a segment has; DatasetError where it is gone."""
-        file = self.folder(segment) / name
-        if not file.exists():
-            raise DatasetError(
-                f"A file of the dataset is gone: {file}.",
-                "Restore it from a backup; without one, load the data into a new dataset.",
-            )
-        return file
+        return there(self.folder(segment) / name)
 
     def read(
         self, table: str, manifest: Manifest | None = None, segments: Sequence[Segment] | None = None
@@ -330,7 +324,9 @@ def explained(folder: Path, done: str) -> Iterator[None]:
     except (CoreError, Timeout):
         raise
     except (OSError, pl.exceptions.PolarsError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0]
+        if isinstance(error, OSError):  # numpy says no more than how many bytes did not find room
+            reason = error.strerror or "the disk takes no more"
         raise DatasetError(
             f"The dataset in {folder} cannot be {done}: {reason}.", "Check the disk and its permissions."
         ) from error

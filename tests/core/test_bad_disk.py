@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,14 @@ from typing import Any
 import orjson
 import pytest
 
-from core import Audience, Dataset, DatasetError, DatasetTooNew
+from core import Audience, Dataset, DatasetError, DatasetTooNew, Evaluation
+from core.composition import composition, reach, traits
 from core.data.schema import FORMAT
 from core.data.store import Store
+from core.hints import hints
+from core.history import backtest
+from core.members import some_members
+from core.near_misses import near_misses
 from tests.core.loads import T, batch, content, load, named
 from tests.core.test_compaction import ROOT, documents
 
@@ -73,7 +79,7 @@ def test_a_full_disk_leaves_the_dataset_as_it_was(dataset: Dataset, what: str, b
     )
     assert done.returncode == 7, done.stderr
     assert str(dataset.path) in done.stdout
-    assert "Check the disk" in done.stdout
+    assert "Check the disk" in done.stdout and "requested" not in done.stdout
     assert state(dataset) == before
     dataset.load_batches([batch(1, named("after"))], workspace="shop", input="ios")
     dataset.compact(full=True)
@@ -81,6 +87,36 @@ def test_a_full_disk_leaves_the_dataset_as_it_was(dataset: Dataset, what: str, b
     for part in [store, *store.parts(store.manifest())]:
         known = {segment.name for segment in part.manifest().segments}
         assert {folder.name for folder in (part.path / "segments").iterdir()} == known
+
+
+FULL_CACHE = """
+import resource, sys
+from core import Dataset
+from core.data import cache, columns, summaries
+from tests.core.test_bad_disk import CRITERIA, asked
+for module in (cache, columns, summaries):
+    module.LEAST_ROWS = 1
+dataset = Dataset.open(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+dataset.prepare()
+print([asked(dataset, root) for root in CRITERIA.values()], len(dataset.entries(now=dataset.end)))
+"""
+
+
+@pytest.mark.parametrize("bytes_left", [0, 600, 5_000])
+def test_a_disk_too_full_for_the_cache_only_costs_time(dataset: Dataset, bytes_left: int) -> None:
+    assert dataset.end is not None
+    sizes = [asked(dataset, root) for root in CRITERIA.values()]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_CACHE, str(dataset.path), str(bytes_left)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.stdout == f"{sizes} {len(dataset.entries(now=dataset.end))}\n", done.stderr
+    assert not list(dataset.path.rglob("unfinished-*"))
 
 
 def asked(dataset: Dataset, root: dict[str, Any]) -> int:
@@ -112,6 +148,75 @@ def test_a_file_that_is_gone_is_named(dataset: Dataset, table: str) -> None:
         _ = result.evaluate(Audience.from_dict(document), now=NOW).members
     assert str(gone) in caught.value.message
     assert "backup" in caught.value.hint
+
+
+def everything(dataset: Dataset, found: Evaluation) -> dict[str, Callable[[], Any]]:
+    """What a session goes on to ask, of the dataset and of an evaluation."""
+    document = {"name": "A", "workspaces": ["shop"], "definition": {"version": 1, "root": CRITERIA["attributes"]}}
+    other = Audience.from_dict(document)
+    mpid = 3
+    return {
+        "the next criterion": lambda: dataset.evaluate(other, now=NOW).size,
+        "an estimate": lambda: dataset.estimate(other, now=NOW),
+        "members": lambda: found.members.rows(),
+        "some members": lambda: some_members(found).rows(),
+        "reach": lambda: reach(found).rows(),
+        "near misses": lambda: near_misses(found),
+        "hints": lambda: hints(found),
+        "composition": lambda: [composition(found, trait.criterion).rows() for trait in traits(found)],
+        "days": lambda: backtest(dataset, found.audience, now=NOW, days=2).days,
+        "the catalog": lambda: dataset.entries(now=NOW),
+        "the overview": lambda: dataset.catalog().rows(),
+        "inputs": lambda: dataset.inputs(now=NOW),
+        "values": lambda: dataset.values("event_attribute", "n", workspace="shop").rows(),
+        "a profile": lambda: dataset.profile(mpid, now=NOW),
+        "its events": lambda: dataset.timeline(mpid, now=NOW),
+        "why": lambda: found.explain(mpid).to_dict(),
+    }
+
+
+def first(table: str) -> Callable[[Path], Iterable[Path]]:
+    return lambda path: sorted(path.rglob(f"{table}.parquet"))[:1]
+
+
+HARMS: dict[str, Callable[[Path], Iterable[Path]]] = {
+    **{table: first(table) for table in ("events", "attributes", "identities", "profiles", "batches")},
+    "a segment": lambda path: sorted(path.rglob("events.parquet"))[-1].parent.glob("*"),
+    "the cache": lambda path: path.rglob("*.columns"),
+    "the manifest": lambda path: [path / "MANIFEST.json"],
+}
+
+
+@pytest.mark.parametrize(("asked_before", "least_rows"), [(False, 1), (True, 1_000_000)], ids=["cold", "warm"])
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_file_that_vanishes_under_a_session(
+    dataset: Dataset, harm: str, least_rows: int, asked_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was opened goes on to answer, what cannot be read is named; never a wrong number."""
+    for module in ("cache", "columns", "summaries"):
+        monkeypatch.setattr(f"core.data.{module}.LEAST_ROWS", least_rows)
+    session = Dataset.open(dataset.path)
+    document = {"name": "A", "workspaces": ["shop"], "definition": {"version": 1, "root": CRITERIA["events"]}}
+    audience = Audience.from_dict(document)
+    before = {name: ask() for name, ask in everything(dataset, dataset.evaluate(audience, now=NOW)).items()}
+    found = session.evaluate(audience, now=NOW)
+    questions = everything(session, found)
+    if asked_before:
+        assert {name: ask() for name, ask in questions.items()} == before
+    for file in list(HARMS[harm](session.path)):
+        file.unlink()
+    for name, ask in questions.items():
+        try:
+            answer = ask()
+        except DatasetError as error:
+            assert "is gone" in error.message and "backup" in error.hint, name
+        else:
+            assert answer == before[name] or answer.symbol == "error", name
+    if harm == "the cache":
+        assert {name: ask() for name, ask in questions.items()} == before
+    if harm == "the manifest":
+        with pytest.raises(DatasetError, match="no dataset"):
+            session.refresh()
 
 
 @pytest.mark.parametrize("keys", ["batch_keys.npy", "event_keys.npy"])
