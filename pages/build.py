@@ -43,7 +43,7 @@ def draw(audience_id: str | None, link: str | None) -> None:
         editor.rest()
     if past.open:
         with past:
-            history.draw(held)
+            history.draw(data, held)
 
 
 audience_id, link = st.query_params.get("audience"), st.query_params.get("link")

@@ -46,14 +46,15 @@ def text(label: str, value: Any, key: str, edit: Edit, placeholder: str = "", wi
 def number(label: str, value: Any, key: str, edit: Edit, help: str | None = None) -> None:
     """A number as typed; what is none stays as text, so that its mistake can be shown beside it."""
     shown = session.put(key, "" if value is None else str(value))
+    hint = label if len(label) > 6 else "0"
     st.text_input(
         label,
         shown,
         key=key,
         label_visibility="collapsed",
-        width=min(max(NARROW, 32 + 9 * len(str(value or ""))), WIDE),
+        width=min(max(NARROW, 32 + 9 * len(str(value or hint))), WIDE),
         help=help,
-        placeholder=label if len(label) > 6 else "0",
+        placeholder=hint,
         on_change=lambda: edit(read_number(session.shown(key))),
     )
 
@@ -224,7 +225,7 @@ class Lookup:
             key=f"{key}-search",
             live="300ms",
             label_visibility="collapsed",
-            width=160,
+            width=196,
             placeholder=f"Search {self.total:,} values",
             icon=":material/search:",
         )

@@ -233,7 +233,7 @@ def test_wrong_input_is_marked_at_its_field_and_the_rest_goes_on(at_home: Path) 
     assert page.first == {"type": "event", "kind": "session"}
     assert any("amount" in each.value and "red" in each.value for each in page.app.markdown)
     assert page.size == alone, "the numbers leave out what is not complete"
-    assert any("B is not complete" in each.value for each in page.app.warning)
+    assert any("B cannot be counted yet" in each.value for each in page.app.warning)
     page.type("amount", "30")
     assert page.unsaved is None
 

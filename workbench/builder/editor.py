@@ -213,8 +213,10 @@ class Editor:
                 st.markdown(f":gray[{share:.1f}\u00a0% of the universe]", width="content")
         if self.answer.left_out:
             letters = tree.lettered(self.held.root)
-            names = ", ".join(sorted(letters[each] for each in self.answer.left_out if each in letters))
-            st.warning(f"**{names} is not complete.** The numbers leave it out.")
+            names = sorted(letters[each] for each in self.answer.left_out if each in letters)
+            told = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
+            it = "them" if len(names) > 1 else "it"
+            st.warning(f"**{told} cannot be counted yet.** The numbers leave {it} out.")
 
     @cached_property
     def _look(self) -> panel.Look:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core import CoreError
+from core import CoreError, Dataset
 from core.registry import Version, VersionDiff
-from workbench import session
+from workbench import panel, parts, session
 from workbench.builder.draft import Draft, discarded
 
 
-def draw(held: Draft) -> None:
+def draw(data: Dataset, held: Draft) -> None:
     """Versions newest first; choosing one shows what it changed and offers to restore it."""
     if held.audience_id is None:
         st.info("Nothing is saved yet. Save the draft, and every version is kept here.")
@@ -23,7 +23,7 @@ def draw(held: Draft) -> None:
         if chosen is None:
             st.caption("Choose a version to see what it changed.")
         else:
-            _version(held, chosen, versions)
+            _version(data, held, chosen, versions)
 
 
 def _list(versions: tuple[Version, ...]) -> Version | None:
@@ -55,7 +55,7 @@ def _list(versions: tuple[Version, ...]) -> Version | None:
     return versions[picked[0]] if picked and picked[0] < len(versions) else None
 
 
-def _version(held: Draft, chosen: Version, versions: tuple[Version, ...]) -> None:
+def _version(data: Dataset, held: Draft, chosen: Version, versions: tuple[Version, ...]) -> None:
     assert held.audience_id is not None
     numbers = [each.number for each in versions if each.number != chosen.number]
     before = max((each for each in numbers if each < chosen.number), default=None)
@@ -73,6 +73,7 @@ def _version(held: Draft, chosen: Version, versions: tuple[Version, ...]) -> Non
         )
         first, second = sorted((against, chosen.number))
         _difference(session.registry().versions.diff(held.audience_id, first, second, session.me()))
+        _effect(data, held, first, second)
     else:
         st.caption("The first version: there is nothing to compare it with.")
     if st.button(f"Restore version {chosen.number}", key="history-restore", disabled=chosen == versions[0]):
@@ -87,6 +88,22 @@ def _difference(diff: VersionDiff) -> None:
         return
     rows = [{"What": each.what, "Before": each.before or "–", "After": each.after or "–"} for each in diff.changes]
     st.table(rows)
+
+
+def _effect(data: Dataset, held: Draft, first: int, second: int) -> None:
+    """Who the later version brings in and who it leaves out, both asked at one moment."""
+    assert held.audience_id is not None
+    now, versions = held.moment(data), session.registry().versions
+    try:
+        before, after = (
+            data.evaluate(each, now=now, audiences=session.named_by(each))
+            for each in (versions.get(held.audience_id, number, session.me()) for number in (first, second))
+        )
+    except CoreError as error:
+        st.caption(f"This data cannot answer both: {parts.plain(error.message)}")
+        return
+    st.caption(f"From version {first} to version {second}, both {session.as_of_words(data, now)}")
+    panel.effect_block(before, after)
 
 
 @st.dialog("Restore")

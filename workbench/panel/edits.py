@@ -70,6 +70,9 @@ def effect_block(before: Evaluation, after: Evaluation) -> None:
     """What saving changes: who enters and who leaves, and by which criterion."""
     with Progress("Comparing the two versions") as step:
         found = effect(before, after, step)
+    if not found.entering and not found.leaving:
+        st.markdown(f"**{found.after:,} members** either way: nobody enters, nobody leaves.")
+        return
     st.markdown(
         f"**{found.before:,} → {found.after:,} members**: :green[{signed(found.entering)} enter], "
         f":orange[{signed(-found.leaving)} leave]."

@@ -119,7 +119,7 @@ class Progress:
 def block(name: str, note: str = "") -> None:
     """The heading of a block, with a note at its right."""
     aside = f"<span>{note}</span>" if note else ""
-    st.html(f'<div class="block"><h2>{name}</h2>{aside}</div>', width="stretch" if note else "content")
+    st.html(f'<div class="block"><h2>{name}</h2>{aside}</div>')
 
 
 def show(chart: Any, frame: Any, tables: bool, columns: Mapping[str, str], alt: str, key: str, height: int) -> None:
