@@ -22,14 +22,16 @@ def filtered(found: Sequence[AudienceSummary], key: str) -> list[AudienceSummary
     with st.container(horizontal=True, key=f"filters-{key}", vertical_alignment="center"):
         wanted = st.text_input(
             "Search", key=f"search-{key}", placeholder="Search name or tag", label_visibility="collapsed",
-            icon=":material/search:", width=280, live="250ms",
+            icon=":material/search:", width=280, live="250ms", bind="query-params",
         )  # fmt: skip
         status = st.pills(
-            "Status", STATUSES, key=f"status-{key}", label_visibility="collapsed", format_func=str.capitalize
-        )
+            "Status", STATUSES, key=f"status-{key}", label_visibility="collapsed", format_func=str.capitalize,
+            bind="query-params",
+        )  # fmt: skip
         tags = st.multiselect(
             "Tags", listing.tags(found), key=f"tags-{key}",
             placeholder="Tags", label_visibility="collapsed", width=240, help="Audiences with all of these tags",
+            bind="query-params",
         )  # fmt: skip
     return [each for each in found if listing.fits(each, wanted or "", status, tags)]
 

@@ -31,7 +31,7 @@ def draw(audience_id: str | None, link: str | None) -> None:
     for each in session.said():
         st.toast(each)
     top = st.container()
-    build, past = st.tabs(["Build", "History"], key="tabs", on_change="rerun")
+    build, files, past = st.tabs(["Build", "Download", "History"], key="tab", bind="query-params")
     editor = None
     if build.open:
         with build:
@@ -41,6 +41,9 @@ def draw(audience_id: str | None, link: str | None) -> None:
         head(data, held)
     if editor is not None:
         editor.rest()
+    if files.open:
+        with files:
+            sharing.download(data, held)
     if past.open:
         with past:
             history.draw(data, held)

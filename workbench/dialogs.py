@@ -184,24 +184,7 @@ def download(data: Dataset, chosen: Sequence[AudienceSummary]) -> None:
     """A ZIP with one CSV an audience: its members' identities of the chosen types."""
     session.dialog_opens()
     st.caption(f"{names(chosen)}, as of {session.moment(data):%-d %b %Y %H:%M} UTC")
-    types = downloads.identity_types(data)
-    picked = st.multiselect(
-        "Identity types", types, key="download-types", format_func=lambda each: each.replace("_", " "),
-        placeholder="Choose at least one",
-    )  # fmt: skip
-    neutral = st.checkbox("Neutralise values that a spreadsheet would run as a formula", key="download-neutral")
-    if not picked:
-        return
-    if st.button("Prepare", type="primary", key="download-prepare"):
-        with st.spinner("Writing the archive"):
-            downloads.prepare(data, [each.id for each in chosen], picked, neutral)
-    ready = downloads.prepared([each.id for each in chosen], picked, neutral)
-    if ready is not None:
-        name, content, words = ready
-        st.caption(words)
-        st.download_button(
-            "Save the ZIP", content, name, "application/zip", on_click="ignore", icon=":material/download:"
-        )
+    downloads.form(data, [each.id for each in chosen], filled=True)
 
 
 def names(chosen: Sequence[AudienceSummary]) -> str:

@@ -1,4 +1,4 @@
-"""The download of chosen audiences as one ZIP, written while the dialog waits."""
+"""The download of chosen audiences as one ZIP: what it is to hold, and the archive, written while the form waits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,36 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+import streamlit as st
+
 from core import Dataset
 from core.archive import Download, write_archive
 from workbench import session
+
+
+def form(data: Dataset, ids: Sequence[str], filled: bool = False) -> None:
+    """Ask for the identities that a ZIP with one CSV an audience is to hold, write it, and hand it over.
+
+    `filled`: its button is the filled one of where it stands.
+    """
+    types = identity_types(data)
+    picked = st.multiselect(
+        "Identity types", types, key="download-types", format_func=lambda each: each.replace("_", " "),
+        placeholder="Choose at least one",
+    )  # fmt: skip
+    neutral = st.checkbox("Neutralise values that a spreadsheet would run as a formula", key="download-neutral")
+    if not picked:
+        return
+    if st.button("Prepare", type="primary" if filled else "secondary", key="download-prepare"):
+        with st.spinner("Writing the archive"):
+            prepare(data, ids, picked, neutral)
+    ready = prepared(ids, picked, neutral)
+    if ready is not None:
+        name, content, words = ready
+        st.caption(words)
+        st.download_button(
+            "Save the ZIP", content, name, "application/zip", on_click="ignore", icon=":material/download:"
+        )
 
 
 def identity_types(data: Dataset) -> list[str]:

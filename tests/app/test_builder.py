@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -321,3 +322,32 @@ def test_ids_are_no_part_of_a_definition() -> None:
         "criteria": [{"id": "2", "type": "event", "where": [{"id": "3", "field": "id"}]}],
     }
     assert without_ids(marked) == {"type": "and", "criteria": [{"type": "event", "where": [{"field": "id"}]}]}
+
+
+def test_a_link_restores_tab_and_moment_and_says_what_it_cannot_read(at_home: Path) -> None:
+    page = Page({"type": "last_seen", "when": {"type": "within_last", "amount": 30, "unit": "days"}})
+    data = Dataset.open(home.dataset_path())
+    assert data.end is not None
+    moment = data.end.replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=40)
+    again = AppTest.from_file(str(ROOT / "pages" / "build.py"), default_timeout=120)
+    again.query_params.update({"audience": page.id, "as_of": f"{moment:%Y-%m-%dT%H:%MZ}"})
+    again.run()
+    audience = home.registry().audiences.get(page.id, page.me).definition
+    assert again.metric[0].value == f"{data.evaluate(audience, now=moment).size:,}" != page.size
+    next(each for each in again.button if each.label == "Back to now").click().run()
+    assert "as_of" not in again.query_params and again.metric[0].value == page.size
+    damaged = AppTest.from_file(str(ROOT / "pages" / "build.py"), default_timeout=120)
+    damaged.query_params.update({"audience": page.id, "as_of": "yesterday"})
+    damaged.run()
+    assert not damaged.exception and damaged.metric[0].value == page.size
+    assert "yesterday in the link could not be read" in damaged.toast[0].value
+
+
+def test_the_download_of_the_version_in_force(at_home: Path) -> None:
+    page = Page({"type": "last_seen", "when": {"type": "within_last", "amount": 30, "unit": "days"}})
+    page.app.query_params["tab"] = "Download"
+    page._run(page.app)
+    assert any("members by **version 1**" in each.value for each in page.app.markdown)
+    page.pick("Identity types", ["email"])
+    page.click("Prepare")
+    assert any("that have one of these identities" in each.value for each in page.app.caption)

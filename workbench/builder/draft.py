@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
+
+import streamlit as st
 
 from core import Audience, CoreError, Dataset, Evaluation
 from core.registry import SavedAudience
@@ -16,6 +18,8 @@ from workbench.builder.answers import Answer, Steady, answer
 from workbench.builder.tree import Node, with_ids, without_ids
 
 UNDO_LIMIT: Final = 100
+AS_OF: Final = "as_of"
+"""The name of the moment in the address of the page."""
 
 
 @dataclass
@@ -66,6 +70,14 @@ class Draft:
     def moment(self, data: Dataset) -> datetime:
         """The moment that every number is of: the chosen one, else now by the as-of rule."""
         return self.as_of or session.moment(data)
+
+    def look_at(self, moment: datetime | None) -> None:
+        """Choose the moment that every number is of, None for now; the address of the page tells it."""
+        self.as_of = moment
+        if moment is not None:
+            st.query_params[AS_OF] = f"{moment:%Y-%m-%dT%H:%MZ}"
+        elif AS_OF in st.query_params:
+            del st.query_params[AS_OF]
 
     def answer(self, data: Dataset, progress: Steady | None = None) -> Answer:
         """What the core says of it; asked again only where something changed. `progress` is told how far that is."""
@@ -142,6 +154,18 @@ def canonical(document: Node) -> str:
     return json.dumps(document, sort_keys=True)
 
 
+def moment_asked() -> datetime | None:
+    """The moment in the address of the page, None without one; what is none is told."""
+    text = st.query_params.get(AS_OF)
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC)
+    except ValueError:
+        session.say(f"The moment {text} in the link could not be read; the numbers are of now.")
+        return None
+
+
 def opened(audience_id: str) -> Draft:
     """The draft of a kept audience: as it was left in this session or another one. NotFound."""
     held = session.held("draft")
@@ -150,7 +174,7 @@ def opened(audience_id: str) -> Draft:
     saved = session.registry().audiences.get(audience_id, session.me())
     kept = saved.definition.to_dict()
     unsaved = session.registry().drafts.get(audience_id, session.me())
-    fresh = Draft(audience_id, with_ids(kept), canonical(kept), saved.version)
+    fresh = Draft(audience_id, with_ids(kept), canonical(kept), saved.version, as_of=moment_asked())
     if unsaved is not None:
         fresh.document, fresh.version = with_ids(unsaved.document["document"]), unsaved.document["version"]
         if fresh.version != saved.version:

@@ -139,7 +139,7 @@ class Editor:
             def take() -> None:
                 chosen: date | None = session.shown("scope-as-of-day")
                 at: time = session.shown("scope-as-of-time") or time()
-                held.as_of = datetime.combine(chosen, at, UTC) if chosen else None
+                held.look_at(datetime.combine(chosen, at, UTC) if chosen else None)
 
             day = session.put("scope-as-of-day", self.now.date())
             clock = session.put("scope-as-of-time", self.now.time().replace(second=0, microsecond=0))
@@ -151,7 +151,7 @@ class Editor:
             )
 
     def _now(self) -> None:
-        self.held.as_of = None
+        self.held.look_at(None)
 
     # -- logic line ----------------------------------------------------------------------------------------------------
 

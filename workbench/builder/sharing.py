@@ -8,14 +8,14 @@ from typing import Any
 
 import streamlit as st
 
-from core import Audience, CoreError, DefinitionError, Problem
+from core import Audience, CoreError, Dataset, DefinitionError, Problem
 from core.dialects import DIALECTS
 from core.errors import SqlError
 from core.interchange import from_mparticle, to_mparticle
 from core.links import from_link
-from workbench import session
+from workbench import downloads, session
 from workbench.builder import tree
-from workbench.builder.draft import Draft
+from workbench.builder.draft import AS_OF, Draft, moment_asked
 from workbench.builder.tree import Node, with_ids
 from workbench.documents import parse_json
 
@@ -82,7 +82,8 @@ def link(held: Draft) -> None:
         st.error(f"**{error.message}** {error.hint}")
         return
     base = str(st.context.url or "").split("?")[0]
-    st.code(f"{base}?link={text}", language=None, wrap_lines=True)
+    moment = "" if held.as_of is None else f"&{AS_OF}={held.as_of:%Y-%m-%dT%H:%MZ}"
+    st.code(f"{base}?link={text}{moment}", language=None, wrap_lines=True)
     st.caption(f"{len(text):,} characters. Whoever opens it sees this definition, on their own data, and can save it.")
 
 
@@ -126,6 +127,22 @@ def export(held: Draft) -> None:
         tell(written.notes)
 
 
+def download(data: Dataset, held: Draft) -> None:
+    """The identities of the members, by the version that is in force."""
+    if held.audience_id is None:
+        st.info("Nothing is saved yet. Save the draft, and its members can be downloaded here.")
+        return
+    saved = session.registry().audiences.get(held.audience_id, session.me())
+    version = saved.active_version if saved.active_version is not None else saved.version
+    beside = " What you have not saved is not in it." if held.edited else ""
+    with st.container(width=560):
+        st.markdown(
+            f"A ZIP with a CSV of every identity of the members by **version {version}**, "
+            f"{session.as_of_words(data, session.moment(data))}.{beside}"
+        )
+        downloads.form(data, [held.audience_id])
+
+
 @st.dialog("Import in its place")
 def bring(held: Draft) -> None:
     """A file in place of this definition; Undo brings it back."""
@@ -162,7 +179,7 @@ def from_text(text: str) -> Draft:
     if isinstance(held, Draft) and held.audience_id is None and session.held("link") == text:
         return held
     audience, named = from_link(text)
-    draft = Draft(None, with_ids(audience.to_dict()), "", 0, embedded=named)
+    draft = Draft(None, with_ids(audience.to_dict()), "", 0, embedded=named, as_of=moment_asked())
     session.hold("draft", draft)
     session.hold("link", text)
     return draft
