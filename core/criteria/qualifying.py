@@ -154,8 +154,7 @@ def _in_spans(event: Event, scope: Scope, inputs: Inputs, spans: Spans) -> Itera
         if event.where_product:
             holds = on_products.of_products(event.where_product, store, mine)
             mine = mine.where(store.products.some(holds, (mine.starts, mine.stops)))
-        if len(mine):
-            yield mine
+        yield mine
 
 
 class Verdicts:

@@ -27,6 +27,13 @@ BATCH: Final = 1024
 PAGE: Final = 4096
 """So many letters are looked at before what was found of them is compared."""
 
+BYTES_TO_BITS: Final = np.uint64(0x0102040810204080)
+TOP_BYTE: Final = np.uint64(56)
+"""Eight bytes of 0 or 1, times the one and shifted by the other, are a byte with these bits, the first one lowest."""
+
+LOWEST: Final = np.array([0, *((bits & -bits).bit_length() - 1 for bits in range(1, 256))], np.int64)
+"""The number of the lowest bit of each byte."""
+
 
 def numbers_of(starts: Index, stops: Index) -> Index:
     """The numbers in ranges, one behind the other."""
@@ -119,9 +126,10 @@ def _between_numpy(clock: Array, starts: Index, stops: Index, low: int, high: in
 
 
 def _find(letters: Array, begins: Index, word: Array, rare: Index, out: Mask) -> None:
-    # Where two letters of the word stand is told for a page of places at once; the few that are left are compared.
+    # Where two letters of the word stand is told for a page of places at once. Of eight places at a time those with any
+    # hit are put together, their eight hits as the bits of a byte; the few that are left are compared.
     size, text, first, last = len(word), 0, rare[0], rare[-1]
-    hits, chosen = np.zeros(PAGE, np.uint8), np.empty(PAGE + 1, np.int64)
+    hits, chosen = np.zeros(PAGE, np.uint8), np.empty(PAGE // 8 + 1, np.int64)
     eights = hits.view(np.uint64)
     for base in range(begins[0], begins[-1] - size + 1, PAGE):
         some = min(PAGE, begins[-1] - size + 1 - base)
@@ -131,18 +139,20 @@ def _find(letters: Array, begins: Index, word: Array, rare: Index, out: Mask) ->
         hits[some:] = 0
         found = 0
         for eight in range(len(eights)):
-            if eights[eight] != 0:
-                for place in range(eight * 8, eight * 8 + 8):
-                    chosen[found] = base + place
-                    found += hits[place]
-        for place in chosen[:found]:
-            same = True
-            for letter in range(size):
-                same &= letters[place + letter] == word[letter]
-            if same:
-                while begins[text + 1] <= place:
-                    text += 1
-                out[text] |= place + size <= begins[text + 1]
+            chosen[found] = eight
+            found += eights[eight] != 0
+        for eight in chosen[:found]:
+            bits = np.int64((eights[eight] * BYTES_TO_BITS) >> TOP_BYTE)
+            while bits:
+                place = base + eight * 8 + LOWEST[bits]
+                bits &= bits - 1
+                same = True
+                for letter in range(size):
+                    same &= letters[place + letter] == word[letter]
+                if same:
+                    while begins[text + 1] <= place:
+                        text += 1
+                    out[text] |= place + size <= begins[text + 1]
 
 
 def _find_numpy(letters: Array, begins: Index, word: Array, rare: Index, out: Mask) -> None:

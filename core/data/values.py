@@ -225,7 +225,8 @@ class Dictionary:
     def _letters(self) -> tuple[Codes, Integers, Mask]:
         """The letters of `lower` in UTF-8 and where each text begins, as `kernels.find` reads them; which are there."""
         arrays = text_arrays(self.lower, "text")
-        return arrays["text.bytes"], arrays["text.begins"], self.lower.is_not_null().to_numpy()
+        letters = arrays["text.bytes"].copy()  # of arrays that this program made, memory knows how big they are
+        return letters, arrays["text.begins"], self.lower.is_not_null().to_numpy()
 
     def containing(self, text: str) -> Mask:
         """Which lower-cased texts contain another."""
