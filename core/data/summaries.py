@@ -65,9 +65,9 @@ def read(counted: pl.LazyFrame) -> pl.LazyFrame:
 def prepare(snapshot: Snapshot, going: Callable[[], bool]) -> None:
     """Fill the column cache with what the catalog reads of a version, as long as it is `going`."""
     for kind, use_of in (*((kind, carried_use) for kind in CARRIED), *((kind, fact_use) for kind in FACTS)):
-        for _ in use_of(snapshot, kind):
-            if not going():
-                return
+        uses = use_of(snapshot, kind)
+        while going() and next(uses, None) is not None:
+            pass
 
 
 # --- attributes of events and products ---------------------------------------------------------------------------

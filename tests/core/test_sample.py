@@ -14,6 +14,7 @@ from hypothesis.strategies import sampled_from
 from core import Audience, Dataset
 from core.data import sample
 from core.data.sample import INDEX, SampleStore, one_in_of
+from core.scope import Steps
 from core.sharded import ShardedDataset
 from tests.core.loads import T, batch, named
 from tests.strategies import Situation, situations
@@ -73,7 +74,7 @@ def test_the_same_numbers_from_fewer_profiles(tmp_path: Path, shards: int | None
     assert sliced(dataset)
     fresh = Dataset.open(dataset.path)
     assert fresh.estimate(SOME, now=NOW) == dataset.estimate(SOME, now=NOW) == whole
-    parts = [part for shard in _shards(fresh) for part in shard._sampled(SOME, NOW, {}, 1_000)]
+    parts = [shard._sampled(SOME, NOW, {}, 1_000, Steps()) for shard in _shards(fresh)]
     assert sum(scope.size for scope, _ in parts) < 200, "an eighth of them is judged"
     assert sum(universe for _, universe in parts) == 1_000
 
@@ -164,7 +165,7 @@ def test_the_slice_answers_like_the_whole(found: Situation, shape: str) -> None:
         for document in found.audiences if one_in is not None else ():
             asked = Audience.from_dict(document)
             for shard in _shards(dataset):
-                (scope, universe), *_ = shard._sampled(asked, moment(found.now), named_ones, profiles)
+                scope, universe = shard._sampled(asked, moment(found.now), named_ones, profiles, Steps())
                 assert isinstance(scope.snapshot.store, SampleStore)
                 whole = shard.scope(asked, moment(found.now), named_ones)
                 inside = whole.snapshot.hash <= np.uint64((1 << 64) // (one_in or 1) - 1)
