@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from core.data import kernels, recaps
+from pytest import MonkeyPatch
+
+from core.data import events, kernels, recaps
 from tests.oracle_world import World
 from tests.strategies import Load, Situation
 
@@ -28,8 +30,12 @@ def moment(at: int) -> datetime:
 
 @contextmanager
 def counting(loops: kernels.Mode) -> Iterator[None]:
-    """One kind of loops: compiled ones read a recap of every event, the others none, so that all of it is tried."""
-    with kernels.only(loops), recaps.from_rows(1 if loops == "compiled" else recaps.LEAST):
+    """One kind of loops: compiled ones read a recap of every event and days that a window cuts with the others, numpy's
+    no recap and such days apart, so that all of it is tried."""
+    compiled = loops == "compiled"
+    with kernels.only(loops), recaps.from_rows(1 if compiled else recaps.LEAST), MonkeyPatch.context() as patch:
+        if not compiled:
+            patch.setattr(events, "_FEW", 0)
         yield
 
 

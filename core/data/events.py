@@ -32,6 +32,9 @@ _SHARE: Final = 0.01
 The column cache follows them: who changes one counts its format up (`core.data.cache`).
 """
 
+_FEW: Final = 1 << 14
+"""So many rows cost less to look at than to split."""
+
 _DAY_BITS: Final = 32
 _DAY_ZERO: Final = 1 << (_DAY_BITS - 1)
 _DAYS: Final = _DAY_ZERO - 1
@@ -195,7 +198,7 @@ class Events:
     def rows(self, groups: Index, first_ms: int, last_ms: int, once: bool = False) -> list[Rows]:
         """The rows of some groups (ascending) between two moments, both included.
 
-        Those of days that are cut stand apart. `once`: without rows that another kind holds too.
+        Where they are many, those of days that are cut stand apart. `once`: without rows that another kind holds too.
         """
         if first_ms > last_ms or first_ms > self.last_ms or last_ms < self.first_ms or not len(groups):
             return []
@@ -203,20 +206,22 @@ class Events:
             twice = np.isin(groups, self._also_groups)
             found = [rows.once() for rows in self.rows(groups[twice], first_ms, last_ms)]
             return self.rows(groups[~twice], first_ms, last_ms) + found
-        cuts = set()
-        first_day, last_day = -_DAYS, _DAYS
-        if first_ms > self.first_ms:
-            first_day = _day(first_ms)
-            if first_ms % DAY_MS:
-                cuts.add(first_day)
-                first_day += 1
-        if last_ms < self.last_ms:
-            last_day = _day(last_ms)
-            if (last_ms + 1) % DAY_MS:
-                cuts.add(last_day)
-                last_day -= 1
-        found = [self._runs(groups, first_day, last_day)] if first_day <= last_day else []
-        found += [self._runs(groups, day, day).between(first_ms, last_ms, day) for day in sorted(cuts)]
+        first_day = _day(first_ms) if first_ms > self.first_ms else -_DAYS
+        last_day = _day(last_ms) if last_ms < self.last_ms else _DAYS
+        cut = (
+            first_ms > self.first_ms and first_ms % DAY_MS != 0,
+            last_ms < self.last_ms and (last_ms + 1) % DAY_MS != 0,
+        )
+        whole = self._runs(groups, first_day, last_day)
+        if not any(cut) or not whole.size:
+            return [whole] if whole.size else []
+        if whole.size <= _FEW:
+            times = whole.times()
+            return [whole.where((times >= first_ms) & (times <= last_ms))]
+        days = {day for day, is_cut in zip((first_day, last_day), cut, strict=True) if is_cut}
+        found = [self._runs(groups, day, day).between(first_ms, last_ms, day) for day in sorted(days)]
+        if first_day + cut[0] <= last_day - cut[1]:
+            found.insert(0, self._runs(groups, first_day + cut[0], last_day - cut[1]))
         return [rows for rows in found if rows.size]
 
     def of_workspace(self, workspace: str, after_ms: int, until_ms: int) -> list[Rows]:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import Audience, Dataset
-from core.data import recaps
+from core.data import cache, columns, recaps
 from tests.core.loads import batch, event, named
 from tests.core.test_cache import cut, empty, files, flip, of_another_version
 from tests.worlds import created, moment, scratch, shaped
@@ -111,7 +111,7 @@ def counts(dataset: Dataset, asked: dict[str, Any], now: int, **rest: Any) -> di
     return found
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(
     loads,
     st.sampled_from(sorted(ASKED)),
@@ -120,6 +120,7 @@ def counts(dataset: Dataset, asked: dict[str, Any], now: int, **rest: Any) -> di
     st.sampled_from((NOW, NOW, NOW - 1, NOW - 4 * DAY, NOW + 2 * DAY)),
     st.sampled_from((None, None, ("ios",))),
     st.sampled_from(("plain", "compacted", "sharded")),
+    st.booleans(),
     st.booleans(),
 )
 def test_counts(
@@ -131,8 +132,12 @@ def test_counts(
     inputs: tuple[str, ...] | None,
     shape: str,
     forced: bool,
+    on_disk: bool,
 ) -> None:
-    """By hand: an event counts when it is what is asked for, inside the window, not after now, through the inputs."""
+    """By hand: an event counts when it is what is asked for, inside the window, not after now, through the inputs.
+
+    `on_disk`: recaps are read from the cache, as programs do that begin after each load.
+    """
     criterion, meant = ASKED[asked]
     first, last = sorted(ends)
     if kind == "between_ago":
@@ -142,7 +147,14 @@ def test_counts(
     if when is None:
         first, last = -(1 << 60), 1 << 60
     rest = {**({"when": when} if when else {}), **({"inputs": list(inputs)} if inputs else {})}
-    with scratch() as folder, recaps.from_rows(1) if forced else nullcontext():
+    with (
+        scratch() as folder,
+        recaps.from_rows(1) if forced else nullcontext(),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        if on_disk:
+            patch.setattr(cache, "LEAST_ROWS", 0)
+            patch.setattr(columns, "LEAST_ROWS", 0)
         dataset = created(folder / "data", shape)
         dataset.add_input("app", "ios")
         done: list[Done] = []
@@ -151,6 +163,8 @@ def test_counts(
             done += part
             if shape == "compacted" and at == len(parts) // 2:
                 dataset = shaped(dataset, shape)
+            if on_disk:
+                dataset = Dataset.open(folder / "data")
             expected = Counter({each.who: 0 for each in done if each.at <= now})
             expected.update(
                 each.who
