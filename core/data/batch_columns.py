@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from core.data.batch_shapes import EARLIEST_MS, LATEST_MS, SCALARS, Limits, Odd
+from core.data.cells import prefixed, tagged_cells
 
 Object = dict[str, Any]
 
@@ -29,10 +30,14 @@ class Objects(list[Object]):
 
     def __init__(self, objects: Iterable[Object], keys: Sequence[str] = ()) -> None:
         super().__init__(objects)
-        rows = [list(map(each.get, keys)) for each in self]
-        self.columns: dict[str, list[Any]] = (
-            dict(zip(keys, map(list, zip(*rows, strict=True)), strict=True)) if rows else {}
-        )
+        self.columns: dict[str, list[Any]] = {}
+        self.read(keys)
+
+    def read(self, keys: Sequence[str]) -> None:
+        """Reads some more keys in one pass."""
+        if self and keys:
+            rows = [list(map(each.get, keys)) for each in self]
+            self.columns |= zip(keys, map(list, zip(*rows, strict=True)), strict=True)
 
     def take(self, rows: Sequence[int], keys: Sequence[str]) -> Objects:
         """Some of them, with what was read of these for some keys."""
@@ -96,9 +101,18 @@ def scalars(found: list[Any], name: str, limits: Limits) -> pl.Series | None:
         raise Odd(name)
     if kinds <= {_NONE}:
         return None
+    return cut(_tagged(found, kinds - {_NONE}, name, limits), Limits.VALUE + 1, limits)
+
+
+def _tagged(found: list[Any], kinds: set[type], name: str, limits: Limits) -> pl.Series:
+    """Tagged single values of some types, null for null; those of one type are tagged together."""
+    if kinds == {str}:
+        return prefixed("s", pl.Series(name, found, dtype=pl.String))
+    if kinds == {float}:
+        return tagged_cells(pl.Series(name, found, dtype=pl.Float64))
     tag = limits.tag
     tagged = ["s" + each if type(each) is str else None if each is None else tag(each) for each in found]
-    return cut(pl.Series(name, tagged, dtype=pl.String), Limits.VALUE + 1, limits)
+    return pl.Series(name, tagged, dtype=pl.String)
 
 
 def cut_values(tagged: pl.Series, limits: Limits) -> pl.Series:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from core.data.schema import PLACE_FIELDS
 
 _ACTIONS: Final = {"remove_from_wishlist": "remove_from_wish_list", "add_to_wish_list": "add_to_wishlist"}
 _ACTION_KEYS: Final = ("action", *ACTION_KEYS, "products")
+_COMMERCE_KEYS: Final = ("product_action", "promotion_action", "product_impressions", "currency_code")
 _CRASH_FIELDS: Final = ("class_name", "severity", "message", "exception_handled")
 
 NAMING_KEYS: Final = ("event_name", "custom_event_type", "screen_name")
@@ -32,12 +32,9 @@ def event_rows(kinds: Sequence[str], datas: Objects, limits: Limits) -> tuple[pl
 
     `kinds` are the raw event types, `datas` their data.
     """
-    groups: dict[str, Rows] = defaultdict(list)
-    for row, kind in enumerate(kinds):
-        groups[kind].append(row)
     frames = []
     products, attributes = pl.DataFrame(), pl.DataFrame()
-    for kind, rows in groups.items():
+    for kind, rows in _rows_of(kinds):
         read = _READERS.get(kind, _other)
         columns = read(kind, datas.take(rows, NAMING_KEYS), limits)
         extra = columns.pop("upgraded", [])
@@ -49,6 +46,15 @@ def event_rows(kinds: Sequence[str], datas: Objects, limits: Limits) -> tuple[pl
         if extra:
             frames.append(_frame([rows[at] for at in extra], {"kind": "upgrade", "also": True}, limits))
     return pl.concat(frames, how="diagonal").sort("row", "also", nulls_last=False), products, attributes
+
+
+def _rows_of(kinds: Sequence[str]) -> Iterator[tuple[str, Rows]]:
+    """Each kind with the rows that have it, in the order in which kinds come."""
+    given = pl.Series(kinds, dtype=pl.String)
+    distinct = given.unique(maintain_order=True)
+    codes = given.cast(pl.Enum(distinct)).to_physical().to_numpy()
+    for code, kind in enumerate(distinct):
+        yield kind, np.flatnonzero(codes == code).tolist()
 
 
 def _frame(rows: Rows, columns: Columns, limits: Limits) -> pl.DataFrame:
@@ -67,25 +73,25 @@ def _frame(rows: Rows, columns: Columns, limits: Limits) -> pl.DataFrame:
     return pl.DataFrame(series).with_columns(constants)
 
 
-def _plain(kind: str) -> Callable[[str, list[Object], Limits], Columns]:
+def _plain(kind: str) -> Callable[[str, Objects, Limits], Columns]:
     return lambda _type, _datas, _limits: {"kind": kind}
 
 
-def _other(kind: str, datas: list[Object], limits: Limits) -> Columns:
+def _other(kind: str, datas: Objects, limits: Limits) -> Columns:
     return {"kind": "other", "name": [kind] * len(datas)}
 
 
-def _session_end(kind: str, datas: list[Object], limits: Limits) -> Columns:
+def _session_end(kind: str, datas: Objects, limits: Limits) -> Columns:
     duration = scalars(values(datas, "session_duration_ms"), "session_duration_ms", limits)
     return {"kind": "session_end", "session_duration_ms": duration}
 
 
-def _screen_view(kind: str, datas: list[Object], limits: Limits) -> Columns:
+def _screen_view(kind: str, datas: Objects, limits: Limits) -> Columns:
     names = texts(datas, "screen_name")
     return {"kind": "screen_view", "name": names, "screen_name": scalars(names, "screen_name", limits)}
 
 
-def _custom(kind: str, datas: list[Object], limits: Limits) -> Columns:
+def _custom(kind: str, datas: Objects, limits: Limits) -> Columns:
     types = texts(datas, "custom_event_type")
     if "attribution" not in types:
         return {"kind": "custom", "name": texts(datas, "event_name"), "custom_type": types}
@@ -96,11 +102,11 @@ def _custom(kind: str, datas: list[Object], limits: Limits) -> Columns:
     }
 
 
-def _crash(kind: str, datas: list[Object], limits: Limits) -> Columns:
+def _crash(kind: str, datas: Objects, limits: Limits) -> Columns:
     return {"kind": "crash", **{name: scalars(values(datas, name), name, limits) for name in _CRASH_FIELDS}}
 
 
-def _transition(kind: str, datas: list[Object], limits: Limits) -> Columns:
+def _transition(kind: str, datas: Objects, limits: Limits) -> Columns:
     started = [each == "application_initialized" for each in texts(datas, "application_transition_type")]
     first = [bool(each) and on for each, on in zip(flags(datas, "is_first_run"), started, strict=True)]
     upgraded = [bool(each) and on for each, on in zip(flags(datas, "is_upgrade"), started, strict=True)]
@@ -109,13 +115,15 @@ def _transition(kind: str, datas: list[Object], limits: Limits) -> Columns:
     return {"kind": kinds, "name": [kind if each == "other" else None for each in kinds], "upgraded": both}
 
 
-def _commerce(kind: str, datas: list[Object], limits: Limits) -> Columns:
+def _commerce(kind: str, datas: Objects, limits: Limits) -> Columns:
+    datas.read(_COMMERCE_KEYS)
     actions, promotions = Objects(bags(datas, "product_action"), _ACTION_KEYS), bags(datas, "promotion_action")
     impressions = lists(datas, "product_impressions")
     names: list[str | None] = []
     kinds: list[str] = []
-    for data, action, promotion, shown in zip(datas, actions, promotions, impressions, strict=True):
-        name = _action(action) if action else _promotion(promotion) if promotion else "impression" if shown else None
+    asked = values(actions, "action")
+    for data, own, action, promotion, shown in zip(datas, asked, actions, promotions, impressions, strict=True):
+        name = _action(own) if action else _promotion(promotion) if promotion else "impression" if shown else None
         bare = not (action or promotion or shown)
         crash = bare and (data.get("class_name") is not None or data.get("exception_handled") is not None)
         kinds.append("crash" if crash else "ecommerce")
@@ -130,15 +138,14 @@ def _commerce(kind: str, datas: list[Object], limits: Limits) -> Columns:
     return columns
 
 
-def _action(action: Object) -> str | None:
-    name = action.get("action")
+def _action(name: Any) -> str | None:
     if name is not None and type(name) is not str:
         raise Odd("action")
     return None if name is None else _ACTIONS.get(name, name)
 
 
 def _promotion(promotion: Object) -> str | None:
-    name = _action(promotion)
+    name = _action(promotion.get("action"))
     return None if name is None else f"promotion_{name}"
 
 
@@ -207,7 +214,7 @@ def _products(
     return list(map(len, found)), columns, own
 
 
-_READERS: Final[dict[str, Callable[[str, list[Object], Limits], Columns]]] = {
+_READERS: Final[dict[str, Callable[[str, Objects, Limits], Columns]]] = {
     "session_start": _plain("session"),
     "session_end": _session_end,
     "screen_view": _screen_view,

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ Environment = Literal["production", "development", "all"]
 PART_EVENTS: Final = 20_000
 """Batches are read into rows in parts of about this many events: the documents of one part are in memory at a time."""
 _PART_BATCHES: Final = 10_000
-_BLOCK_BYTES: Final = 4 << 20
+_BLOCK_BYTES: Final = 2 << 20
 """So much of a file is read by another process at a time."""
 
 
@@ -96,6 +96,9 @@ class _Told:
         self.refusals += other.refusals
 
 
+_Read = tuple[list[Part], _Told]
+
+
 def _here(sources: Iterable[Any], meter: _Meter, how: _How, deliver: Callable[[Part], None]) -> _Told:
     with _reading(how, deliver) as reading:
         for found in documents(sources, meter.bytes_read):
@@ -129,11 +132,16 @@ def _collector_paused() -> Iterator[None]:
 def _in_processes(
     sources: Iterable[Any], meter: _Meter, how: _How, processes: int, deliver: Callable[[Part], None]
 ) -> _Told:
-    """Reads blocks in other processes, a few ahead, and hands over their parts in order."""
+    """Reads blocks in other processes, a few ahead, and hands over their parts in order.
+
+    Where it would have to wait for the next parts, this process reads a block itself: others take a second to start.
+    """
     told = _Told()
-    pending: deque[Future[tuple[list[Part], _Told]]] = deque()
+    pending: deque[_Reader] = deque()
 
     def finish() -> None:
+        if not pending[0].done():
+            next((each for each in reversed(pending) if each.taken_over()), None)
         parts, more = pending.popleft().result()
         for part in parts:
             deliver(part)
@@ -142,9 +150,9 @@ def _in_processes(
     pool = ProcessPoolExecutor(processes, _processes())
     try:
         for block in blocks(sources, meter.bytes_read, _BLOCK_BYTES):
-            pending.append(pool.submit(_read_block, how, block))
+            pending.append(_Reader(pool, how, block))
             meter.batches_read(len(block.parsed))
-            if len(pending) > 2 * processes:
+            if len(pending) > 2 * processes + 1:
                 finish()
         while pending:
             finish()
@@ -158,6 +166,30 @@ def _in_processes(
     return told
 
 
+class _Reader:
+    """A block that another process reads, or this one."""
+
+    def __init__(self, pool: ProcessPoolExecutor, how: _How, block: Block) -> None:
+        self._how, self._block = how, block
+        self._future = pool.submit(_read_block, how, block)
+        self._here: _Read | None = None
+
+    def done(self) -> bool:
+        """Whether there is a result."""
+        return self._here is not None or self._future.done()
+
+    def taken_over(self) -> bool:
+        """Whether nobody had begun, and it was read here, now."""
+        if self._here is None and self._future.cancel():
+            self._here = _read_block(self._how, self._block)
+            return True
+        return False
+
+    def result(self) -> _Read:
+        """The parts of the block and what was told of it."""
+        return self._future.result() if self._here is None else self._here
+
+
 def _processes() -> BaseContext:
     """How processes are started: where it can be, by one that has imported all of this before and stays for later."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
@@ -167,7 +199,7 @@ def _processes() -> BaseContext:
     return context
 
 
-def _read_block(how: _How, block: Block) -> tuple[list[Part], _Told]:
+def _read_block(how: _How, block: Block) -> _Read:
     parts: list[Part] = []
     with _reading(how, parts.append) as reading:
         for found in block.documents():

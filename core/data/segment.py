@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from core.data.store import Store
 def _batches(source: Any) -> Iterator[Found]:
     """The messages of a source as batches, each with where it stood; `Broken` in place of those that are none."""
     for found in documents([source] if isinstance(source, str | Path | dict) else source):
-        yield replace(found, document=_batch(found.document))
+        yield found._replace(document=_batch(found.document))
 
 
 def _batch(document: Any) -> Any:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import orjson
 import zstandard
@@ -32,8 +32,7 @@ class Broken:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A document (any JSON value, or Broken), its source, its line (from 1) and its place in an array on that line."""
 
     source: str
@@ -82,9 +81,14 @@ class Block:
     def documents(self) -> Iterator[Found]:
         """The documents, parsed now."""
         yield from self.parsed
+        source = self.source
         for number, line in enumerate(self.text.split(b"\n"), start=self.first):
             if text := line.strip():
-                yield from _items(self.source, number, _parsed(text))
+                value = _parsed(text)
+                if type(value) is list:
+                    yield from _items(source, number, value)
+                else:
+                    yield Found(source, number, value)
 
 
 def blocks(sources: Iterable[Any], heard: Callable[[int], None] | None, size: int) -> Iterator[Block]:
