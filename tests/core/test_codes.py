@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 import xxhash
 
+from core.data import codebook, group
+from core.data.batches import load_batches
 from core.data.codebook import Codebook, alike, equals
 from core.data.hashing import hashes_of_numbers
 from core.data.ordering import ranks
+from core.data.store import Store
+from core.data.tables import load_table
 
 
 @pytest.mark.parametrize("seed", [0, 1, 77, (1 << 32) - 1])
@@ -59,3 +65,64 @@ def test_codes_answer_as_texts_do(coded: bool) -> None:
     loud = book.recoded("b", series, lambda texts: texts + "!")
     assert loud.cast(pl.String).to_list() == ["b!", None, "!", "a!", "b!"]
     assert [each.cast(pl.String).to_list() for each in alike(series, text("q"))] == [plain.to_list(), ["q"]]
+
+
+def test_a_dictionary_that_grew_too_big_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codebook, "_MOST", 3)
+    mapping = {
+        "user": {"column": "who", "as": "mpid"},
+        "time": {"column": "at", "unit": "ms"},
+        "event": {"column": "what"},
+        "fields": {"platform": "on"},
+        "attributes": ["note"],
+    }
+    parts = [
+        pl.DataFrame({"who": [1, 2, 3], "at": [5, 6, 7], "what": list(what), "on": list(on), "note": [what, None, on]})
+        for what, on in (("abc", "xyx"), ("def", "wvu"), ("aga", "xwx"))
+    ]
+    store = Store.create(tmp_path / "data")
+    report = load_table(store, parts, mapping, workspace="w", input="i", kind="platform")
+    assert report.events == 9
+    rows = store.read("events").sort("arrival").collect()
+    assert rows["name"].to_list() == list("abcdefaga")
+    assert rows["platform"].to_list() == [f"s{each}" for each in "xyxwvuxwx"]
+    bags = [[(each["key"], each["value"]) for each in bag or []] for bag in rows["attributes"].to_list()]
+    assert bags[3:6] == [[("note", "sdef")], [], [("note", "swvu")]]
+
+
+def test_groups_of_rows_hold_what_one_group_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists are cut where groups of rows are; a group in which no event lists anything is read like any other."""
+
+    def product(number: int) -> dict[str, object]:
+        return {"name": f"p{number}", "price": number, "custom_attributes": {"size": number} if number % 2 else {}}
+
+    def event(number: int) -> dict[str, object]:
+        data: dict[str, object] = {
+            "timestamp_unixtime_ms": 1_700_000_000_000 + number,
+            "source_message_id": f"m{number}",
+        }
+        if number % 3:
+            return {"event_type": "custom_event", "data": data | {"event_name": "walk", "custom_event_type": "other"}}
+        products = [product(number + each) for each in range(number % 4)]
+        bought = data | {
+            "custom_attributes": {"n": number},
+            "product_action": {"action": "purchase", "products": products},
+        }
+        return {"event_type": "commerce_event", "data": bought}
+
+    batches = [{"mpid": at % 5, "events": [event(at * 6 + each) for each in range(6)]} for at in range(8)]
+    found = []
+    for rows in (1 << 19, 4):
+        monkeypatch.setattr(group, "GROUP_ROWS", rows)
+        store = Store.create(tmp_path / str(rows))
+        load_batches(store, batches, workspace="w", input="i")
+        events = store.read("events").collect().sort("arrival")
+        listed = [(each["attributes"] or [], each["products"] or []) for each in events.to_dicts()]
+        found.append((events.drop("attributes", "products").rows(), listed))
+    assert found[0] == found[1]
+    attributes, products = zip(*found[1][1], strict=True)
+    assert [bag[0]["value"] for bag in attributes if bag] == [f"n{number}" for number in range(0, 48, 3)]
+    names = [f"p{number + each}" for number in range(0, 48, 3) for each in range(number % 4)]
+    assert [f"s{name}" for name in names] == [each["name"] for some in products for each in some]
+    sizes = [each["attributes"][0]["value"] for some in products for each in some if each["attributes"]]
+    assert sizes == [f"n{name[1:]}" for name in names if int(name[1:]) % 2]
