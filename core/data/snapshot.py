@@ -138,7 +138,7 @@ class Snapshot:
             if not going():
                 return
             store.prepare()
-        for which in self._named():
+        for which in self.named():
             if not going():
                 return
             self.recap(which)
@@ -173,7 +173,7 @@ class Snapshot:
 
         return self.remember(("sums", recap.which, what), make)
 
-    def _named(self) -> Iterator[Which]:
+    def named(self) -> Iterator[Which]:
         """Events that criteria may ask for by a name, or by a kind that has none, and those of all kinds."""
         asked = {(group.workspace, group.kind, group.name) for events in self.segments for group in events.groups}
         for workspace, kind, name in sorted(asked, key=repr):

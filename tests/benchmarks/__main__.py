@@ -37,7 +37,7 @@ SIZES: Final = {
     "100m": Size(1_000_000, 100_000_000),
     "200m": Size(2_000_000, 200_000_000),
 }
-STEPS: Final = ("answers", "kinds", "estimates", "session", "imports", "live", "bytes")
+STEPS: Final = ("answers", "kinds", "recaps", "estimates", "session", "imports", "live", "bytes")
 
 
 def say(text: str) -> None:
@@ -139,7 +139,10 @@ def answers(names: list[str], place: Place, rounds: int, steps: list[str], resul
 
 
 def others(size: Size, place: Place, rounds: int, steps: list[str], results: Results) -> None:
-    """Estimates, memory, imports, live events and bytes, where asked for and not there yet."""
+    """Recaps, estimates, memory, imports, live events and bytes, where asked for and not there yet."""
+    if "recaps" in steps and "recaps" not in results.steps and not place.shards:
+        say("recaps")
+        results.keep("recaps", measures.recaps(place))
     if "estimates" in steps and "estimates" not in results.steps:
         say("estimates")
         results.keep("estimates", measures.estimates(place, min(rounds, 3)))

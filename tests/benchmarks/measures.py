@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from core import Audience, Dataset
+from core.data.recaps import Recap
 from tests.benchmarks.audiences import THIRTEEN, Asked, fifty, since
 from tests.benchmarks.data import EVENT_MAPPING, Size, make_nested, tables
 from tests.benchmarks.engines import NOW, DuckDb, Place, Workbench, fresh, tuned
@@ -65,6 +66,24 @@ def session(place: Place) -> dict[str, float]:
         "own memory (GB)": int(said["RssAnon"].split()[0]) / 1e6,
         "mapped columns in memory (GB)": int(said["RssFile"].split()[0]) / 1e6,
     }
+
+
+# -- recaps -----------------------------------------------------------------------------------------------------------
+
+
+def recaps(place: Place) -> dict[str, float]:
+    """What it takes to make every recap: they belong to the column cache, which is filled behind a load or when first
+    asked for."""
+    snapshot = Workbench(place.folder / "workbench").dataset.snapshot
+    seconds, size, made = 0.0, 0, 0
+    for which in snapshot.named():
+        if (found := snapshot.recap(which)) is not None:
+            start = time.process_time()
+            arrays = Recap.arrays(which, found.covered, snapshot.size)
+            seconds += time.process_time() - start
+            size += sum(array.nbytes for array in arrays.values())
+            made += 1
+    return {"made": made, "processor time (s)": seconds, "size (GB)": size / 1e9}
 
 
 # -- estimates --------------------------------------------------------------------------------------------------------
