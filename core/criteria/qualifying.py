@@ -189,9 +189,9 @@ class Verdicts:
             dictionaries = [self._column(each, ref).dictionary for each in self.stores]
             self._vocabularies[ref] = None
             if sum(len(each.entries) for each in dictionaries) <= _MANY:
-                self._vocabularies[ref] = self._known(ref)
-                self._known(ref).of(dictionaries)
-        return self._vocabularies.get(ref, self._known(ref))
+                known = self._vocabularies[ref] = self._known(ref)
+                known.of(dictionaries)
+        return self._vocabularies[ref] if ref in self._vocabularies else self._known(ref)
 
     def _known(self, ref: tuple[str, str]) -> Vocabulary:
         return self._scope.snapshot.vocabulary(self._event.kind, self._event.name, self._owner, *ref)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ DENSE: Final = 0.25
 """A column that holds something in fewer rows is kept as the rows that have a value."""
 
 Index = npt.NDArray[np.int64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,6 @@ class Pack:
     def __init__(self, size: int, arrays: Arrays) -> None:
         self.size, self._arrays = size, arrays
         self._places = {key: place for place, key in enumerate(texts(arrays, "keys").to_list())}
-        self._columns: dict[str, Column] = {}
 
     @staticmethod
     def arrays(size: int, columns: Iterable[tuple[str, Index, pl.Series]]) -> Arrays:
@@ -76,9 +76,7 @@ class Pack:
 
     def column(self, key: str) -> Column:
         """One key as a column; absent where a row does not have it."""
-        if key not in self._columns:
-            self._columns[key] = self._column(self._places[key]) if key in self._places else Column.missing(self.size)
-        return self._columns[key]
+        return self._column(self._places[key]) if key in self._places else Column.missing(self.size)
 
     def _column(self, place: int) -> Column:
         codes = self._arrays[f"{place}.codes"]
@@ -113,12 +111,16 @@ class Products:
         self._store, self._pack = store, Pack(len(self.owner), arrays)
 
     @cached_property
+    def _single(self) -> bool:
+        """Whether each event has just one product."""
+        return len(self.owner) == self._store.size and bool((self.owner[1:] > self.owner[:-1]).all())
+
+    @property
     def begins(self) -> Index | None:
         """The first product of each event, and behind them how many there are; None where each event has just one."""
-        size, owner = self._store.size, self.owner
-        if len(owner) == size and (owner[1:] > owner[:-1]).all():
+        if self._single:
             return None
-        return np.concatenate([[0], np.cumsum(self._each)])
+        return self._store.remembered("products/begins", lambda: np.concatenate([[0], np.cumsum(self._each)]))
 
     def places(self, rows: Index) -> Index:
         """Where the products of events begin that are given by their rows of the segment."""
@@ -128,10 +130,12 @@ class Products:
     def _of_owners(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return values if self.begins is None else values[self.owner]
 
-    @cached_property
+    @property
     def profile(self) -> npt.NDArray[np.uint32]:
         """Profile index, one a product."""
-        return self._of_owners(self._store.profile)
+        if self._single:
+            return self._store.profile
+        return self._store.remembered("products/profile", lambda: self._of_owners(self._store.profile))
 
     @property
     def clock(self) -> npt.NDArray[np.uint32]:
@@ -161,10 +165,11 @@ class Products:
     def _counts(self, rows: tuple[Index, Index]) -> Index:
         return self._each[loops.rows_of(rows[0] - self._store.start, rows[1] - self._store.start)]
 
-    @cached_property
+    @property
     def _each(self) -> Index:
         """How many products each event has."""
-        return np.bincount(self.owner, minlength=self._store.size)
+        size = self._store.size
+        return self._store.remembered("products/each", lambda: np.bincount(self.owner, minlength=size))
 
     @staticmethod
     def arrays(products: pl.Series) -> Arrays:
@@ -188,11 +193,12 @@ class Products:
 
     def column(self, where: str, name: str) -> Column:
         """A product's `field` or `attribute` as a column, one row a product."""
-        return self._pack.column(f"{where}/{name}")
+        key = f"{where}/{name}"
+        return self._store.remembered(f"product/{key}", lambda: self._pack.column(key))
 
 
 class EventStore:
-    """Some neighbouring rows of a segment, all of one workspace and kind. Immutable; columns are read once."""
+    """Some neighbouring rows of a segment, all of one workspace and kind. Immutable; columns are remembered."""
 
     def __init__(self, events: Events, groups: list[Group]) -> None:
         self.events = events
@@ -200,7 +206,6 @@ class EventStore:
         self.start, self.stop = groups[0].first, groups[-1].last
         self.size = self.stop - self.start
         self.names = {group.name: (group.first - self.start, group.last - self.start) for group in groups}
-        self._columns: dict[str, Column] = {}
         self._by_name: dict[tuple[str, str], Codes | None] = {}
 
     def lazy(self, row: int) -> pl.LazyFrame:
@@ -215,6 +220,10 @@ class EventStore:
     def bundle(self, name: str, make: Callable[[], Arrays]) -> Arrays:
         """Arrays derived from these events, from the column cache or made."""
         return self.events.source.bundle(f"{self.start}/{name}", self.size, make)
+
+    def remembered(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` gives of these events, as long as the memory of their dataset holds it."""
+        return self.events.memory.remember(("events", self.events.serial, self.start, name), make)
 
     @property
     def profile(self) -> npt.NDArray[np.uint32]:
@@ -284,12 +293,13 @@ class EventStore:
 
     def column(self, where: str, name: str) -> Column:
         """A standard `field` or a custom `attribute` as a column, one row an event."""
-        if where == "attribute":
-            return self._attributes.column(name)
-        if name not in self._columns:
-            arrays = self.bundle(f"field/{name}", lambda: column_arrays(Column.of(self.read(name)[name])))
-            self._columns[name] = column_of(arrays)
-        return self._columns[name]
+
+        def make() -> Column:
+            if where == "attribute":
+                return self._attributes.column(name)
+            return column_of(self.bundle(f"field/{name}", lambda: column_arrays(Column.of(self.read(name)[name]))))
+
+        return self.remembered(f"{where}/{name}", make)
 
     def by_name(self, where: str, name: str) -> Codes | None:
         """A property that is the same on all rows of each name, one code a name: a screen's name, for one.

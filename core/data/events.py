@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
+from itertools import count, groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ import polars as pl
 from core.data import kernels, loops
 from core.data.columns import DAY_MS, EventStore, Group, Source
 from core.data.letters import Arrays, text_arrays, texts
+from core.data.memory import Memory
 from core.data.schema import scan
 from core.data.values import Codes, Mask, Millis, narrow
 
@@ -41,6 +42,7 @@ _DAYS: Final = _DAY_ZERO - 1
 """Days are numbers of 32 bits around 1970."""
 
 Index = npt.NDArray[np.int64]
+_SERIALS: Final = count()
 
 
 class Events:
@@ -49,9 +51,9 @@ class Events:
     A group's number is its place in `groups`; `slots` are the runs, ascending: group << 32 | day.
     """
 
-    def __init__(self, file: Path, rows: int, first_ms: int, last_ms: int) -> None:
-        """`first_ms`, `last_ms`: no event lies outside of the two."""
-        self.source = Source(file)
+    def __init__(self, file: Path, rows: int, first_ms: int, last_ms: int, memory: Memory) -> None:
+        """`first_ms`, `last_ms`: no event lies outside of the two. `memory` holds the columns that are asked for."""
+        self.source, self.memory, self.serial = Source(file), memory, next(_SERIALS)
         self.size, self.first_ms, self.last_ms = rows, first_ms, last_ms
         arrays = self.source.bundle("directory", rows, lambda: _directory(file))
         columns = [texts(arrays, column).to_list() for column in ("workspace", "kind", "name")]

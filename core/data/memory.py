@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
@@ -23,6 +24,14 @@ _ENTRY: Final = 500
 
 _VIEW: Final = 16
 """Bytes a text takes beside its characters."""
+
+
+class Holder(ABC):
+    """What tells by itself what it holds: it may grow, or hold what is no field of it."""
+
+    @abstractmethod
+    def holds(self) -> list[Any]:
+        """The arrays and dictionaries that it holds."""
 
 
 @dataclass(slots=True)
@@ -130,6 +139,8 @@ def parts_of(value: Any) -> dict[int, int]:
             found[id(item)] = int(item.estimated_size())
         elif isinstance(item, tuple | list):
             rest.extend(item)
+        elif isinstance(item, Holder):
+            rest.extend(item.holds())
         elif isinstance(item, dict):
             rest.extend(list(item.values()))
         elif id(item) not in seen and isinstance(item, Dictionary):

@@ -50,12 +50,11 @@ class Snapshot:
         memory: Memory | None = None,
     ) -> None:
         """`earlier` shares what it has opened of the same segments; `lease` keeps the segments on disk. `memory` holds
-        the facts that are taken from several segments or derived; all versions of a dataset share it."""
+        the facts that are taken from several segments or derived, and columns of events; all versions share it."""
         self.store, self.manifest, self._lease = store, manifest, lease
         self.memory = Memory() if memory is None else memory
         self._kept_moments: dict[tuple[Any, ...], list[int]] = {}
         self._opened: dict[Path, Events] = dict(earlier._opened) if earlier else {}
-        self._vocabularies: dict[tuple[Any, ...], Vocabulary] = earlier._vocabularies if earlier else {}
 
     @cached_property
     def _segments(self) -> dict[Path, Events]:
@@ -65,8 +64,13 @@ class Snapshot:
             for segment in self.manifest.segments
             for file in self.store.files("events", segments=[segment])
         }
-        self._opened = {file: self._opened.get(file) or _events(file, segment) for file, segment in files.items()}
+        self._opened = {file: self._opened.get(file) or self._events(file, segment) for file, segment in files.items()}
         return self._opened
+
+    def _events(self, file: Path, segment: Segment) -> Events:
+        first, last = segment.first_ms, segment.last_ms
+        bounds = -NEVER if first is None else first, NEVER if last is None else last
+        return Events(file, segment.tables["events"], *bounds, self.memory)
 
     def remember(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """What `make` gives of this version, remembered."""
@@ -183,8 +187,7 @@ class Snapshot:
 
     def vocabulary(self, *key: Any) -> Vocabulary:
         """What the segments hold of a property of some events; it grows as they are asked."""
-        found = self._vocabularies.get(key)
-        return self._vocabularies.setdefault(key, Vocabulary()) if found is None else found
+        return self.memory.remember(("vocabulary", *key), Vocabulary)
 
     def _facts(self, workspace: str) -> Iterator[Callable[[], object]]:
         """What reads each kind of fact of a workspace."""
@@ -438,8 +441,3 @@ class Snapshot:
             return frozenset(frame.collect()[column].drop_nulls().to_list())
 
         return self.remember(("keys", table, column, workspace), read)
-
-
-def _events(file: Path, segment: Segment) -> Events:
-    first, last = segment.first_ms, segment.last_ms
-    return Events(file, segment.tables["events"], -NEVER if first is None else first, NEVER if last is None else last)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import polars as pl
 
+from core.data.memory import Holder
 from core.data.values import ABSENT, FIRST, NULL, Codes, Dictionary, Mask
 
 
-class Vocabulary:
+class Vocabulary(Holder):
     """One growing dictionary of the entries of many; a code that it gave stays. Several threads may use it."""
 
     def __init__(self) -> None:
@@ -46,6 +48,10 @@ class Vocabulary:
             self._codes[each] = np.concatenate([np.array([ABSENT, NULL], np.uint32), mine])
             at += len(mine)
         return Dictionary(entries) if len(entries) > size else known
+
+    def holds(self) -> list[Any]:
+        with self._lock:
+            return [self._dictionary, *self._codes.values()]
 
     def codes(self, dictionary: Dictionary) -> Codes | None:
         """The code here of each code of a dictionary that was asked for; None: they are the same."""
