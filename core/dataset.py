@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import polars as pl
@@ -45,6 +45,9 @@ Progress = Callable[[int, int | None], None]
 Steady = Callable[[int, int], None]
 """Told (done, total) of calculations; what it raises stops them."""
 
+PROFILE_BYTES: Final = 16
+"""What is held of every profile, whatever is asked: its mpid and its hash."""
+
 DATA_END_AFTER = timedelta(hours=24)
 """Data that ends longer than this before the clock is looked at as of its end (DEFINITION 2)."""
 
@@ -55,10 +58,18 @@ class Dataset:
     def __init__(self, store: Store, memory_bytes: int = DEFAULT_BYTES) -> None:
         self._store, self.memory_bytes = store, memory_bytes
         manifest, lease = store.held()
-        self._snapshot = Snapshot(store, manifest, lease=lease, memory=Memory(memory_bytes // 4))
-        self._memory, self._beside = Memory(memory_bytes // 8 * 3), Memory(memory_bytes // 4)
-        self._sampler = Sampler(memory_bytes // 8)
+        self._snapshot = Snapshot(store, manifest, lease=lease, memory=Memory())
+        self._memory, self._beside, self._sampler = Memory(), Memory(), Sampler(memory_bytes // 8)
         self._known_ms: int | None = None
+        self._limit()
+
+    def _limit(self) -> None:
+        """Parts what the profiles leave of `memory_bytes`, at least half of it (decision 36)."""
+        left = max(self.memory_bytes - PROFILE_BYTES * self._snapshot.size, self.memory_bytes // 2)
+        self._snapshot.memory.limit(left // 4)
+        self._memory.limit(left // 8 * 3)
+        self._beside.limit(left // 4)
+        self._sampler.limit(left // 8)
 
     def __repr__(self) -> str:
         profiles, events = self.size
@@ -77,8 +88,8 @@ class Dataset:
     def open(cls, path: str | Path, *, memory_bytes: int = DEFAULT_BYTES) -> Dataset:
         """The dataset in a folder; DatasetError if there is none, DatasetTooNew if a newer program wrote it.
 
-        `memory_bytes` bounds what is held to be given again: answers, facts and what is derived from them. Columns are
-        mapped from files, whose pages the system takes back when it needs them; mpids and their hashes stay.
+        `memory_bytes` bounds what is held to be given again: answers, facts, dictionaries of columns and what derives
+        from them. Columns are mapped from files, whose pages the system takes back when it needs them.
         """
         return cls._opened(Store.open(Path(path)), memory_bytes)
 
@@ -115,6 +126,7 @@ class Dataset:
             for memory in (self._memory, self._beside):
                 memory.forget(OF_A_VERSION)
             self._snapshot.memory.forget(OF_A_VERSION)
+            self._limit()
         return self
 
     def prepare(self, going: Callable[[], bool] = lambda: True) -> None:

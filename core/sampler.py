@@ -35,6 +35,11 @@ class Sampler:
             self.memory.forget(OF_A_VERSION)
         return self._snapshot
 
+    def limit(self, memory_bytes: int) -> None:
+        """Sets another limit of what the slice may hold."""
+        self.memory.limit(memory_bytes // 2)
+        self._facts.limit(memory_bytes // 2)
+
     def fresh(self) -> Sampler:
         """The same slice with nothing remembered."""
         other = copy(self)

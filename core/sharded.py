@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-KEPT_EVENTS: Final = 50_000_000
-"""Shards stay in memory between questions as long as they have no more events than this together."""
+KEPT_EVENTS: Final = 250_000_000
+"""Shards stay in memory between questions as long as they have no more events than this together.
+
+What they hold is bounded (`memory_bytes`); what they have mapped from files, some 15 bytes an event, is not.
+"""
 
 
 class ShardedDataset(Dataset):

@@ -45,11 +45,14 @@ class Cache:
         return _read(self._file(name), f"{name}\n", serves)
 
     def keep(self, name: str, source: str, rows: int, arrays: Arrays) -> Arrays:
-        """The arrays, which are written when `rows` are worth it."""
-        if rows >= LEAST_ROWS:
-            arrays = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
-            _write(self._file(name), f"{name}\n{source}", arrays)
-        return arrays
+        """The arrays, which are written when `rows` are worth it, and then mapped: the system takes back the pages of a
+        file, but none of the heap."""
+        if rows < LEAST_ROWS:
+            return arrays
+        arrays = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+        _write(self._file(name), f"{name}\n{source}", arrays)
+        written = self.kept(name, lambda kept: kept == source)
+        return arrays if written is None else written[1]
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{xxhash.xxh3_64_hexdigest(name.encode())}.columns"

@@ -89,6 +89,12 @@ class Memory:
             for key in [key for key in self._entries if key[0] in gone]:
                 self._drop(key)
 
+    def limit(self, limit_bytes: int) -> None:
+        """Sets another limit."""
+        with self._lock:
+            self.limit_bytes = limit_bytes
+            self._fit()
+
     def drop(self, key: tuple[Any, ...]) -> None:
         """Drops a key, where it is known."""
         with self._lock:
@@ -103,6 +109,9 @@ class Memory:
             holders = self._holders.get(part, 0)
             self._holders[part] = holders + 1
             self.held_bytes += 0 if holders else size
+        self._fit()
+
+    def _fit(self) -> None:
         while self.held_bytes > self.limit_bytes:
             self._drop(next(iter(self._entries)))
 

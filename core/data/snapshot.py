@@ -104,7 +104,7 @@ class Snapshot:
 
     @cached_property
     def _profiles(self) -> pl.DataFrame:
-        return self.table("profiles").collect().sort("profile")
+        return self.table("profiles").collect().sort("profile").select("mpid", "hash")
 
     @cached_property
     def mpid(self) -> npt.NDArray[np.int64]:

@@ -114,6 +114,40 @@ def test_facts_are_bounded_for_real(tmp_path: Path) -> None:
     assert few < 12 << 20
 
 
+def test_columns_of_events_are_bounded_for_real(tmp_path: Path) -> None:
+    """Twenty attributes of events, each with thousands of values, in two segments; a hundred audiences that differ."""
+    rows, names = 12_000, [f"a{number}" for number in range(20)]
+    dataset = Dataset.create(tmp_path / "data")
+    for day in (1, 2):
+        times = pl.Series("ts", [f"2026-01-0{day}T00:00:00Z"]).new_from_index(0, rows)
+        frame = pl.select(id=pl.int_range(rows), event=pl.lit("view")).with_columns(times)
+        number = pl.int_range(rows)
+        values = [pl.format("{} of many", number % (4_000 + at)).alias(name) for at, name in enumerate(names)]
+        dataset.load_table(frame.with_columns(values), MAPPING | {"time": {"column": "ts"}, "attributes": names},
+                           workspace="app", input="web")  # fmt: skip
+
+    def heap(memory_bytes: int) -> tuple[list[int], int]:
+        opened = Dataset.open(dataset.path, memory_bytes=memory_bytes)
+        gc.collect()
+        tracemalloc.start()
+        sizes = []
+        for name in names:
+            for digit in range(1, 6):
+                where = [{"attribute": name, "operator": "starts_with", "value": str(digit)}]
+                sizes.append(opened.evaluate(audience(event("custom", "view", where=where)), now=NOW).size)
+        gc.collect()
+        ours = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/core/*")])  # numba is not
+        tracemalloc.stop()
+        held = sum(each.size for each in ours.statistics("filename"))
+        assert opened.snapshot.memory.held_bytes + opened._memory.held_bytes <= memory_bytes
+        return sizes, held
+
+    bounded, few = heap(2 << 20)
+    everything, many = heap(1 << 30)
+    assert bounded == everything and len(set(bounded)) > 1
+    assert few < 3 << 20 and many > 8 << 20
+
+
 def event(kind: str, name: str | None, **rest: Any) -> dict[str, Any]:
     return {"type": "event", "kind": kind, "name": name, **rest}
 
