@@ -42,11 +42,11 @@ def answer(
     document: Node,
     now: datetime,
     others: Mapping[str, Audience],
-    progress: Steady | None = None,
+    watched: Callable[[Audience], Steady] | None = None,
 ) -> Answer:
     """Evaluate a draft without the criteria that have problems; `others` by id answer memberships.
 
-    `progress` as that of `Dataset.evaluate`.
+    `watched` gives the `progress` of the evaluation of an audience, as that of `Dataset.evaluate`.
     """
     root: Node = document["definition"]["root"]
     paths = {node["id"]: path for path, node in tree.nodes(root)}
@@ -56,7 +56,9 @@ def answer(
         kept = _kept(root, bad)
         try:
             audience = Audience.from_dict(_plain(document, kept))
-            evaluation = data.evaluate(audience, now=now, audiences=others, progress=progress)
+            evaluation = data.evaluate(
+                audience, now=now, audiences=others, progress=watched(audience) if watched else None
+            )
             warnings = audience.check(data, others).warnings
         except DefinitionError as error:
             found = [(_leaf_of(kept, each.path), each) for each in error.problems]

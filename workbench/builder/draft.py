@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -79,11 +79,11 @@ class Draft:
         elif AS_OF in st.query_params:
             del st.query_params[AS_OF]
 
-    def answer(self, data: Dataset, progress: Steady | None = None) -> Answer:
-        """What the core says of it; asked again only where something changed. `progress` is told how far that is."""
+    def answer(self, data: Dataset, watched: Callable[[Audience], Steady] | None = None) -> Answer:
+        """What the core says of it; asked again only where something changed, and then it is `watched`."""
         now = self.moment(data)
         if self._answer is None or self._answered != (self.document, data.version, now):
-            self._answer = answer(data, self.document, now, self.others(), progress)
+            self._answer = answer(data, self.document, now, self.others(), watched)
             self._answered = (self.document, data.version, now)
         return self._answer
 

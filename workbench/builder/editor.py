@@ -21,6 +21,7 @@ from workbench.builder.cards import Cards
 from workbench.builder.draft import Draft
 from workbench.builder.suggestions import asking
 from workbench.builder.tree import Change, Node, Place
+from workbench.builder.waiting import Waiting
 
 SENDING_S: Final = 0.015
 """How long a run waits until what it has drawn is sent: the sender shares the interpreter with it."""
@@ -32,8 +33,9 @@ class Editor:
     def __init__(self, data: Dataset, held: Draft) -> None:
         self.data, self.held = data, held
         self.now = held.moment(data)
-        with panel.Progress("Counting members") as step:
-            self.answer = held.answer(data, step)
+        waiting = Waiting(data, self.now, held.others())
+        with waiting:
+            self.answer = held.answer(data, waiting.of)
 
     # -- changes -------------------------------------------------------------------------------------------------------
 

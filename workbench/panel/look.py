@@ -20,7 +20,7 @@ from workbench import parts
 
 T = TypeVar("T")
 
-PATIENCE_S: Final = 0.4
+PATIENCE_S: Final = 0.3
 """Work that takes longer shows how far it is."""
 
 BREATH_S: Final = 0.03
