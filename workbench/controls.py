@@ -160,7 +160,7 @@ def name(label: str, found: Sequence[Suggestion], value: Any, key: str, edit: Ed
     chosen_at = options.index(value) if session.put(key, value or None) is not None else None
 
     def chosen() -> None:
-        picked = session.shown(key)
+        picked = _meant(session.shown(key), found, name_words)
         refused = by_value[picked].refused if picked in by_value else ""
         if refused:
             session.say(f"{picked} was not chosen: {refused}.")
@@ -173,7 +173,7 @@ def name(label: str, found: Sequence[Suggestion], value: Any, key: str, edit: Ed
         index=chosen_at,
         key=key,
         placeholder=f"Choose {label}" if required else f"Any {label}",
-        format_func=lambda each: name_words(by_value.get(each, Suggestion(each)), each == value),
+        format_func=lambda each: name_words(by_value.get(each, Suggestion(each))),
         accept_new_options=not any(each.label for each in found),
         filter_mode="contains",
         label_visibility="collapsed",
@@ -182,16 +182,16 @@ def name(label: str, found: Sequence[Suggestion], value: Any, key: str, edit: Ed
     )
 
 
-def name_words(each: Suggestion, chosen: bool = False) -> str:
+def name_words(each: Suggestion) -> str:
     """ "T destination · 96 % · 38 values", "Play Video (22,614)", with the reason where it cannot be chosen.
 
-    What is chosen says no more than what it is: the closed box is narrow.
+    The same whether it is chosen or not: the browser sends back these words, and they stand for the name.
     """
     sign = f"{SIGNS[each.data_type]} " if each.data_type in SIGNS else ""
     words = f"{sign}{each.label or each.value}"
     if each.distinct is None:
         words += f" ({each.count:,})" if each.count is not None else ""
-    elif not chosen:
+    else:
         words += f" · {filled_words(each.filled or 0)} · {distinct_words(each.distinct)}"
     return words + (f" ✕ {each.refused}" if each.refused else "")
 
@@ -251,8 +251,15 @@ def value(label: str, found: Sequence[Suggestion], held: Any, key: str, edit: Ed
         placeholder="Type a value",
         label_visibility="collapsed",
         width=WIDE,
-        on_change=lambda: edit(session.shown(key) or ""),
+        on_change=lambda: edit(_meant(session.shown(key), found, lambda each: _counted(each.value, counts)) or ""),
     )
+
+
+def _meant(picked: Any, found: Sequence[Suggestion], words: Callable[[Suggestion], str]) -> Any:
+    """The value that was picked. The browser sends words; those of a list that has just changed come back as free text."""
+    if not isinstance(picked, str) or any(each.value == picked for each in found):
+        return picked
+    return next((each.value for each in found if words(each) == picked), picked)
 
 
 def _counted(each: str, counts: dict[str, int | None]) -> str:
@@ -269,6 +276,10 @@ def values(label: str, found: Sequence[Suggestion], held: Any, key: str, edit: E
     chosen = [str(each) for each in held] if isinstance(held, list | tuple) else [str(held)] if held else []
     if len(chosen) <= CHIPS:
         counts = {each.value: each.count for each in found}
+
+        def told(each: Suggestion) -> str:
+            return _counted(each.value, counts)
+
         session.put(key, chosen)
         st.multiselect(
             label,
@@ -282,7 +293,7 @@ def values(label: str, found: Sequence[Suggestion], held: Any, key: str, edit: E
             select_all=False,
             label_visibility="collapsed",
             width=WIDE + 120,
-            on_change=lambda: edit(list(session.shown(key))),
+            on_change=lambda: edit([_meant(each, found, told) for each in session.shown(key)]),
         )
     else:
         st.markdown(f"**{len(chosen):,} values** :gray[{', '.join(chosen[:3])} …]", width="content")

@@ -40,6 +40,8 @@ from workbench.fitting import (
     without,
 )
 
+NAMED = 236
+"""Pixels of a box over names that tell their type, fill rate and different values."""
 EVER = "at any time"
 """The choice of no window."""
 
@@ -166,7 +168,7 @@ def _named(model: type[Model], data: Node, slot: Slot, place: Place, ask: Asking
         ask.edit(place, lambda _: _named_anew(model, {**kept, field: chosen or ""}, ask))
 
     suggested = [each for _, each in found.values()]
-    controls.name(plain_words(first), suggested, held, f"{place.key}-name", edit, True, 184)
+    controls.name(plain_words(first), suggested, held, f"{place.key}-name", edit, True, NAMED)
 
 
 # -- fields ------------------------------------------------------------------------------------------------------------
