@@ -256,7 +256,7 @@ def value(label: str, found: Sequence[Suggestion], held: Any, key: str, edit: Ed
 
 
 def _meant(picked: Any, found: Sequence[Suggestion], words: Callable[[Suggestion], str]) -> Any:
-    """The value that was picked. The browser sends words; those of a list that has just changed come back as free text."""
+    """The value that was picked: the browser sends words, and of a list that has just changed they are free text."""
     if not isinstance(picked, str) or any(each.value == picked for each in found):
         return picked
     return next((each.value for each in found if words(each) == picked), picked)
