@@ -85,7 +85,7 @@ class Group:
             return
         ids = events["message_id"]
         first = first[ids.is_not_null().to_numpy()[first]]
-        named = ids if len(first) == len(ids) else ids.gather(first)
+        named = ids if ascending and len(first) == len(ids) else ids.gather(first)
         copied = keys.add(keys_of(scope, named, self.mpids[user[first]]))
         if copied.any():
             gone = arrival[first[copied]]

@@ -361,6 +361,24 @@ def test_leaving_without_commit(store: Store) -> None:
     assert list((store.path / "segments").iterdir()) == []
 
 
+def test_events_of_a_part_in_any_order(store: Store) -> None:
+    """An event is told again by its own user, whatever row it stood in."""
+
+    def staged(*events: tuple[int, str]) -> Part:
+        users, ids = [user for user, _ in events], [message for _, message in events]
+        columns = {"user": users, "timestamp_ms": [T, T], "arrival": users, "message_id": ids, "kind": ["crash"] * 2}
+        rows = pl.DataFrame(columns, schema_overrides={"user": pl.UInt32})
+        return Part(pl.DataFrame({"mpid": [7, 8], "arrival": [0, 1]}), {"events": rows}, 2)
+
+    duplicates = []
+    for part in (staged((1, "b"), (0, "a")), staged((0, "a"), (1, "b"))):
+        with Loader(store, workspace="w", input="i", kind="feed") as loader:
+            loader.stage(part)
+            duplicates.append(loader.commit().duplicates)
+    assert duplicates == [0, 2]
+    assert sorted(rows(store, "events", "message_id", "mpid")) == [("a", 7), ("b", 8)]
+
+
 # -- keys --------------------------------------------------------------------------------------------------------------
 
 
