@@ -11,7 +11,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -62,7 +62,7 @@ class ShardedDataset(Dataset):
     def _manifest(self) -> Manifest:
         return self._version
 
-    def refresh(self) -> Dataset:
+    def refresh(self) -> Self:
         """Move on to the newest version on disk; returns this dataset."""
         manifest, lease = self._store.held()
         if manifest.version != self.version:

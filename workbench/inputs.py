@@ -8,8 +8,8 @@ from typing import Any, Final
 import streamlit as st
 
 from core import CoreError, Dataset
+from core.account import InputKind
 from core.criteria.template import plain_words as words
-from core.dataset import InputKind
 from core.entries import InputUse
 from workbench import parts, session
 

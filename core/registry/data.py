@@ -12,8 +12,9 @@ from typing import Any, Final, Literal, get_args
 
 from sqlmodel import Session, select
 
+from core.account import InputKind
 from core.criteria.calculated import calculated_attribute
-from core.dataset import Dataset, InputKind
+from core.dataset import Dataset
 from core.errors import InUse
 from core.registry import nesting
 from core.registry.access import acting
