@@ -122,12 +122,13 @@ class Recap:
     """How many of theirs lie before each bound: shape (bounds, len(often))."""
 
     @classmethod
-    def of(cls, which: Which, covered: Sequence[Events], arrays: Arrays) -> Recap:
-        """The recap of `arrays`."""
-        bounds = arrays["bounds"]
+    def of(cls, which: Which, covered: Sequence[Events], arrays: Arrays, size: int) -> Recap:
+        """The recap of `arrays`, which a later version may have made, for at most `size` profiles: the covered segments
+        have none beyond."""
+        bounds, latest = arrays["bounds"], arrays["latest"][:size]
         before, often_before = (arrays[name].reshape(len(bounds), -1) for name in ("before", "often_before"))
         inputs = frozenset(texts(arrays, "inputs").to_list())
-        return cls(which, tuple(covered), inputs, arrays["latest"], bounds, before, arrays["often"], often_before)
+        return cls(which, tuple(covered), inputs, latest, bounds, before[:, :size], arrays["often"], often_before)
 
     @staticmethod
     def arrays(which: Which, covered: Sequence[Events], size: int) -> Arrays:
@@ -230,7 +231,7 @@ class Sums:
 
     recap: Recap
     bounds: Index
-    """Some of the recap's, the first and the last among them."""
+    """Some of those that the recap had when they were made, the first and the last among them."""
     since: Index
     """The sums of what happened at each bound or later, the last left aside: shape (bounds - 1, profiles)."""
 
@@ -246,11 +247,11 @@ class Sums:
             for at in reversed(range(steps)):
                 ends = int(bounds[at]), int(bounds[at + 1]) - 1
                 np.add(since[at + 1], add(dict.fromkeys(recap.covered, ends))[:size], out=since[at])
-            return {"since": since[:-1].ravel()}
+            return {"bounds": bounds, "since": since[:-1].ravel()}
 
         rows = sum(recap.which.size(events) for events in recap.covered)
         arrays = recap.covered[0].source.cache.bundle(f"sums/{recap.which.text}/{what}", recap.source, rows, make)
-        return cls(recap, bounds, arrays["since"].reshape(steps, size))
+        return cls(recap, arrays["bounds"], arrays["since"].reshape(len(arrays["bounds"]) - 1, -1)[:, :size])
 
     def between(self, told: Told, size: int, add: Add) -> Index:
         """The sums over a window for `size` profiles, not to be changed.
@@ -352,7 +353,7 @@ def recap_of(which: Which, segments: Sequence[Events], size: int, known: Recap |
         covered = _settled(rows, total)
         source = _source(covered)
         found = source, cache.keep(name, source, total, Recap.arrays(which, covered, size))
-    return Recap.of(which, [named[each] for each in found[0].split("/")], found[1])
+    return Recap.of(which, [named[each] for each in found[0].split("/")], found[1], size)
 
 
 def _source(covered: Iterable[Events]) -> str:

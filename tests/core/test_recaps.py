@@ -325,6 +325,51 @@ def test_a_recap_of_segments_that_are_gone_is_not_read(tmp_path: Path) -> None:
         assert counts(Dataset.open(folders[0]), ASKED["view"][0], NOW) == expected[0]
 
 
+def test_an_earlier_version_reads_what_a_later_one_made(tmp_path: Path) -> None:
+    """The later version has people whom the earlier one does not know; the recap leaves their few rows out."""
+    rows = [(who, NOW - who * 1000 - day * DAY) for who in range(600) for day in range(20)]
+    folder = tmp_path / "dataset"
+    Dataset.create(folder).load_table(table(rows), MAPPING, workspace="app", input="web")
+    earlier = Dataset.open(folder)
+    few = [(who, NOW) for who in range(590, 620)]
+    Dataset.open(folder).load_table(table(few), MAPPING, workspace="app", input="web")
+    with recaps.from_rows(1):
+        assert counts(Dataset.open(folder), ASKED["view"][0], NOW) == Counter(who for who, _ in rows + few)
+        assert len(recap(earlier).covered) == 1
+        assert counts(earlier, ASKED["view"][0], NOW) == Counter(who for who, _ in rows)
+
+
+def test_sums_outlive_the_recap_that_they_were_made_with(tmp_path: Path) -> None:
+    """A recap that is lost is made again with other days, as there are ten times as many people: sums keep theirs."""
+    rows = [(who, NOW - who * 1000 - day * DAY) for who in range(600) for day in range(20)]
+    frame = table(rows).with_columns(amount=pl.col("id") % 7)
+    folder = tmp_path / "dataset"
+    Dataset.create(folder).load_table(frame, {**MAPPING, "attributes": ["amount"]}, workspace="app", input="web")
+    since = NOW - 5 * DAY
+    root = {"type": "event", "kind": "custom", "name": "view", "when": window("between_dates", since, NOW)}
+    root["aggregate"] = {"function": "sum", "of": {"attribute": "amount"}, "operator": "at_least", "value": 20}
+    summed = Counter[int]()
+    for who, at in rows:
+        summed[who] += who % 7 if at >= since else 0
+    expected = sorted(who for who, value in summed.items() if value >= 20)
+
+    def members() -> list[int]:
+        found: list[int] = Dataset.open(folder).evaluate(audience(root), now=moment(NOW)).members["mpid"].to_list()
+        return found
+
+    with recaps.from_rows(1):
+        assert members() == expected
+        first = recap(Dataset.open(folder))
+        people = [batch(who, time=NOW, user_attributes={"tier": "new"}) for who in range(600, 6000)]
+        Dataset.open(folder).load_batches(people, workspace="app", input="web")
+        assert members() == expected
+        for file in files(folder):
+            if b"recap/" in file.read_bytes()[:4096]:
+                file.unlink()
+        assert len(recap(Dataset.open(folder)).bounds) < len(first.bounds)
+        assert members() == expected
+
+
 def test_preparing_makes_recaps(tmp_path: Path) -> None:
     rows = [(who, NOW - who * 1000 - day * DAY) for who in range(600) for day in range(20)]
     folder = tmp_path / "dataset"
