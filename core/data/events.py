@@ -36,6 +36,9 @@ The column cache follows them: who changes one counts its format up (`core.data.
 _FEW: Final = 1 << 14
 """So many rows cost less to look at than to split."""
 
+_AT_ONCE: Final = 4_000_000
+"""So many rows are read at once."""
+
 _DAY_BITS: Final = 32
 _DAY_ZERO: Final = 1 << (_DAY_BITS - 1)
 _DAYS: Final = _DAY_ZERO - 1
@@ -77,18 +80,29 @@ class Events:
     @cached_property
     def _rows(self) -> Arrays:
         def make() -> Arrays:
-            frame = self.read("profile", "timestamp_ms", "also")
-            times = frame["timestamp_ms"].to_numpy()
-            sizes = [group.last - group.first for group in self.groups]
-            day = np.clip(times // DAY_MS, -_DAYS, _DAYS) + _DAY_ZERO
-            slot = (np.repeat(np.arange(len(sizes), dtype=np.int64), sizes) << _DAY_BITS) | day
-            begins = np.flatnonzero(np.diff(slot, prepend=-1)) if len(slot) else np.zeros(0, np.int64)
+            bounds = np.array([(group.first, group.last) for group in self.groups], np.int64).reshape(-1, 2)
+            profile, clock = np.empty(self.size, np.uint32), np.empty(self.size, np.uint32)
+            slots, begins, also = ([np.zeros(0, np.int64)] for _ in range(3))
+            before = -1
+            for first in range(0, self.size, _AT_ONCE):
+                some = scan("events", [self.source.file]).slice(first, _AT_ONCE)
+                frame = some.select("profile", "timestamp_ms", "also").collect()
+                mine, times = slice(first, first + frame.height), frame["timestamp_ms"].to_numpy()
+                profile[mine], clock[mine] = frame["profile"].to_numpy(), times % DAY_MS
+                low, high = np.clip(bounds, mine.start, mine.stop).T
+                day = np.clip(times // DAY_MS, -_DAYS, _DAYS) + _DAY_ZERO
+                slot = (np.repeat(np.arange(len(bounds), dtype=np.int64), high - low) << _DAY_BITS) | day
+                new = np.flatnonzero(np.diff(slot, prepend=before))
+                slots.append(slot[new])
+                begins.append(first + new)
+                also.append(first + np.flatnonzero(frame["also"].to_numpy()))
+                before = int(slot[-1])
             return {
-                "profile": frame["profile"].to_numpy(),
-                "clock": (times % DAY_MS).astype(np.uint32),
-                "slots": slot[begins],
-                "begins": np.append(begins, len(slot)),
-                "also": np.flatnonzero(frame["also"].to_numpy()),
+                "profile": profile,
+                "clock": clock,
+                "slots": np.concatenate(slots),
+                "begins": np.append(np.concatenate(begins), self.size),
+                "also": np.concatenate(also),
             }
 
         return self.source.bundle("rows", self.size, make)
@@ -422,10 +436,10 @@ def _directory(file: Path) -> Arrays:
         scan("events", [file])
         .select(group)
         .with_row_index("row")
-        .select(*group, "row", run=pl.struct(group).rle_id())
+        .group_by(group)
+        .agg(first=pl.col("row").min(), last=pl.col("row").max() + 1)
+        .sort("first")
         .collect()
-        .group_by("run", maintain_order=True)
-        .agg(pl.col(group).first(), first=pl.col("row").min(), last=pl.col("row").max() + 1)
     )
     bounds = {name: runs[name].cast(pl.Int64).to_numpy() for name in ("first", "last")}
     return {
