@@ -23,6 +23,7 @@ from core.data import kernels, loops
 from core.data.columns import DAY_MS, EventStore, Group, Source
 from core.data.letters import Arrays, text_arrays, texts
 from core.data.memory import Memory
+from core.data.runs import DAY_BITS, DAY_ZERO, DAYS, directory, run_arrays
 from core.data.schema import scan
 from core.data.values import Codes, Mask, Millis, narrow
 
@@ -35,14 +36,6 @@ The column cache follows them: who changes one counts its format up (`core.data.
 
 _FEW: Final = 1 << 14
 """So many rows cost less to look at than to split."""
-
-_AT_ONCE: Final = 4_000_000
-"""So many rows are read at once."""
-
-_DAY_BITS: Final = 32
-_DAY_ZERO: Final = 1 << (_DAY_BITS - 1)
-_DAYS: Final = _DAY_ZERO - 1
-"""Days are numbers of 32 bits around 1970."""
 
 Index = npt.NDArray[np.int64]
 _SERIALS: Final = count()
@@ -58,7 +51,7 @@ class Events:
         """`first_ms`, `last_ms`: no event lies outside of the two. `memory` holds the columns that are asked for."""
         self.source, self.memory, self.serial = Source(file), memory, next(_SERIALS)
         self.size, self.first_ms, self.last_ms = rows, first_ms, last_ms
-        arrays = self.source.bundle("directory", rows, lambda: _directory(file))
+        arrays = self.source.bundle("directory", rows, lambda: directory(file))
         columns = [texts(arrays, column).to_list() for column in ("workspace", "kind", "name")]
         bounds = [arrays[column].tolist() for column in ("named", "first", "last")]
         self.groups = [
@@ -79,33 +72,8 @@ class Events:
 
     @cached_property
     def _rows(self) -> Arrays:
-        def make() -> Arrays:
-            bounds = np.array([(group.first, group.last) for group in self.groups], np.int64).reshape(-1, 2)
-            profile, clock = np.empty(self.size, np.uint32), np.empty(self.size, np.uint32)
-            slots, begins, also = ([np.zeros(0, np.int64)] for _ in range(3))
-            before = -1
-            for first in range(0, self.size, _AT_ONCE):
-                some = scan("events", [self.source.file]).slice(first, _AT_ONCE)
-                frame = some.select("profile", "timestamp_ms", "also").collect()
-                mine, times = slice(first, first + frame.height), frame["timestamp_ms"].to_numpy()
-                profile[mine], clock[mine] = frame["profile"].to_numpy(), times % DAY_MS
-                low, high = np.clip(bounds, mine.start, mine.stop).T
-                day = np.clip(times // DAY_MS, -_DAYS, _DAYS) + _DAY_ZERO
-                slot = (np.repeat(np.arange(len(bounds), dtype=np.int64), high - low) << _DAY_BITS) | day
-                new = np.flatnonzero(np.diff(slot, prepend=before))
-                slots.append(slot[new])
-                begins.append(first + new)
-                also.append(first + np.flatnonzero(frame["also"].to_numpy()))
-                before = int(slot[-1])
-            return {
-                "profile": profile,
-                "clock": clock,
-                "slots": np.concatenate(slots),
-                "begins": np.append(np.concatenate(begins), self.size),
-                "also": np.concatenate(also),
-            }
-
-        return self.source.bundle("rows", self.size, make)
+        bounds = np.array([(group.first, group.last) for group in self.groups], np.int64).reshape(-1, 2)
+        return self.source.bundle("rows", self.size, lambda: run_arrays(self.source.file, bounds, self.size))
 
     @property
     def profile(self) -> npt.NDArray[np.uint32]:
@@ -172,7 +140,7 @@ class Events:
 
     def days(self, runs: Index) -> Index:
         """The UTC day of runs, counted from 1970."""
-        return (self.slots[runs] & ((1 << _DAY_BITS) - 1)) - _DAY_ZERO
+        return (self.slots[runs] & ((1 << DAY_BITS) - 1)) - DAY_ZERO
 
     def read(self, *columns: str) -> pl.DataFrame:
         """Columns of the durable file."""
@@ -222,8 +190,8 @@ class Events:
             twice = np.isin(groups, self._also_groups)
             found = [rows.once() for rows in self.rows(groups[twice], first_ms, last_ms)]
             return self.rows(groups[~twice], first_ms, last_ms) + found
-        first_day = _day(first_ms) if first_ms > self.first_ms else -_DAYS
-        last_day = _day(last_ms) if last_ms < self.last_ms else _DAYS
+        first_day = _day(first_ms) if first_ms > self.first_ms else -DAYS
+        last_day = _day(last_ms) if last_ms < self.last_ms else DAYS
         cut = (
             first_ms > self.first_ms and first_ms % DAY_MS != 0,
             last_ms < self.last_ms and (last_ms + 1) % DAY_MS != 0,
@@ -247,9 +215,9 @@ class Events:
 
     def _runs(self, groups: Index, first_day: int, last_day: int) -> Rows:
         """The rows of some groups on some days."""
-        base = groups << _DAY_BITS
-        first = self.slots.searchsorted(base + (first_day + _DAY_ZERO), "left")
-        last = self.slots.searchsorted(base + (last_day + _DAY_ZERO), "right")
+        base = groups << DAY_BITS
+        first = self.slots.searchsorted(base + (first_day + DAY_ZERO), "left")
+        last = self.slots.searchsorted(base + (last_day + DAY_ZERO), "right")
         some = last > first
         if not some.all():
             first, last = first[some], last[some]
@@ -413,7 +381,7 @@ def rows_about(spans: Spans) -> int:
 
 
 def _day(ms: int) -> int:
-    return max(-_DAYS, min(_DAYS, ms // DAY_MS))
+    return max(-DAYS, min(DAYS, ms // DAY_MS))
 
 
 def _clusters(groups: list[Group]) -> Iterator[list[Group]]:
@@ -427,25 +395,3 @@ def _clusters(groups: list[Group]) -> Iterator[list[Group]]:
                 yield from ([group] for group, _ in some)
             else:
                 yield [group for group, _ in some]
-
-
-def _directory(file: Path) -> Arrays:
-    """Where each (workspace, kind, name) begins and ends in a file."""
-    group = ["workspace", "kind", "name"]
-    runs = (
-        scan("events", [file])
-        .select(group)
-        .with_row_index("row")
-        .group_by(group)
-        .agg(first=pl.col("row").min(), last=pl.col("row").max() + 1)
-        .sort("first")
-        .collect()
-    )
-    bounds = {name: runs[name].cast(pl.Int64).to_numpy() for name in ("first", "last")}
-    return {
-        **text_arrays(runs["workspace"], "workspace"),
-        **text_arrays(runs["kind"], "kind"),
-        **text_arrays(runs["name"].fill_null(""), "name"),
-        "named": runs["name"].is_not_null().to_numpy(),
-        **bounds,
-    }
