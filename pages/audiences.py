@@ -36,7 +36,7 @@ def filtered(found: Sequence[AudienceSummary], key: str) -> list[AudienceSummary
     return [each for each in found if listing.fits(each, wanted or "", status, tags)]
 
 
-@st.fragment
+@parts.fragment
 def table(data: Dataset, found: list[AudienceSummary], key: str) -> None:
     """Filters, actions and the rows of one tab; a filter draws only these again."""
     left = filtered(found, key)

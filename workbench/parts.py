@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import ParamSpec
 
 import streamlit as st
 
 from core import CoreError
 from core.charts.style import Chart
 
+P = ParamSpec("P")
 Fact = tuple[str, str, str]
 """Name, value, and since when."""
 NARROW = "\u202f"
@@ -35,6 +38,21 @@ def head(title: str, note: str = "", badges: Sequence[tuple[str, str]] = ()) -> 
 def failed(error: CoreError) -> None:
     """An error of the core in words: what is wrong, and the way out."""
     st.error(f"**{plain(error.message)}** {plain(error.hint)}", icon=":material/error:")
+
+
+def fragment(draw: Callable[P, None]) -> Callable[P, None]:
+    """A part of a page that is drawn again by itself. An error of the core becomes words in its place: nothing leaves a
+    fragment, so the page cannot say it."""
+
+    @st.fragment
+    @wraps(draw)
+    def drawn(*args: P.args, **named: P.kwargs) -> None:
+        try:
+            draw(*args, **named)
+        except CoreError as error:
+            failed(error)
+
+    return drawn
 
 
 def empty(title: str, words: str) -> None:

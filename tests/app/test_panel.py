@@ -107,6 +107,23 @@ def test_why_in_for_anybody_who_is_asked_for() -> None:
     assert any("Nobody is known by that" in each.value for each in at.caption)
 
 
+def test_a_file_that_vanished_is_told_where_it_is_needed(sample: Path) -> None:
+    """The block that needs it says so in words, and the others stay."""
+    at = app(both())
+    gone = [(file, file.with_suffix(".away")) for file in sample.glob("dataset/segments/*/identities.parquet")]
+    for file, away in gone:
+        file.rename(away)
+    try:
+        box = next(each for each in at.text_input if each.label == "Why in, why not")
+        box.set_value("somebody@example.com").run()
+    finally:
+        for file, away in gone:
+            away.rename(file)
+    assert not at.exception
+    assert any("A file of the dataset is gone" in each.value and "backup" in each.value for each in at.error)
+    assert at.get("vega_lite_chart")
+
+
 def test_an_empty_audience_says_what_to_do() -> None:
     at = app({"type": "and", "criteria": [{"type": "event", "kind": "custom", "name": "never"}]})
     words = " ".join(each.value for each in at.caption)

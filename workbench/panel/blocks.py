@@ -38,7 +38,7 @@ def draw(look: Look, under: DeltaGenerator, below: DeltaGenerator) -> None:
 # --- under the size ----------------------------------------------------------------------------------------------
 
 
-@st.fragment
+@parts.fragment
 def _changes(look: Look) -> None:
     """Badges: the change against the saved version and against yesterday."""
     with st.container(horizontal=True, key=f"{look.key}-changes", gap="small"):
@@ -62,7 +62,7 @@ def _badge(change: int, against: str) -> None:
 # --- charts ------------------------------------------------------------------------------------------------------
 
 
-@st.fragment
+@parts.fragment
 def _narrowing(look: Look, tables: bool) -> None:
     frame = charts.waterfall_frame(look.evaluation, look.names)
     block("How each criterion narrows it", f"from {look.evaluation.universe:,}")
@@ -74,7 +74,7 @@ def _narrowing(look: Look, tables: bool) -> None:
     )  # fmt: skip
 
 
-@st.fragment
+@parts.fragment
 def _days(look: Look, tables: bool) -> None:
     history = look.history()
     last, frame = history.days[-1], history.frame
@@ -88,7 +88,7 @@ def _days(look: Look, tables: bool) -> None:
     show(chart, frame, tables, columns, alt, f"{look.key}-days", 150)
 
 
-@st.fragment
+@parts.fragment
 def _reach(look: Look, tables: bool) -> None:
     found = look.evaluation
     frame = look.remembered("reach", lambda: reach(found))
@@ -103,7 +103,7 @@ def _reach(look: Look, tables: bool) -> None:
     show(chart, shown, tables, columns, "Members that can be reached, by identity", f"{look.key}-reach", height)
 
 
-@st.fragment
+@parts.fragment
 def _composition(look: Look, tables: bool) -> None:
     found = look.evaluation
     every = look.remembered("traits", lambda: traits(found))

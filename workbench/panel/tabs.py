@@ -22,7 +22,7 @@ PREVIEWED: Final = 1000
 """So many members can be looked at a page after the other; the download has all."""
 
 
-@st.fragment
+@parts.fragment
 def tabs(look: Look, tables: bool) -> None:
     """Blocks of which only the open one is computed. What looks odd is told above them."""
     if found := look.hints():
