@@ -12,7 +12,8 @@ import polars as pl
 
 _LOOKED_AT: Final = 4096
 _FEW: Final = 64
-"""So few texts are always coded."""
+"""A dictionary is not begun for fewer rows: it would take longer than what it spares. A column with so few texts in
+many rows is always coded."""
 
 _MOST: Final = 1_000_000
 """A dictionary that has grown to so many texts takes no more."""
@@ -69,6 +70,8 @@ class Codebook:
 
     def _of(self, column: str, texts: pl.Series) -> pl.Series | None:
         with self._lock:
+            if column not in self._begun and len(texts) < _FEW:
+                return None
             if column not in self._begun:
                 some = texts.drop_nulls().head(_LOOKED_AT)
                 repeated = len(some) <= _FEW or some.n_unique() * 2 <= len(some)

@@ -31,8 +31,16 @@ def text(*values: str | None) -> pl.Series:
     return pl.Series(values, dtype=pl.String)
 
 
-def test_equal_texts_have_equal_codes_in_all_parts() -> None:
+def begun(*columns: str) -> Codebook:
+    """A codebook that has dictionaries of some columns; few rows alone begin none."""
     book = Codebook()
+    for column in columns:
+        book.coded(column, text(*["x"] * 100))
+    return book
+
+
+def test_equal_texts_have_equal_codes_in_all_parts() -> None:
+    book = begun("a")
     first, second = book.coded("a", text("x", None, "y")), book.coded("a", text("y", "z", "x"))
     assert first.dtype == second.dtype != pl.String
     assert first.to_physical().to_list() == [0, None, 1]
@@ -41,7 +49,7 @@ def test_equal_texts_have_equal_codes_in_all_parts() -> None:
 
 
 def test_tagged_texts_keep_their_codes_from_part_to_part() -> None:
-    book = Codebook()
+    book = begun("a")
     for part in (text("x", None, "y"), text("z", "x"), text(None), text()):
         expected = [None if each is None else f"s{each}" for each in part]
         assert book.tagged("a", part).cast(pl.String).to_list() == expected
@@ -58,7 +66,7 @@ def test_texts_that_seldom_repeat_stay_texts() -> None:
 
 @pytest.mark.parametrize("coded", [True, False])
 def test_codes_answer_as_texts_do(coded: bool) -> None:
-    book, plain = Codebook(), text("b", None, "", "a", "b")
+    book, plain = begun("a", "b"), text("b", None, "", "a", "b")
     series = book.coded("a", plain) if coded else plain
     assert equals(series, "b", "c").to_list() == [True, None, False, False, True]
     assert ranks(series).tolist() == [3, 0, 1, 2, 3]
@@ -69,6 +77,7 @@ def test_codes_answer_as_texts_do(coded: bool) -> None:
 
 def test_a_dictionary_that_grew_too_big_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codebook, "_MOST", 3)
+    monkeypatch.setattr(codebook, "_FEW", 3)
     mapping = {
         "user": {"column": "who", "as": "mpid"},
         "time": {"column": "at", "unit": "ms"},
