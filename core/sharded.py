@@ -6,6 +6,7 @@ shards. Settings, identities and the keys of copies are the whole's.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -50,6 +51,7 @@ class ShardedDataset(Dataset):
     def __init__(self, store: Store, memory_bytes: int = DEFAULT_BYTES) -> None:
         self._store, self.memory_bytes = store, memory_bytes
         self._version, self._lease = store.held()
+        self._moving = threading.Lock()
         self._memory = Memory(memory_bytes // 8)
         """What is put together of all shards."""
         self._kept: dict[int, Dataset] = {}
@@ -66,15 +68,21 @@ class ShardedDataset(Dataset):
         """Move on to the newest version on disk; returns this dataset."""
         manifest, lease = self._store.held()
         if manifest.version != self.version:
-            self._version, self._lease = manifest, lease
+            kept = {}  # evaluations go on with what they have looked at
+            for number, shard in list(self._kept.items()):
+                kept[number] = copy(shard)
+                kept[number]._store = self._store.shard(number, manifest)
+                kept[number].refresh()
+            with self._moving:
+                self._version, self._lease = manifest, lease
+                self._kept, self._loose = kept, WeakValueDictionary()
             self._memory.forget(OF_A_VERSION)
-            self._kept, kept = {}, self._kept  # evaluations go on with what they have looked at
-            self._loose = WeakValueDictionary()
-            for number, shard in kept.items():
-                moved = copy(shard)
-                moved._store = self._store.shard(number, manifest)
-                self._kept[number] = moved.refresh()
         return self
+
+    def _still(self) -> ShardedDataset:
+        """The same at this version, whoever moves this one on meanwhile."""
+        with self._moving:
+            return copy(self)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -91,8 +99,9 @@ class ShardedDataset(Dataset):
 
     def shards(self) -> Iterator[Dataset]:
         """Each shard as a dataset, to be read. Those beyond `KEPT_EVENTS` live only as long as they are looked at."""
-        for number in range(len(self._version.shards)):
-            yield self._shard(number)
+        still = self._still()
+        for number in range(len(still._version.shards)):
+            yield still._shard(number)
 
     def _shard(self, number: int) -> Dataset:
         known = self._kept.get(number) or self._loose.get(number)
@@ -234,11 +243,11 @@ class ShardedDataset(Dataset):
         parts: dict[str, list[_Part]] = {key: [] for key in wanted}
         steps = Steps(progress, len(wanted) * len(self._version.shards))
         steps.here()
-        for shard in self.shards():
+        asked = self._still()
+        for shard in asked.shards():
             for key, audience in wanted.items():
                 parts[key].append(_Part.of(Evaluation(audience, shard.scope(audience, now, named, steps))))
                 steps.next()
-        asked = copy(self)  # it stays at this version
         return {key: ShardedEvaluation(audience, asked, now, named, parts[key]) for key, audience in wanted.items()}
 
     def _samples(

@@ -264,6 +264,18 @@ def test_an_open_one_reads_one_version(pair: tuple[Dataset, Dataset], tmp_path: 
     assert reader.version == dataset.version
 
 
+def test_who_looks_at_shards_stays_at_one_version_while_others_move_on(tmp_path: Path) -> None:
+    dataset = Dataset.create(tmp_path / "many", shards=3)
+    dataset.load_batches([batch(number, named("a")) for number in range(30)], workspace="shop", input="ios")
+    assert isinstance(dataset, sharded.ShardedDataset)
+    looking = dataset.shards()
+    seen = [next(looking).snapshot.size]
+    dataset.load_batches([batch(number, named("a")) for number in range(30, 90)], workspace="shop", input="ios")
+    seen += [shard.snapshot.size for shard in looking]
+    assert sum(seen) == 30
+    assert sum(shard.snapshot.size for shard in dataset.shards()) == 90
+
+
 def test_settings_are_of_the_whole(tmp_path: Path) -> None:
     dataset = Dataset.create(tmp_path / "many", shards=2)
     dataset.load_batches([batch(number, named("a")) for number in range(5)], workspace="shop", input="ios")
