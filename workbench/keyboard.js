@@ -18,7 +18,9 @@
       opener.click()
       opener.focus()
     }
-    if (event.key === 'Escape') setTimeout(() => body.isConnected || opener?.focus(), 100)
+    if (event.key === 'Escape') setTimeout(() => {
+      if (!body.isConnected && document.activeElement === document.body) opener?.focus()
+    }, 100)
   }, true)
   document.addEventListener('pointerdown', () => { opener = null }, true)
   new MutationObserver(() => {
@@ -26,5 +28,5 @@
     if (!body || !opener || body.dataset.entered) return
     stopsOf(body)[0]?.focus()
     if (body.contains(document.activeElement)) body.dataset.entered = 'yes'
-  }).observe(document.body, {childList: true, subtree: true})
+  }).observe(document.body, {childList: true, subtree: true, attributeFilter: ['tabindex']})
 })()
