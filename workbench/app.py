@@ -15,6 +15,8 @@ PAGES = HERE.parent / "pages"
 
 st.set_page_config(page_title="Audience Workbench", page_icon="🎯", layout="wide")
 st.html(HERE / "workbench.css")
+with st.container(key="keyboard"):
+    st.html(f"<script>{(HERE / 'keyboard.js').read_text()}</script>", unsafe_allow_javascript=True)
 st.logo(str(HERE / "logo.svg"), size="large")
 
 page = st.navigation(
@@ -34,5 +36,3 @@ try:
 except CoreError as error:
     parts.failed(error)
 parts.foot()
-with st.container(key="keyboard"):
-    st.html(f"<script>{(HERE / 'keyboard.js').read_text()}</script>", unsafe_allow_javascript=True)
