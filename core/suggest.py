@@ -93,7 +93,7 @@ def _together(name: str, same: Sequence[Entry], carriers: float) -> Suggestion:
         data_type="version" if _is_version(first) else types.pop() if len(types) == 1 else "string" if types else None,
         filled=sum(each.records for each in same) / carriers if carriers else max(each.filled or 0 for each in same),
         distinct=Distinct.union(counted) if counted else None,
-        refused=f"tier {refusing.tier} in {refusing.workspace}: not for audiences" if refusing else "",
+        refused=f"tier {refusing.tier} in {refusing.workspace}" if refusing else "",
     )
 
 

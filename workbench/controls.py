@@ -163,7 +163,7 @@ def name(label: str, found: Sequence[Suggestion], value: Any, key: str, edit: Ed
         picked = _meant(session.shown(key), found, name_words)
         refused = by_value[picked].refused if picked in by_value else ""
         if refused:
-            session.say(f"{picked} was not chosen: {refused}.")
+            session.say(f"{picked} was not chosen: {refused}, not for audiences.")
         else:
             edit(picked)
 
@@ -183,17 +183,17 @@ def name(label: str, found: Sequence[Suggestion], value: Any, key: str, edit: Ed
 
 
 def name_words(each: Suggestion) -> str:
-    """ "T destination · 96 % · 38 values", "Play Video (22,614)", with the reason where it cannot be chosen.
+    """ "T destination · 96 % · 38 values", "Play Video (22,614)", "heartbeat ✕ why it cannot be chosen".
 
     The same whether it is chosen or not: the browser sends back these words, and they stand for the name.
     """
     sign = f"{SIGNS[each.data_type]} " if each.data_type in SIGNS else ""
     words = f"{sign}{each.label or each.value}"
-    if each.distinct is None:
-        words += f" ({each.count:,})" if each.count is not None else ""
-    else:
-        words += f" · {filled_words(each.filled or 0)} · {distinct_words(each.distinct)}"
-    return words + (f" ✕ {each.refused}" if each.refused else "")
+    if each.refused:
+        return f"{words} ✕ {each.refused}"
+    if each.distinct is not None:
+        return f"{words} · {filled_words(each.filled or 0)} · {distinct_words(each.distinct)}"
+    return words + (f" ({each.count:,})" if each.count is not None else "")
 
 
 def filled_words(share: float) -> str:

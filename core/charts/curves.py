@@ -16,13 +16,15 @@ def curve_chart(frame: pl.DataFrame, unit: str, theme: str = "light", height: in
     """Members against the setting; the present one is filled. A click picks a setting: selection `PICK`."""
     colours = palette(theme)
     shown = frame.with_columns(change=pl.Series([signed(each) for each in frame["change"]], dtype=pl.String))
+    whole = {"tickMinStep": 1} if all(each == int(each) for each in frame["setting"]) else {}
     x = quantity(
         "setting", title=unit, scale={"zero": False, "nice": False, "padding": 8},
-        axis={"tickCount": 5, "grid": False, "ticks": False, "domain": False},
+        axis={"tickCount": 5, "grid": False, "ticks": False, "domain": False, **whole},
     )  # fmt: skip
+    nobody = {} if frame["size"].max() else {"domain": [0, 1]}  # a scale from 0 to 0 has no numbers
     y = quantity(
-        "size", title="members", scale={"zero": True, "nice": True},
-        axis={"tickCount": 3, "format": "~s", "ticks": False, "domain": False},
+        "size", title="members", scale={"zero": True, "nice": True, **nobody},
+        axis={"tickCount": 3, "tickMinStep": 1, "format": "~s", "ticks": False, "domain": False},
     )  # fmt: skip
     tooltip = [
         quantity("setting", title=unit, format=",~f"),

@@ -274,11 +274,11 @@ def test_events_outside_of_personalize_are_refused_in_words(at_home: Path) -> No
     page = Page({"type": "event", "kind": "custom"})
     page.click("Edit A")
     names = next(each for each in page.app.selectbox if each.label == "name")
-    refused = [each for each in names.options if "not for audiences" in each]
+    refused = [each for each in names.options if "✕ tier " in each]
     assert refused, "the sample has a demoted event"
-    page.choose("name", refused[0].split(" (")[0])
+    page.choose("name", refused[0].split(" ✕")[0])
     assert page.unsaved is None
-    assert any("was not chosen" in each.value for each in page.app.toast)
+    assert any("not for audiences" in each.value for each in page.app.toast)
 
 
 def test_a_reload_finds_the_edit_and_two_people_lose_nothing(at_home: Path) -> None:

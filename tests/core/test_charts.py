@@ -85,3 +85,15 @@ def test_every_chart_is_valid_and_coloured_by_meaning(data: Dataset, theme: str)
         written = chart.altair().to_json()
         assert PALETTES[theme].members in written
         assert '"background": "transparent"' in written
+
+
+def test_a_curve_of_nobody_has_numbers_at_its_axis() -> None:
+    """A scale from 0 to 0 would be labelled NaN; whole settings have whole ticks."""
+
+    def axes(settings: list[float], sizes: list[int]) -> tuple[bool, bool]:
+        frame = pl.DataFrame({"setting": settings, "size": sizes, "current": [True, False], "change": [0, 0]})
+        written = charts.curve_chart(frame, "times").altair().to_dict()["layer"][1]["encoding"]
+        return "domain" in written["y"]["scale"], written["x"]["axis"].get("tickMinStep") == 1
+
+    assert axes([1.0, 2.0], [0, 0]) == (True, True)
+    assert axes([0.5, 2.0], [0, 3]) == (False, False)
