@@ -19,7 +19,7 @@ def curve_chart(frame: pl.DataFrame, unit: str, theme: str = "light", height: in
     whole = {"tickMinStep": 1} if all(each == int(each) for each in frame["setting"]) else {}
     x = quantity(
         "setting", title=unit, scale={"zero": False, "nice": False, "padding": 8},
-        axis={"tickCount": 5, "grid": False, "ticks": False, "domain": False, **whole},
+        axis={"tickCount": 5, "grid": False, "ticks": False, "domain": False, "labelPadding": 8, **whole},
     )  # fmt: skip
     nobody = {} if frame["size"].max() else {"domain": [0, 1]}  # a scale from 0 to 0 has no numbers
     y = quantity(
