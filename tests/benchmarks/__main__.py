@@ -179,6 +179,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--profiles", type=int, help="another number of profiles")
     parser.add_argument("--events", type=int, help="another number of events; about 130 bytes each on disk")
     parser.add_argument("--shards", type=int, help="split the workbench's dataset by user: memory stays bounded")
+    parser.add_argument("--memory", type=int, default=1, help="GB that the workbench may remember (default 1)")
     parser.add_argument(
         "--compact",
         action=argparse.BooleanOptionalAction,
@@ -198,7 +199,7 @@ def main() -> None:
     known = SIZES[chosen.size]
     size = Size(chosen.profiles or known.profiles, chosen.events or known.events)
     label = f"{size.label}-{chosen.shards}" if chosen.shards else size.label
-    place = Place((chosen.folder / label).resolve(), chosen.shards, chosen.compact)
+    place = Place((chosen.folder / label).resolve(), chosen.shards, chosen.compact, chosen.memory)
     steps = chosen.steps.split(",")
     place.folder.mkdir(parents=True, exist_ok=True)
     asked = {"workbench", "duckdb", *chosen.engines.split(",")}

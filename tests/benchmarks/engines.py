@@ -48,8 +48,8 @@ class Workbench(Engine):
 
     name, everything = "workbench", True
 
-    def __init__(self, folder: Path) -> None:
-        self.dataset = Dataset.open(folder)
+    def __init__(self, folder: Path, memory_bytes: int) -> None:
+        self.dataset = Dataset.open(folder, memory_bytes=memory_bytes)
         with kernels.only("compiled"):
             pass  # the compiled loops load in the background of a process's first second; they are waited for here
         self.named: Mapping[str, Audience] = {
@@ -150,8 +150,9 @@ def has_chdb() -> bool:
 class Place:
     """Where the files of one size lie, and the engines' data made of them."""
 
-    def __init__(self, folder: Path, shards: int | None = None, compact: bool = True) -> None:
-        self.folder, self.shards, self.compact = folder, shards, compact
+    def __init__(self, folder: Path, shards: int | None = None, compact: bool = True, gigabytes: int = 1) -> None:
+        """`gigabytes`: how much the workbench may remember."""
+        self.folder, self.shards, self.compact, self.memory_bytes = folder, shards, compact, gigabytes << 30
         self.raw = folder / "raw"
 
     @property
@@ -278,11 +279,11 @@ def open_parquet(place: Place) -> Engine:
 
 
 OPENERS: Final[dict[str, Callable[[Place], Engine]]] = {
-    "workbench": lambda place: Workbench(place.folder / "workbench"),
+    "workbench": lambda place: Workbench(place.folder / "workbench", place.memory_bytes),
     "duckdb": open_native,
     "duckdb-parquet": open_parquet,
     "chdb": lambda place: ClickHouse(place.folder / "chdb"),
     "polars": lambda place: PlainPolars(place.folder / "parquet", place.profiles),
-    "workbench-numpy": lambda place: NumpyOnly(place.folder / "workbench"),
+    "workbench-numpy": lambda place: NumpyOnly(place.folder / "workbench", place.memory_bytes),
 }
 """Engines by name; the workbench and native DuckDB always run."""

@@ -56,7 +56,7 @@ def _told(to: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> 
 
 def session(place: Place) -> dict[str, float]:
     """The memory of a session that holds the 13 audiences and has edited each twice, in GB."""
-    engine = Workbench(place.folder / "workbench")
+    engine = Workbench(place.folder / "workbench", place.memory_bytes)
     for edit in range(3):
         for asked in THIRTEEN:
             engine.size(asked, edit)
@@ -74,7 +74,7 @@ def session(place: Place) -> dict[str, float]:
 def recaps(place: Place) -> dict[str, float]:
     """What it takes to make every recap: they belong to the column cache, which is filled behind a load or when first
     asked for."""
-    snapshot = Workbench(place.folder / "workbench").dataset.snapshot
+    snapshot = Workbench(place.folder / "workbench", place.memory_bytes).dataset.snapshot
     seconds, size, made = 0.0, 0, 0
     for which in snapshot.named():
         if (found := snapshot.recap(which)) is not None:
@@ -91,7 +91,7 @@ def recaps(place: Place) -> dict[str, float]:
 
 def estimates(place: Place, rounds: int) -> dict[str, float]:
     """Milliseconds of processor time to the 13 sizes, nothing remembered: evaluated, and estimated from the slice."""
-    engine = Workbench(place.folder / "workbench")
+    engine = Workbench(place.folder / "workbench", place.memory_bytes)
     engine.dataset.prepare()
     took: dict[str, list[float]] = {"evaluated (ms)": [], "estimated (ms)": []}
     for edit in range(rounds + 1):
@@ -222,7 +222,7 @@ def _live_workbench(
         if file.exists():
             file.unlink()
             shutil.copy(place.folder / "workbench" / file.name, file)
-    engine = Workbench(copy)
+    engine = Workbench(copy, place.memory_bytes)
     wanted = {each.name: Audience.from_dict(each.document()) for each in asked}
     before = {key: each.mask for key, each in _every(engine, wanted).items()}
     took, changed = [], []
