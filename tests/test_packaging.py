@@ -17,6 +17,9 @@ PROJECT = PYPROJECT["project"]
 BENCH = {line.split(">=")[0] for line in PYPROJECT["dependency-groups"]["bench"]}
 """What only `make bench` installs, for `tests/benchmarks` alone."""
 
+CHDB = {"chdb-core"}
+"""Where the package chdb lies, once `make bench` has installed it."""
+
 OURS = {"core", "workbench", "pages", "notebooks", "sample_data", "tests"}
 BUILD_TIME = {Path("core/data/make_places.py")}
 
@@ -54,7 +57,7 @@ def test_the_product_imports_only_its_dependencies(package: str) -> None:
 def test_what_is_around_it_imports_only_what_the_extras_bring(package: str) -> None:
     allowed = declared("dev", "notebooks") | {"playwright"}  # playwright: by pytest-playwright
     undeclared = {
-        str(path.relative_to(ROOT)): imported(path) - allowed - (BENCH if "benchmarks" in path.parts else set())
+        str(path.relative_to(ROOT)): imported(path) - allowed - (BENCH | CHDB if "benchmarks" in path.parts else set())
         for path in (ROOT / package).rglob("*.py")
     }
     assert {path: names for path, names in undeclared.items() if names} == {}
