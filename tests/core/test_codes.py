@@ -1,30 +1,18 @@
-"""Texts as codes, and numbers hashed many at a time, against what they stand for."""
+"""Texts as codes, against what they stand for."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
-import xxhash
 
 from core.data import codebook, group
 from core.data.batches import load_batches
 from core.data.codebook import Codebook, alike, equals
-from core.data.hashing import hashes_of_numbers
 from core.data.ordering import ranks
 from core.data.store import Store
 from core.data.tables import load_table
-
-
-@pytest.mark.parametrize("seed", [0, 1, 77, (1 << 32) - 1])
-def test_hashes_of_numbers_are_those_of_the_library(seed: int) -> None:
-    edges = [0, 1, -1, (1 << 63) - 1, -(1 << 63)]
-    numbers = np.append(np.random.default_rng(seed).integers(-(1 << 63), (1 << 63) - 1, 200), edges)
-    found = hashes_of_numbers(numbers, seed)
-    library = [xxhash.xxh3_64_intdigest(int(each).to_bytes(8, "little", signed=True), seed=seed) for each in numbers]
-    assert found.tolist() == library
 
 
 def text(*values: str | None) -> pl.Series:

@@ -21,6 +21,9 @@ UNDO_LIMIT: Final = 100
 AS_OF: Final = "as_of"
 """The name of the moment in the address of the page."""
 
+MOMENT: Final = "%Y-%m-%dT%H:%MZ"
+"""How it is written there."""
+
 
 @dataclass
 class Draft:
@@ -75,7 +78,7 @@ class Draft:
         """Choose the moment that every number is of, None for now; the address of the page tells it."""
         self.as_of = moment
         if moment is not None:
-            st.query_params[AS_OF] = f"{moment:%Y-%m-%dT%H:%MZ}"
+            st.query_params[AS_OF] = moment.strftime(MOMENT)
         elif AS_OF in st.query_params:
             del st.query_params[AS_OF]
 
@@ -160,7 +163,7 @@ def moment_asked() -> datetime | None:
     if text is None:
         return None
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC)
+        return datetime.strptime(text, MOMENT).replace(tzinfo=UTC)
     except ValueError:
         session.say(f"The moment {text} in the link could not be read; the numbers are of now.")
         return None

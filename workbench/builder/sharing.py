@@ -15,7 +15,7 @@ from core.interchange import from_mparticle, to_mparticle
 from core.links import from_link
 from workbench import downloads, session
 from workbench.builder import tree
-from workbench.builder.draft import AS_OF, Draft, moment_asked
+from workbench.builder.draft import AS_OF, MOMENT, Draft, moment_asked
 from workbench.builder.tree import Node, with_ids
 from workbench.documents import parse_json
 
@@ -82,7 +82,7 @@ def link(held: Draft) -> None:
         st.error(f"**{error.message}** {error.hint}")
         return
     base = str(st.context.url or "").split("?")[0]
-    moment = "" if held.as_of is None else f"&{AS_OF}={held.as_of:%Y-%m-%dT%H:%MZ}"
+    moment = "" if held.as_of is None else f"&{AS_OF}={held.as_of.strftime(MOMENT)}"
     st.code(f"{base}?link={text}{moment}", language=None, wrap_lines=True)
     st.caption(f"{len(text):,} characters. Whoever opens it sees this definition, on their own data, and can save it.")
 
