@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from core.errors import CoreError
 from core.scope import Scope
 
 PLACES: Final = ("city", "state", "zip", "dma", "country", "latitude", "longitude")
+
+_MPID: Final = re.compile("-?[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def find_profiles(snapshots: Iterable[Snapshot], text: str, now_ms: int) -> list
     parts of one version.
     """
     wanted = text.strip()
-    number = int(wanted) if wanted.lstrip("-").isdecimal() else 2**63
+    number = int(wanted) if _MPID.fullmatch(wanted) else 2**63
     found, holders = [], []
     for snapshot in snapshots:
         if -(2**63) <= number < 2**63 and index_of(snapshot, number) is not None:

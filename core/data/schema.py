@@ -238,18 +238,30 @@ TABLES: Final[dict[str, pl.Schema]] = {
 """Every table of a segment; only non-empty tables are written, without the columns that are null in every row."""
 
 
+_RESTORE: Final = "Restore it from a backup; without one, load the data into a new dataset."
+_MAGIC: Final = b"PAR1"
+"""How a Parquet file begins and ends."""
+
+
 def there(file: Path) -> Path:
     """A file that the manifest promises; DatasetError where it is gone."""
     if not file.exists():
-        raise DatasetError(
-            f"A file of the dataset is gone: {file}.",
-            "Restore it from a backup; without one, load the data into a new dataset.",
-        )
+        raise DatasetError(f"A file of the dataset is gone: {file}.", _RESTORE)
+    return file
+
+
+def whole(file: Path) -> Path:
+    """A Parquet file that the manifest promises; DatasetError where it is gone or was cut."""
+    with there(file).open("rb") as opened:
+        first = opened.read(len(_MAGIC))
+        opened.seek(max(file.stat().st_size - len(_MAGIC), 0))
+        if first != _MAGIC or opened.read() != _MAGIC:
+            raise DatasetError(f"A file of the dataset is damaged: {file}.", _RESTORE)
     return file
 
 
 def scan(table: str, files: Sequence[Path]) -> pl.LazyFrame:
-    """The rows of some files of a table, with all of its columns; DatasetError where one is gone."""
+    """The rows of some files of a table, with all of its columns; DatasetError where one is gone or was cut."""
     if not files:
         return pl.LazyFrame(schema=TABLES[table])
-    return pl.scan_parquet([there(file) for file in files], glob=False, schema=TABLES[table], missing_columns="insert")
+    return pl.scan_parquet([whole(file) for file in files], glob=False, schema=TABLES[table], missing_columns="insert")

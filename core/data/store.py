@@ -11,6 +11,7 @@ DIR/shards/<number>/segments/...  the profiles of one shard and all that is know
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,9 @@ _SHARDS: Final = "shards"
 _OF_CREATE: Final = {_LOCK, _SEGMENTS, _READERS, _SHARDS, _NEW_MANIFEST}
 
 MOST_SHARDS: Final = 1024
+
+_CUT_SHORT: Final = re.compile(r"\d+ requested and \d+ written")
+"""All that numpy says of a full disk."""
 
 
 class Store:
@@ -324,9 +328,9 @@ def explained(folder: Path, done: str) -> Iterator[None]:
     except (CoreError, Timeout):
         raise
     except (OSError, pl.exceptions.PolarsError) as error:
-        reason = str(error).partition("\n")[0]
-        if isinstance(error, OSError):  # numpy says no more than how many bytes did not find room
-            reason = error.strerror or "the disk takes no more"
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).partition("\n")[0]
+        if _CUT_SHORT.fullmatch(reason):
+            reason = "the disk takes no more"
         raise DatasetError(
             f"The dataset in {folder} cannot be {done}: {reason}.", "Check the disk and its permissions."
         ) from error

@@ -16,7 +16,7 @@ import pytest
 from core import Audience, Dataset, DatasetError, DatasetTooNew, Evaluation
 from core.composition import composition, reach, traits
 from core.data.schema import FORMAT
-from core.data.store import Store
+from core.data.store import Store, explained
 from core.hints import hints
 from core.history import backtest
 from core.members import some_members
@@ -148,6 +148,31 @@ def test_a_file_that_is_gone_is_named(dataset: Dataset, table: str) -> None:
         _ = result.evaluate(Audience.from_dict(document), now=NOW).members
     assert str(gone) in caught.value.message
     assert "backup" in caught.value.hint
+
+
+def test_a_file_that_was_cut_is_named(dataset: Dataset) -> None:
+    """By questions, by compaction, which leaves all as it was, and by the SQL views."""
+    file = sorted(dataset.path.rglob("events.parquet"))[-1]
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    asks: tuple[Callable[[Dataset], Any], ...] = (
+        lambda data: asked(data, CRITERIA["events"]),
+        lambda data: data.compact(full=True),
+        lambda data: data.sql_views(),
+    )
+    for ask in asks:
+        with pytest.raises(DatasetError, match="is damaged") as caught:
+            ask(Dataset.open(dataset.path))
+        assert str(file) in caught.value.message and "backup" in caught.value.hint
+    file.write_bytes(content)
+    assert asked(Dataset.open(dataset.path), CRITERIA["events"]) > 0
+
+
+def test_what_is_said_of_a_full_disk(tmp_path: Path) -> None:
+    """numpy speaks of items; other errors without a number of the system keep their words."""
+    for said, told in (("16040 requested and 496 written", "the disk takes no more"), ("odd bytes", "odd bytes")):
+        with pytest.raises(DatasetError, match=told), explained(tmp_path, "read"):
+            raise OSError(said)
 
 
 def everything(dataset: Dataset, found: Evaluation) -> dict[str, Callable[[], Any]]:

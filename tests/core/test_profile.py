@@ -86,6 +86,7 @@ def test_found_by_mpid_and_by_any_identity_the_latest_first(data: Dataset) -> No
     assert data.find("ann@example.com", now=NOW - timedelta(days=1)) == [Match(7, "email")]
     assert data.find("customer_id:c-1", now=NOW) == [Match(7, "customer_id")]
     assert data.find("email:c-1", now=NOW) == []
+    assert data.find("--7", now=NOW) == data.find("9" * 5000, now=NOW) == data.find("-", now=NOW) == []
     assert data.find("nobody", now=NOW) == data.find("", now=NOW) == data.find("9" * 30, now=NOW) == []
 
 
