@@ -89,7 +89,8 @@ def waterfall(frame: pl.DataFrame, theme: str = "light") -> Chart:
     most = max([*frame["from"].to_list(), *frame["to"].to_list(), 1])
     span = {"x": quantity("since", scale=bar_scale(most, 1), axis=None), "x2": {"field": "until"}}
     colour = word("what", scale={"domain": list(fills), "range": list(fills.values())}, legend=None)
-    outline = {"filled": False, "stroke": colours.quiet, "strokeDash": [3, 2], "strokeWidth": 1}
+    # What it outlines speaks for itself; a layer without any bar would be a picture without words.
+    outline = {"filled": False, "stroke": colours.quiet, "strokeDash": [3, 2], "strokeWidth": 1, "aria": False}
     inked = {"condition": {"test": "datum.what === 'excluded'", "value": colours.excluded}, "value": colours.ink}
     dashed: Spec = {"transform": [{"filter": "datum.what === 'kept out'"}], "encoding": span}
     layers = [

@@ -325,8 +325,29 @@ def test_no_serious_barrier(chromium: Browser, url: str, width: int, scheme: str
     expect(page.get_by_role("button", name="Done")).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=WAIT_MS)
     page.wait_for_timeout(1500)
+    assert_no_serious_barrier(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def assert_no_serious_barrier(page: Page) -> None:
     found = Axe().run(page).response["violations"]
     told = [(each["id"], each["impact"], [node["target"] for node in each["nodes"]][:4]) for each in found]
     assert not [each for each in told if each[1] in SERIOUS], told
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    context.close()
+
+
+def test_cards_that_change_nothing_or_leave_nobody_are_readable(chromium: Browser, url: str, folder: Path) -> None:
+    """Two equal cards are grey, as either alone would do; with their opposite, nobody is left and they are amber."""
+    builder = Builder(chromium, url, folder, "Twice the same")
+    builder.add("And", "Custom event")
+    builder.add("And", "Custom event")
+    for mood in ("idle", "empty"):
+        expect(builder.page.locator(f".crit.{mood}")).not_to_have_count(0, timeout=WAIT_MS)
+        for scheme in ("light", "dark"):
+            builder.page.emulate_media(color_scheme=scheme)
+            builder.settled()
+            assert_no_serious_barrier(builder.page)
+        if mood == "idle":
+            builder.add("Exclude", "Custom event")
+            builder.page.get_by_role("button", name="Done").click()
+    builder.page.close()
