@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from core import Audience, Dataset
 from core.interchange import to_mparticle
 from core.registry import Registry
 from sample_data.make import main as make
+from tests.browser.barriers import serious_barriers
 from tests.served import WAIT_MS, chromium, pick_row, ready, served
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -275,12 +275,7 @@ def test_settings_people_and_the_log(page: Page, url: str, home: Path) -> None:
 def test_readers_find_no_serious_obstacle(page: Page, url: str, name: str) -> None:
     page.goto(f"{url}/{name}")
     ready(page)
-    page.wait_for_timeout(1500)  # what was drawn anew fades in
-    found = Axe().run(page).response["violations"]
-    serious = [
-        (each["id"], each["nodes"][0]["html"][:200]) for each in found if each["impact"] in ("serious", "critical")
-    ]
-    assert not serious
+    assert not serious_barriers(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
