@@ -56,7 +56,7 @@ class InWorkspace:
     calculated: tuple[tuple[str, object], ...]
     """Calculated attributes with their values, None where there is none."""
     identities: tuple[Known, ...]
-    """Every value ever seen with its last moment, by type."""
+    """Every value ever seen and since when, by type."""
     devices: tuple[Known, ...]
     """Every value of a device field ever seen with its last moment, by field."""
     consents: tuple[ConsentKnown, ...]
@@ -134,8 +134,8 @@ def masked(identity: str) -> str:
 def find_profiles(snapshots: Iterable[Snapshot], text: str, now_ms: int) -> list[Match]:
     """Profiles with that mpid, or an identity of exactly that value (`type:value` names its type) seen by `now`.
 
-    The mpid comes first, then identities, the latest first. Several profiles can hold one identity. `snapshots`: the
-    parts of one version.
+    The mpid comes first, then identities, those known last first. Several profiles can hold one identity.
+    `snapshots`: the parts of one version.
     """
     wanted = text.strip()
     number = int(wanted) if _MPID.fullmatch(wanted) else 2**63
@@ -148,14 +148,14 @@ def find_profiles(snapshots: Iterable[Snapshot], text: str, now_ms: int) -> list
 
 
 def _holders(snapshot: Snapshot, wanted: str, now_ms: int) -> list[tuple[int, str, int]]:
-    """Who holds an identity: minus its last moment, its type, and the mpid."""
+    """Who holds an identity: minus the moment since when, its type, and the mpid."""
     kind, colon, rest = wanted.partition(":")
     typed = (pl.col("identity_type") == kind) & (pl.col("value") == rest) if colon else pl.lit(False)
     rows = (
         snapshot.table("identities")
         .filter(((pl.col("value") == wanted) | typed) & (pl.col("time_ms") <= now_ms))
         .group_by("profile", "identity_type")
-        .agg(pl.col("time_ms").max())
+        .agg(pl.col("time_ms").min())
         .select("time_ms", "identity_type", "profile")
         .collect()
     )
@@ -247,7 +247,10 @@ class _Facts:
                 yield Known(row["key"], plain(row["value"]), _moment(row["time_ms"]))
 
     def _held(self, table: str, workspace: str, kind: str) -> Iterator[Known]:
-        for row in self._latest(table, workspace, ["time_ms"], kind, "value"):
+        """Each value once, since its first moment: of what came again, a compaction keeps no more."""
+        mine = self.tables[table].filter(pl.col("workspace") == workspace)
+        once = mine.group_by(kind, "value").agg(pl.col("time_ms").min()).sort(kind, "value")
+        for row in once.iter_rows(named=True):
             value = row["value"] if table == "identities" else plain(row["value"])
             yield Known(row[kind], value, _moment(row["time_ms"]))
 

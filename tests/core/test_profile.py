@@ -61,6 +61,19 @@ def test_everything_known_workspace_by_workspace(data: Dataset) -> None:
     assert tier.at == datetime(2023, 11, 14, 23, 13, 20, tzinfo=UTC)
 
 
+def test_what_comes_again_is_known_since_its_first_time_and_a_compaction_changes_nothing(data: Dataset) -> None:
+    again = batch(
+        7, time=T + HOUR, user_identities={"email": "ann@example.com"}, device_info={"device_model": "iPhone"}
+    )
+    data.load_batches([again], workspace="shop", input="ios")
+    before = data.profile(7, now=NOW)
+    known = {each.name: each.at for each in (*before.workspaces[0].identities, *before.workspaces[0].devices)}
+    assert known["email"] == known["device_model"] == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+    assert data.compact(full=True)
+    assert data.profile(7, now=NOW) == before
+    assert data.find("ann@example.com", now=NOW) == [Match(8, "email"), Match(7, "email")]
+
+
 def test_an_earlier_moment_is_answered_as_it_stood_then(data: Dataset) -> None:
     shop = data.profile(7, now=NOW - timedelta(days=1)).workspaces[0]
     assert {each.name: each.value for each in shop.attributes} == {
