@@ -11,7 +11,8 @@ from core.criteria.attribution import Attribution
 from core.criteria.calculated import CalculatedAttributeCriterion
 from core.criteria.memberships import AudienceMembership
 from core.criteria.places import Location
-from core.criteria.users import Consent, Device, FirstSeen, Identity, LastSeen, ProfileCriterion, UserAttribute
+from core.criteria.seen import FirstSeen, LastSeen
+from core.criteria.users import Consent, Device, Identity, ProfileCriterion, UserAttribute
 
 P = TypeVar("P", bound=ProfileCriterion)
 

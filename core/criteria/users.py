@@ -1,24 +1,22 @@
-"""Who people are: attributes, consent, devices, identities, and when they were first and last seen."""
+"""Who people are: attributes, consent, devices, identities."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from core.criteria.base import Criterion, Pick
 from core.criteria.comparison import Comparison
-from core.criteria.dials import Dial, Gap, moment_gap
+from core.criteria.dials import Dial, Gap
 from core.criteria.evidence import Evidence, moment_words, things, value_words
-from core.criteria.measures import Measure, Moments, Several, Values
+from core.criteria.measures import Measure, Several, Values
 from core.criteria.operators import COMPARED
 from core.criteria.template import plain_words
-from core.criteria.windows import Before, PastWindow, Window
 from core.data.facts import NO_RECORD
 from core.data.schema import IDENTITY_TYPES, VERSION_FIELDS
-from core.data.values import ABSENT, NO_MOMENT, NULL, Mask
+from core.data.values import ABSENT, NULL, Mask
 from core.errors import Problem
 
 if TYPE_CHECKING:
@@ -336,102 +334,3 @@ class Identity(ComparedProfileCriterion):
         if self.identity_type not in IDENTITY_TYPES and not context.knows("identities", workspace, self.identity_type):
             message = f"{self.identity_type!r} is no known identity type and the data holds none."
             yield Problem(path, message, "It is missing for everyone.")
-
-
-class FirstSeen(ProfileCriterion):
-    """People by their first activity in the workspace."""
-
-    GROUP = "Users"
-    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "First seen": {"type": "first_seen", "when": {"type": "within_last", "amount": 30, "unit": "days"}}
-    }
-    TEMPLATE = "were first seen {when}\nin {workspace}"
-
-    type: Literal["first_seen"]
-    when: PastWindow
-
-    @classmethod
-    def properties(cls, snapshot: Snapshot, workspace: str) -> Iterator[tuple[str, Criterion]]:
-        yield "First seen", cls(type="first_seen", workspace=workspace, when=Before(type="before", date="9999-12-31"))
-
-    def measure(self, scope: Scope) -> Moments:
-        """The first activity at or before now."""
-        first = scope.snapshot.first_seen(self.reads(scope))
-        return Moments(np.where(first <= scope.known_ms, first, NO_MOMENT))
-
-    def sql(self, to: SqlScope) -> Sql:
-        return to.seen("MIN", self.sql_known("activity", to), self.when)
-
-    @property
-    def measured(self) -> str:
-        return self.model_dump_json(exclude={"when"})
-
-    def match(self, measure: Measure, scope: Scope) -> Mask:
-        return _inside(measure, self.when.bounds(scope.now_ms))
-
-    def dials(self) -> Iterator[Dial]:
-        yield from (dial.under("when") for dial in self.when.dials())
-
-    def gap(self, scope: Scope, wanted: bool) -> Gap:
-        return _outside(scope.measure(self), self.when, scope, wanted)
-
-    def evidence(self, scope: Scope, profile: int) -> Evidence:
-        """The moment."""
-        return _seen("first seen", scope.measure(self), profile, self.when)
-
-
-class LastSeen(ProfileCriterion):
-    """People by their latest activity in the workspace."""
-
-    GROUP = "Users"
-    CARDS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "Last seen": {"type": "last_seen", "when": {"type": "within_last", "amount": 30, "unit": "days"}}
-    }
-    TEMPLATE = "were last seen {when}\nin {workspace}"
-
-    type: Literal["last_seen"]
-    when: PastWindow
-
-    @classmethod
-    def properties(cls, snapshot: Snapshot, workspace: str) -> Iterator[tuple[str, Criterion]]:
-        yield "Last seen", cls(type="last_seen", workspace=workspace, when=Before(type="before", date="9999-12-31"))
-
-    def measure(self, scope: Scope) -> Moments:
-        """The latest activity at or before now."""
-        return Moments(scope.snapshot.last_seen(self.reads(scope), scope.known_ms))
-
-    def sql(self, to: SqlScope) -> Sql:
-        return to.seen("MAX", self.sql_known("activity", to), self.when)
-
-    @property
-    def measured(self) -> str:
-        return self.model_dump_json(exclude={"when"})
-
-    def match(self, measure: Measure, scope: Scope) -> Mask:
-        return _inside(measure, self.when.bounds(scope.now_ms))
-
-    def dials(self) -> Iterator[Dial]:
-        yield from (dial.under("when") for dial in self.when.dials())
-
-    def gap(self, scope: Scope, wanted: bool) -> Gap:
-        return _outside(scope.measure(self), self.when, scope, wanted)
-
-    def evidence(self, scope: Scope, profile: int) -> Evidence:
-        """The moment."""
-        return _seen("last seen", scope.measure(self), profile, self.when)
-
-
-def _outside(measure: Measure, when: Window, scope: Scope, wanted: bool) -> Gap:
-    assert isinstance(measure, Moments)
-    return moment_gap(measure.moments, when.bounds(scope.now_ms), wanted)
-
-
-def _seen(words: str, measure: Measure, profile: int, when: Window) -> Evidence:
-    value = measure.at(profile)
-    found = "never seen there" if value is None else f"{words} {moment_words(round(value.timestamp() * 1000))}"
-    return Evidence(f"{found}; asked: {when.sentence}", value)
-
-
-def _inside(measure: Measure, bounds: tuple[int, int]) -> Mask:
-    assert isinstance(measure, Moments)
-    return np.asarray((measure.moments >= bounds[0]) & (measure.moments <= bounds[1]))

@@ -18,8 +18,9 @@ from core.criteria.matchers import Boolean, Moment, Number, Presence, Version
 from core.criteria.memberships import AudienceMembership
 from core.criteria.places import PARTS, Location
 from core.criteria.predicates import Predicate, ProductRef
+from core.criteria.seen import FirstSeen, LastSeen
 from core.criteria.sequences import Sequence
-from core.criteria.users import Consent, Device, FirstSeen, Identity, LastSeen, ProfileCriterion, UserAttribute
+from core.criteria.users import Consent, Device, Identity, ProfileCriterion, UserAttribute
 from core.criteria.windows import (
     After,
     Before,
