@@ -48,8 +48,9 @@ class Codebook:
         with self._lock:
             begun, known = self._tagged.get(column) or (_begun(), 0)
             above = max(_above(raw), known)
-            # Nothing else goes into this dictionary, so that its codes are those of the untagged one.
-            ("s" + texts_of(np.arange(known, above, dtype=np.uint32), raw.dtype)).cast(begun.dtype)
+            if above > known:
+                # Nothing else goes into this dictionary, so that its codes are those of the untagged one.
+                ("s" + texts_of(np.arange(known, above, dtype=np.uint32), raw.dtype)).cast(begun.dtype)
             self._tagged[column] = begun, above
         return raw.to_physical().cat.to(begun.dtype)
 

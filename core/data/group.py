@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,7 +163,7 @@ class Group:
         if len(frame):
             given = {column.name: arrow_of(column) for column in frame.get_columns()}
             columns = _columns(name, given, frame.height, constants)
-            write_groups([columns], folder / f"{name}.parquet")
+            write_groups([columns], folder / f"{name}.parquet", _filled(columns, frame))
         return frame["time_ms"].to_numpy()
 
     def _write_events(
@@ -191,7 +191,7 @@ class Group:
                 yield _columns("events", given, len(some), constants)
 
         if len(order):
-            write_groups(groups(), folder / "events.parquet")
+            write_groups(groups(), folder / "events.parquet", _filled(TABLES["events"], events))
         times = events["timestamp_ms"].to_numpy()
         return times if len(order) == len(times) else times[order]
 
@@ -207,30 +207,27 @@ class Bags:
         self._products = _Entries(tables.get("products"), "event", at, len(order))
         own = tables.get("product_attributes")
         self._own = _Entries(own, "product", self._products.at, len(self._products.frame)) if own is not None else None
+        held = self._products.frame
+        self._fields = [each for each in PRODUCT_FIELDS if each in held.columns and held[each].count()]
 
     def arrays(self, start: int, stop: int) -> Arrays:
-        """The columns `attributes` and `products` of some rows; what no event has is left out."""
+        """The columns `attributes` and `products` of some rows; what no event or product has is left out."""
         found = {}
         if len(self._attributes.frame):
             offsets, entries = self._attributes.of(start, stop)
             found["attributes"] = lists_of(offsets, {name: arrow_of(entries[name]) for name in ("key", "value")})
         if len(self._products.frame):
             offsets, entries = self._products.of(start, stop)
-            given = {name: arrow_of(entries[name]) for name in entries.columns if name in PRODUCT_FIELDS}
-            nothing = pa.nulls(len(entries), pa.large_string())
-            fields = {name: given.get(name, nothing) for name in PRODUCT_FIELDS}
-            found["products"] = lists_of(offsets, {**fields, "attributes": self._own_attributes(start, stop)})
+            fields: dict[str, Any] = {name: arrow_of(entries[name]) for name in self._fields}
+            if self._own is not None:
+                fields["attributes"] = self._own_attributes(self._own, start, stop)
+            # A struct has some field, though nobody said anything of these products.
+            found["products"] = lists_of(offsets, fields or {"id": pa.nulls(len(entries), pa.large_string())})
         return found
 
-    def _own_attributes(self, start: int, stop: int) -> Any:
-        first, last = (int(self._products.offsets[at]) for at in (start, stop))
-        if self._own is None:
-            return pa.nulls(last - first, _BAG)
-        offsets, entries = self._own.of(first, last)
-        return lists_of(offsets, {name: arrow_of(entries[name]) for name in ("key", "value")}).cast(_BAG)
-
-
-_BAG: Final = pa.large_list(pa.struct({"key": pa.large_string(), "value": pa.large_string()}))
+    def _own_attributes(self, own: _Entries, start: int, stop: int) -> Any:
+        offsets, entries = own.of(*(int(self._products.offsets[at]) for at in (start, stop)))
+        return lists_of(offsets, {name: arrow_of(entries[name]) for name in ("key", "value")})
 
 
 class _Entries:
@@ -269,6 +266,11 @@ def _columns(table: str, given: Arrays, size: int, constants: Mapping[str, str])
         elif dtype == pl.Boolean:
             found[name] = arrow_of(pl.repeat(False, size, eager=True))
     return found
+
+
+def _filled(columns: Iterable[str], frame: pl.DataFrame) -> list[str]:
+    """Which columns are null in no row, where a frame has those that may be null."""
+    return [name for name in columns if name not in frame.columns or not frame[name].null_count()]
 
 
 def _once(frame: pl.DataFrame, what: str) -> pl.DataFrame:

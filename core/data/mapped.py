@@ -61,7 +61,8 @@ def _events(rows: Rows, who: pl.DataFrame, fields: Values, mapping: Mapping) -> 
     )
     if mapping.message_id is not None:
         message_id = rows.cells.text(mapping.message_id)
-        table = table.with_columns(message_id=message_id.set(message_id == "", None))
+        empty = message_id == ""
+        table = table.with_columns(message_id=message_id.set(empty, None) if empty.any() else message_id)
     return _with_screen_names(table, rows)
 
 

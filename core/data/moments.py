@@ -47,6 +47,9 @@ def moments_ms(cells: pl.Series, unit: Unit, zone: str) -> pl.Series:
     twice is the earlier one; one that a change of clocks skips is no moment; a date alone is the day's first moment.
     `s`, `ms`, `us`: numbers, also as text, since 1970 UTC. Fractions of a millisecond are cut.
     """
+    if unit == "ms" and cells.dtype.is_integer():
+        millis = cells.cast(pl.Int64, strict=False)
+        return millis.set((millis < FIRST_MS) | (millis > LAST_MS), None)
     if unit == "iso":
         times = _iso(cells, zone)
     else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,9 @@ _SCATTERED: Final = frozenset({"mpid", "hash"})
 _OWN: Final = frozenset({"message_id", "request_id", "session_uuid"})
 """Texts of which every row has its own, mostly."""
 
+_BATCH_ROWS: Final = 16 << 10
+"""So many rows of a column are encoded at once."""
+
 Arrays = Mapping[str, Any]
 """Arrow arrays by column, all of one length."""
 
@@ -30,34 +34,51 @@ Arrays = Mapping[str, Any]
 def write(rows: pl.DataFrame, file: Path) -> None:
     """Writes rows of a table as a file of a segment, without the columns that are null in all of them."""
     said = [column for column in rows.get_columns() if column.null_count() < len(column)]
+    filled = [column.name for column in said if not column.null_count()]
     groups = range(0, max(len(rows), 1), GROUP_ROWS)
-    write_groups(({each.name: arrow_of(each.slice(start, GROUP_ROWS)) for each in said} for start in groups), file)
+    write_groups(
+        ({each.name: arrow_of(each.slice(start, GROUP_ROWS)) for each in said} for start in groups), file, filled
+    )
 
 
-def write_groups(groups: Iterable[Arrays], file: Path) -> None:
-    """Writes a file of groups of rows, which have the same columns of the same types."""
+def write_groups(groups: Iterable[Arrays], file: Path, filled: Collection[str] = ()) -> None:
+    """Writes a file of groups of rows, which have the same columns of the same types; the next group is made while one
+    is written. `filled`: columns that are null in no row."""
     writer: pq.ParquetWriter | None = None
-    try:
-        for group in groups:
-            table = pa.table(dict(group))
-            if writer is None:
-                writer = pq.ParquetWriter(file, table.schema, store_schema=False, **_options(table.schema))
-            writer.write_table(table, row_group_size=GROUP_ROWS)
-    finally:
-        if writer is not None:
-            writer.close()
+    pending: Future[None] | None = None
+    with ThreadPoolExecutor(1) as beside:
+        try:
+            for group in groups:
+                fields = [pa.field(name, array.type, nullable=name not in filled) for name, array in group.items()]
+                table = pa.table([*group.values()], schema=pa.schema(fields))
+                if writer is None:
+                    writer = pq.ParquetWriter(file, table.schema, store_schema=False, **_options(table.schema))
+                if pending is not None:
+                    pending.result()
+                pending = beside.submit(writer.write_table, table, row_group_size=GROUP_ROWS)
+            if pending is not None:
+                pending.result()
+        finally:
+            beside.shutdown()
+            if writer is not None:
+                writer.close()
 
 
 def _options(schema: pa.Schema) -> dict[str, Any]:
-    """Whole numbers as the differences of neighbours, which need no compressor; texts that repeat as dictionaries."""
+    """Whole numbers as the differences of neighbours, which need no compressor; texts that repeat as dictionaries, the
+    others with their lengths apart, which the compressor likes better. What lists hold and what every row has of its
+    own is not searched by least and greatest values."""
     leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
     whole = [path for path, kind in leaves if pa.types.is_integer(kind)]
     plain = {*whole, *(path for path, kind in leaves if path in _OWN or pa.types.is_boolean(kind))}
+    encodings = {path: "DELTA_BINARY_PACKED" for path in whole if path not in _SCATTERED}
     return {
         "use_dictionary": [path for path, _ in leaves if path not in plain],
-        "column_encoding": {path: "DELTA_BINARY_PACKED" for path in whole if path not in _SCATTERED},
+        "column_encoding": encodings | {path: "DELTA_LENGTH_BYTE_ARRAY" for path, _ in leaves if path in _OWN},
         "compression": {path: "none" if path in whole else "zstd" for path, _ in leaves},
         "compression_level": {path: 1 for path, _ in leaves if path not in whole},
+        "write_statistics": [path for path, _ in leaves if path not in _OWN and "." not in path],
+        "write_batch_size": _BATCH_ROWS,
     }
 
 

@@ -235,4 +235,5 @@ def _reasons(condition: pl.Series, reason: str, quoted: pl.Series | None = None)
 
 def _first(*reasons: pl.Series) -> pl.Series:
     """The first reason of each row."""
-    return reduce(lambda first, later: later.zip_with(first.is_null(), first), reasons)
+    some = [each for each in reasons if each.count()] or [reasons[0]]
+    return reduce(lambda first, later: later.zip_with(first.is_null(), first), some)

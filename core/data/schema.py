@@ -14,8 +14,8 @@ import polars as pl
 
 from core.errors import DatasetError
 
-FORMAT: Final = 3
-"""Of the manifest; 1 knew no compaction, 2 wrote columns that are null in every row."""
+FORMAT: Final = 4
+"""Of the manifest; 1 knew no compaction, 2 wrote columns that are null in every row, 3 such fields of products."""
 
 EVENT_KINDS: Final = (
     "custom",
@@ -239,6 +239,7 @@ TABLES: Final[dict[str, pl.Schema]] = {
 
 
 _RESTORE: Final = "Restore it from a backup; without one, load the data into a new dataset."
+_WITHOUT_FIELDS: Final = pl.ScanCastOptions(missing_struct_fields="insert")
 _MAGIC: Final = b"PAR1"
 """How a Parquet file begins and ends."""
 
@@ -264,4 +265,10 @@ def scan(table: str, files: Sequence[Path]) -> pl.LazyFrame:
     """The rows of some files of a table, with all of its columns; DatasetError where one is gone or was cut."""
     if not files:
         return pl.LazyFrame(schema=TABLES[table])
-    return pl.scan_parquet([whole(file) for file in files], glob=False, schema=TABLES[table], missing_columns="insert")
+    return pl.scan_parquet(
+        [whole(file) for file in files],
+        glob=False,
+        schema=TABLES[table],
+        missing_columns="insert",
+        cast_options=_WITHOUT_FIELDS,
+    )

@@ -154,7 +154,10 @@ def _files(part: Part, table: str) -> str:
     files = store.files(table, manifest)
     held = {name for file in files for name in pl.read_parquet_schema(whole(file))}
     columns = ", ".join(
-        _quoted(name) if name in held else f"CAST(NULL AS {_type(kind)}) AS {_quoted(name)}"
+        # The cast gives products the fields that no file has.
+        _quoted(name)
+        if name in held and not kind.is_nested()
+        else f"CAST({_quoted(name) if name in held else 'NULL'} AS {_type(kind)}) AS {_quoted(name)}"
         for name, kind in TABLES[table].items()
     )
     if not files:
