@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from core.criteria.base import Criterion
 from core.criteria.dials import Dial, Gap, moment_gap
-from core.criteria.events import Event, demoted_problem
+from core.criteria.event_checks import demoted_problem
+from core.criteria.events import Event
 from core.criteria.evidence import Condition, Evidence, moment_words
 from core.criteria.measures import Measure, Moments
 from core.criteria.predicates import WhereProduct
@@ -46,7 +47,7 @@ class CartAbandonment(Criterion):
         added = newest(self._added, scope, self._added.reads(scope))
         since = self.when.bounds(scope.now_ms)[0] if self.when else -EVER  # what was bought before does not matter
         bought = newest(BOUGHT, scope, BOUGHT.reads(scope), (since, EVER))
-        return Moments(added.moments, added.present() & (bought.moments < added.moments))
+        return Moments(added.moments, held=added.present() & (bought.moments < added.moments))
 
     @property
     def _added(self) -> Event:

@@ -9,14 +9,14 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from core.criteria.aggregates import aggregate_sql, has_value_sql, totalled_sql
-from core.criteria.base import And, Criterion, Model, Pick
-from core.criteria.comparison import COMPARISON_KEYS, Comparison
+from core.criteria.base import And, Criterion, Pick
+from core.criteria.comparison import COMPARISON_KEYS
 from core.criteria.dials import Dial, Gap, dials_of, limits, number_gap
 from core.criteria.doubts import ADDED, MONEY, Currencies, Doubt, Outside, Stopped
+from core.criteria.event_checks import event_problems, event_warnings
 from core.criteria.evidence import Condition, Evidence, things, value_words
+from core.criteria.frequency import Aggregate, Frequency
 from core.criteria.measures import Counts, Measure
-from core.criteria.operands import is_number, number_matcher, pair
-from core.criteria.operators import COMPARED
 from core.criteria.predicates import (
     Predicate,
     ProductPredicate,
@@ -25,7 +25,6 @@ from core.criteria.predicates import (
     Where,
     WhereProduct,
     placed,
-    predicates,
 )
 from core.criteria.qualifying import aggregated, how_many, latest, qualifying, whether
 from core.criteria.template import plain_words
@@ -38,7 +37,6 @@ from core.errors import Problem
 
 if TYPE_CHECKING:
     from core.context import Context
-    from core.criteria.matchers import Number
     from core.scope import Inputs, Scope
     from core.sql import Sql, SqlScope
 
@@ -85,112 +83,6 @@ CARD_NAMES = {
 
 WIDER = (1, 3, 7, 14, 30)
 """Days around a window in which a near miss may have happened."""
-
-
-class Frequency(Model):
-    """How many qualifying events (or distinct UTC days with one)."""
-
-    TEMPLATE = "{operator} {value} {count}"
-    WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        "operator": {"greater_than": "more than", "less_than": "fewer than", "equals": "exactly"},
-        "count": {"events": "times", "days": "different days"},
-    }
-
-    operator: Literal["greater_than", "less_than", "equals", "at_least", "at_most", "between"] = "greater_than"
-    value: Any = 0
-    count: Literal["events", "days"] = "events"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _frozen(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("value"), list):
-            return {**data, "value": tuple(data["value"])}
-        return data
-
-    @model_validator(mode="after")
-    def _whole(self) -> Frequency:
-        def good(item: Any) -> bool:
-            return is_number(item) and item >= 0 and item == int(item)
-
-        if self.operator == "between":
-            pair(self.value, good, "whole number from 0")
-        elif not good(self.value):
-            raise ValueError(f"{self.operator} needs a whole number from 0")
-        assert self.matcher
-        return self
-
-    @property
-    def matcher(self) -> Number:
-        """What judges the count."""
-        return number_matcher(self.operator, self.value)
-
-    @classmethod
-    def shape(cls, field: str, data: Mapping[str, Any]) -> str:
-        return "pair" if data.get("operator") == "between" else "number"
-
-    @property
-    def _adverb(self) -> str:
-        """ "once" and "twice", where they say how many events."""
-        return {1: "once", 2: "twice"}.get(self.value, "") if self.count == "events" else ""
-
-    @property
-    def sentence(self) -> str:
-        """ "at least twice", "on exactly 3 different days"."""
-        if self.model_dump(exclude_defaults=True) == {}:
-            return "at least once"
-        return super().sentence
-
-    def said(self, field: str) -> str:
-        if field == "value":
-            plain = " and ".join(str(each) for each in self.value) if isinstance(self.value, tuple) else str(self.value)
-            return self._adverb or plain
-        words = super().said(field)
-        if field == "operator" and self.count == "days":
-            return f"on {words}"
-        if field == "count":
-            return "" if self._adverb else words.removesuffix("s") if self.value == 1 else words
-        return words
-
-
-class Aggregate(Comparison):
-    """A value computed over the user's qualifying events, compared."""
-
-    TEMPLATE = "with {function} of {of} that " + COMPARED
-    START: ClassVar[Mapping[str, Any]] = {
-        "function": "sum",
-        "of": {"attribute": ""},
-        "operator": "greater_than",
-        "value": 0,
-    }
-    WORDS: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        "function": {
-            "sum": "the sum",
-            "average": "the average",
-            "minimum": "the least",
-            "maximum": "the greatest",
-            "unique_count": "the number of different values",
-            "first": "the first",
-            "last": "the last",
-        }
-    }
-
-    function: Literal["sum", "average", "minimum", "maximum", "unique_count", "last", "first"]
-    of: Ref
-
-    @model_validator(mode="after")
-    def _number_operators(self) -> Aggregate:
-        if self.function not in ("first", "last") and self.matcher.READS != "number":
-            raise ValueError(f"{self.function} is a number: compare it by a number operator, not by {self.operator}")
-        return self
-
-    @property
-    def what(self) -> str:
-        """ "the sum of total amount"."""
-        return f"{self.said('function')} of {self.said('of')}"
-
-    @property
-    def _is_version(self) -> bool:
-        return self.of.ref[0] == "field" and self.of.ref[1] in ("app_version", "os_version")
 
 
 class Event(Criterion):
@@ -494,33 +386,3 @@ class Event(Criterion):
 
     def warnings(self, context: Context, path: str) -> Iterator[Problem]:
         yield from event_warnings(self, context, path)
-
-
-def event_problems(event: Event, context: Context, path: str, among: Inputs) -> Iterator[Problem]:
-    """Inputs that the criterion may not read, and events that are kept out of audiences."""
-    chosen, unknown = context.resolve(event.inputs, among)
-    for name in unknown:
-        yield Problem(path, f"The input {name!r} is not among the audience's.", "Choose one of the audience's inputs.")
-    for workspace in sorted({one[0] for one in chosen}):
-        tier = context.known[workspace].tiers.get((event.kind, event.name), "personalize")
-        if event.name is not None and tier != "personalize":
-            yield demoted_problem(path, event.kind, event.name, workspace, tier)
-
-
-def demoted_problem(path: str, kind: str, name: str, workspace: str, tier: str) -> Problem:
-    """The problem of naming an event outside of the tier Personalize."""
-    message = f"The {kind} event {name!r} is in the tier {tier} in {workspace}, so no criterion can use it."
-    return Problem(path, message, "Set its tier to personalize, or choose another event.")
-
-
-def event_warnings(event: Event, context: Context, path: str) -> Iterator[Problem]:
-    """Event names and attributes that the data never held."""
-    if event.name is not None and not any(
-        context.knows(f"events:{event.kind}", workspace, event.name) for workspace in context.workspaces
-    ):
-        yield Problem(path, f"The data holds no {event.kind} event named {event.name!r}.", "Nobody has done it.")
-    for entry in predicates(event.where):
-        if entry.attribute is not None and not any(
-            context.knows("event_attributes", workspace, entry.attribute) for workspace in context.workspaces
-        ):
-            yield Problem(path, f"No event has the attribute {entry.attribute!r}.", "It is missing for everyone.")

@@ -227,13 +227,15 @@ class Several(Measure):
 
 @dataclass(frozen=True)
 class Moments(Measure):
-    """A moment a profile: int64 UTC milliseconds. There is none where it is `NO_MOMENT` or, if given, not `held`."""
+    """A moment a profile: int64 UTC milliseconds. There is none where it is before `since` or, if given, not `held`."""
 
     moments: Millis
+    since: int = NO_MOMENT + 1
     held: Mask | None = None
 
     def moments_of(self) -> Millis:
-        return self.moments if self.held is None else np.where(self.held, self.moments, NO_MOMENT)
+        every = self.held is None and self.since == NO_MOMENT + 1
+        return self.moments if every else np.where(self.present(), self.moments, NO_MOMENT)
 
     def values(self) -> pl.Series:
         series = pl.Series("value", self.moments_of())
@@ -246,4 +248,4 @@ class Moments(Measure):
         return self.present()
 
     def present(self) -> Mask:
-        return np.asarray(self.moments != NO_MOMENT) if self.held is None else self.held
+        return np.asarray(self.moments >= self.since) if self.held is None else self.held

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,26 +11,19 @@ import numpy.typing as npt
 from core.criteria.aggregates import FUNCTIONS, Gathered, Piece, averaged, decimals_of, one_limb, summed
 from core.criteria.evidence import LATEST, Happening, dated
 from core.criteria.measures import Moments
-from core.criteria.predicates import Predicate, ProductRef, Ref, all_of, predicates
+from core.criteria.predicates import ProductRef, Ref, predicates
+from core.criteria.verdicts import SESSION_DURATION, Conditions
 from core.criteria.windows import EVER, Bounds
 from core.data import kernels, per_profile
 from core.data.columns import EventStore, Products
 from core.data.events import Events, Index, Rows, Spans
 from core.data.recaps import Add, Told
 from core.data.values import Column, Mask
-from core.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from core.criteria.events import Event
-    from core.criteria.matchers import Matcher
     from core.criteria.measures import Measure
     from core.scope import Inputs, Scope
-
-_MANY: Final = 5_000_000
-"""So many values of all segments are put together; of more, most are likely to differ."""
-
-SESSION_DURATION = ("field", "session_duration_ms")
-"""It comes from other events, the ends of sessions."""
 
 
 def qualifying(
@@ -49,7 +42,7 @@ def how_many(
         return counts[0] if len(counts) == 1 else np.add.reduce(counts, dtype=np.int64)
 
     def count(spans: Spans) -> npt.NDArray[Any]:
-        return per_profile.counted(_in_spans(event, scope, inputs, spans), scope.size)
+        return kernels.count(_parts(event, scope, inputs, spans), scope.size)
 
     spans = scope.spans(_both(event, scope, bounds), without_lookback)
     return count(spans) if _moves(event) else scope.tally((_shape(event), inputs), spans, count)
@@ -71,7 +64,7 @@ def newest(
         rows = qualifying(event, scope, inputs, bounds, without_lookback)
         return Moments(per_profile.latest(rows, scope.size))
     moments = np.maximum.reduce(found) if len(found) > 1 else found[0]
-    return Moments(moments, moments >= told[0].first_ms)
+    return Moments(moments, told[0].first_ms)
 
 
 def _told(event: Event, scope: Scope, inputs: Inputs, bounds: Bounds, without_lookback: bool) -> list[Told]:
@@ -139,99 +132,31 @@ def _both(event: Event, scope: Scope, bounds: Bounds) -> Bounds:
 
 
 def _in_spans(event: Event, scope: Scope, inputs: Inputs, spans: Spans) -> Iterator[Rows]:
-    what = event.kind, event.name, event.custom_type, inputs, spans
-    if not event.where and not event.where_product:
-        yield from scope.rows(*what)
+    conditions = Conditions(event, scope)
+    for store, rows in _asked(event, scope, inputs, spans, conditions):
+        yield rows if store is None else conditions.of(store, rows)
+
+
+def _parts(event: Event, scope: Scope, inputs: Inputs, spans: Spans) -> Iterator[kernels.Part]:
+    """Whose the rows are that satisfy everything, as kernels count them."""
+    conditions = Conditions(event, scope)
+    for store, rows in _asked(event, scope, inputs, spans, conditions):
+        yield rows.counted if store is None else conditions.counted(store, rows)
+
+
+def _asked(
+    event: Event, scope: Scope, inputs: Inputs, spans: Spans, conditions: Conditions
+) -> Iterator[tuple[EventStore | None, Rows]]:
+    """The rows that satisfy everything but conditions on properties, and the store where these are read; None where
+    there are no conditions."""
+    names = None if conditions.none else conditions.names
+    rows = scope.rows(event.kind, event.name, event.custom_type, inputs, spans, names)
+    if conditions.none:
+        yield from ((None, each) for each in rows)
         return
-    on_events = Verdicts(event, scope, lambda store, ref: scope.event_column(store, *ref))
-    found = [each for rows in scope.rows(*what, names=on_events.names) for each in rows.by_store()]
-    on_events.stores = [store for store, _ in found]
-    on_products = _on_products(event, scope, on_events.stores)
-    for store, rows in found:
-        mine = rows
-        if entries := [entry for entry in event.where if not on_events.settled(entry, store)]:
-            mine = mine.where(on_events.of_events(entries, store, mine))
-        if event.where_product:
-            holds = on_products.of_products(event.where_product, store, mine)
-            mine = mine.where(store.products.some(holds, (mine.starts, mine.stops)))
-        yield mine
-
-
-class Verdicts:
-    """What the predicates of an event say about the columns of some stores, each distinct value being judged once."""
-
-    def __init__(
-        self, event: Event, scope: Scope, column: Callable[[EventStore, tuple[str, str]], Column], owner: str = "event"
-    ) -> None:
-        """`column(store, ref)`: a property of the `owner`, the events of a store or their products."""
-        self._event, self._scope, self._column, self._owner = event, scope, column, owner
-        self.stores: list[EventStore] = []
-        self._vocabularies: dict[tuple[str, str], Vocabulary | None] = {}
-        self._tables: dict[tuple[tuple[str, str], Matcher, EventStore], Mask] = {}
-
-    def table(self, predicate: Predicate, store: EventStore) -> Mask:
-        """Which codes of a store's column satisfy a predicate."""
-        ref, matcher = predicate.ref, predicate.matcher
-        if (known := self._tables.get((ref, matcher, store))) is not None:
-            return known
-        dictionary = self._column(store, ref).dictionary
-        vocabulary = self._vocabulary(ref)
-        if vocabulary is None:
-            positive = self._scope.positive(matcher, dictionary)
-        else:
-            positive = vocabulary.seen_from(dictionary, self._scope.positive(matcher, vocabulary.of([dictionary])))
-        table = self._tables[ref, matcher, store] = ~positive if matcher.operator.negated else positive
-        return table
-
-    def _vocabulary(self, ref: tuple[str, str]) -> Vocabulary | None:
-        """What the stores hold of a property; None where that is too much to put together."""
-        if self.stores and ref not in self._vocabularies:
-            dictionaries = [self._column(each, ref).dictionary for each in self.stores]
-            self._vocabularies[ref] = None
-            if sum(len(each.entries) for each in dictionaries) <= _MANY:
-                known = self._vocabularies[ref] = self._known(ref)
-                known.of(dictionaries)
-        return self._vocabularies[ref] if ref in self._vocabularies else self._known(ref)
-
-    def _known(self, ref: tuple[str, str]) -> Vocabulary:
-        return self._scope.snapshot.vocabulary(self._event.kind, self._event.name, self._owner, *ref)
-
-    def names(self, store: EventStore) -> Mask | None:
-        """Which names of a store may qualify, by what is the same for all events of a name; None: all may."""
-        masks = []
-        for entry in self._event.where:
-            if isinstance(entry, Predicate) and (codes := store.by_name(*entry.ref)) is not None:
-                masks.append(self.table(entry, store)[codes])
-        return np.logical_and.reduce(masks) if masks else None
-
-    def settled(self, entry: Any, store: EventStore) -> bool:
-        """Whether `names` has judged an entry of `where`."""
-        return isinstance(entry, Predicate) and store.by_name(*entry.ref) is not None
-
-    def of_events(self, entries: Sequence[Any], store: EventStore, rows: Rows) -> Mask:
-        """On which events of ranges every entry holds."""
-
-        def leaf(predicate: Predicate) -> Mask:
-            codes = self._column(store, predicate.ref).codes
-            return rows.picked(codes, self.table(predicate, store), store.start)
-
-        return all_of(entries, leaf, rows.size)
-
-    def of_products(self, entries: Sequence[Any], store: EventStore, rows: Rows) -> Mask:
-        """For which products of the events of ranges every entry holds."""
-        starts, stops = store.products.places(rows.starts), store.products.places(rows.stops)
-
-        def leaf(predicate: Predicate) -> Mask:
-            codes = self._column(store, predicate.ref).codes
-            return kernels.pick(codes, starts, stops, self.table(predicate, store))
-
-        return all_of(entries, leaf, int((stops - starts).sum()))
-
-
-def _on_products(event: Event, scope: Scope, stores: list[EventStore]) -> Verdicts:
-    verdicts = Verdicts(event, scope, lambda store, ref: store.products.column(*ref), "product")
-    verdicts.stores = stores
-    return verdicts
+    found = [each for some in rows for each in some.by_store()]
+    conditions.look_at([store for store, _ in found])
+    yield from found
 
 
 def latest(rows: list[Rows]) -> tuple[Happening, ...]:
@@ -260,7 +185,8 @@ def gather(event: Event, of: Ref, rows: list[Rows], scope: Scope) -> Gathered:
     """The values of a property of qualifying events, or of their products that satisfy `where_product`."""
     found = [each for part in rows for each in part.by_store()]
     owner = "product" if isinstance(of, ProductRef) else "event"
-    on_products = _on_products(event, scope, [store for store, _ in found])
+    conditions = Conditions(event, scope)
+    conditions.look_at([store for store, _ in found])
     pieces = []
     for store, mine in found:
         frame: EventStore | Products = store
@@ -268,7 +194,7 @@ def gather(event: Event, of: Ref, rows: list[Rows], scope: Scope) -> Gathered:
         if isinstance(of, ProductRef):
             frame, keep = store.products, store.products.kept(mine.keep, (mine.starts, mine.stops))
             if event.where_product:
-                wanted = on_products.of_products(event.where_product, store, mine)
+                wanted = conditions.of_products(store, mine)
                 keep = keep & wanted if len(keep) else wanted
         pieces.append(Piece(frame, mine, _column_of(of, store, scope), keep))
     return Gathered(scope.size, pieces, scope.snapshot.vocabulary(event.kind, event.name, owner, *of.ref))

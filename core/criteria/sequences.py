@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 from core.criteria.base import And, Criterion
 from core.criteria.dials import Dial
 from core.criteria.doubts import Doubt, Outside
-from core.criteria.events import Event, event_problems, event_warnings
+from core.criteria.event_checks import event_problems, event_warnings
+from core.criteria.events import Event
 from core.criteria.evidence import Condition, Evidence, moment_words
 from core.criteria.measures import Measure, Moments
 from core.criteria.qualifying import latest, qualifying

@@ -111,14 +111,14 @@ class Products:
         self._store, self._pack = store, Pack(len(self.owner), arrays)
 
     @cached_property
-    def _single(self) -> bool:
+    def single(self) -> bool:
         """Whether each event has just one product."""
         return len(self.owner) == self._store.size and bool((self.owner[1:] > self.owner[:-1]).all())
 
     @property
     def begins(self) -> Index | None:
         """The first product of each event, and behind them how many there are; None where each event has just one."""
-        if self._single:
+        if self.single:
             return None
         return self._store.remembered("products/begins", lambda: np.concatenate([[0], np.cumsum(self._each)]))
 
@@ -133,7 +133,7 @@ class Products:
     @property
     def profile(self) -> npt.NDArray[np.uint32]:
         """Profile index, one a product."""
-        if self._single:
+        if self.single:
             return self._store.profile
         return self._store.remembered("products/profile", lambda: self._of_owners(self._store.profile))
 
@@ -245,6 +245,12 @@ class EventStore:
         begins = self.events.begins
         runs = np.arange(*np.searchsorted(begins, (self.start + first, self.start + last)))
         return self.events.days(runs), begins[runs] - self.start, begins[runs + 1] - self.start
+
+    @property
+    def bounds(self) -> Index:
+        """The row at which each run begins, and where the last one ends."""
+        first, last = self.events.begins.searchsorted((self.start, self.stop))
+        return self.events.begins[first : last + 1] - self.start
 
     @property
     def day(self) -> Index:

@@ -7,8 +7,7 @@ column cache, beside the oldest segment that it covers, and may be lost like eve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.data import per_profile
+from core.data import per_profile, worth
 from core.data.columns import DAY_MS
 from core.data.events import Events, Index, Rows, Spans
 from core.data.letters import Arrays, text_arrays, texts
@@ -52,26 +51,6 @@ Add = Callable[[Spans], Index]
 """Adds up a number of the events in spans, for each of all profiles, into an array that may be changed."""
 Kinds = tuple[tuple[str, frozenset[str | None]], ...]
 """Kinds of events, each with names of it that are left out."""
-
-
-class _Least:
-    """From how many rows on there are recaps; one for the process."""
-
-    def __init__(self) -> None:
-        self.rows = LEAST
-
-
-_least: Final = _Least()
-
-
-@contextmanager
-def from_rows(rows: int) -> Iterator[None]:
-    """Within it, names with so many rows have recaps; for tests and measurements."""
-    before, _least.rows = _least.rows, rows
-    try:
-        yield
-    finally:
-        _least.rows = before
 
 
 @dataclass(frozen=True)
@@ -337,7 +316,7 @@ def recap_of(which: Which, segments: Sequence[Events], size: int, known: Recap |
     """
     rows = {events: count for events in segments if (count := which.size(events))}
     total = sum(rows.values())
-    if total < max(_least.rows, 1) or 2 * total < size:
+    if not total or 2 * total < size or not worth.pays(total >= LEAST):
         return None
     if known is not None and _left_out(rows, known.covered) * STALE <= total:
         return known

@@ -60,4 +60,4 @@ class Vocabulary(Holder):
     def seen_from(self, dictionary: Dictionary, table: Mask) -> Mask:
         """A table over the codes here as one over the codes of a dictionary that was asked for."""
         codes = self.codes(dictionary)
-        return table if codes is None else table[codes]
+        return table[: len(dictionary)] if codes is None else table[codes]

@@ -13,7 +13,8 @@ from core.criteria.attribution import Attribution
 from core.criteria.calculated import CalculatedAttributeCriterion
 from core.criteria.commerce import CartAbandonment
 from core.criteria.comparison import Comparison
-from core.criteria.events import Event, Frequency
+from core.criteria.events import Event
+from core.criteria.frequency import Frequency
 from core.criteria.matchers import Boolean, Moment, Number, Presence, Version
 from core.criteria.memberships import AudienceMembership
 from core.criteria.places import PARTS, Location

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import Audience, Dataset
-from core.data import cache, columns, recaps
+from core.data import cache, columns, recaps, worth
 from tests.core.loads import batch, event, named
 from tests.core.test_cache import cut, empty, files, flip, of_another_version
 from tests.worlds import created, moment, scratch, shaped
@@ -149,7 +149,7 @@ def test_counts(
     rest = {**({"when": when} if when else {}), **({"inputs": list(inputs)} if inputs else {})}
     with (
         scratch() as folder,
-        recaps.from_rows(1) if forced else nullcontext(),
+        worth.always() if forced else nullcontext(),
         pytest.MonkeyPatch.context() as patch,
     ):
         if on_disk:
@@ -211,8 +211,8 @@ def test_abandoned_carts(parts: list[list[tuple[int, bool, int]]], days: int | N
                 for who, bought, at in part
             ]
             dataset.load_batches(documents, workspace="app", input="ios")
-        for rows in (1, recaps.LEAST):
-            with recaps.from_rows(rows):
+        for everything in (True, False):
+            with worth.always(everything):
                 result = Dataset.open(folder / "data").evaluate(audience(root), now=moment(now))
                 assert result.members["mpid"].to_list() == expected
                 left = {who: at for who, at in result.measure("root").rows() if at is not None}
@@ -247,7 +247,7 @@ def test_more_than_a_byte_counts_and_every_bound(tmp_path: Path) -> None:
     dataset = Dataset.create(tmp_path / "dataset")
     dataset.load_table(table(rows), MAPPING, workspace="app", input="web")
     order = [int(each) - 1 for each in dataset.snapshot.mpid]
-    with recaps.from_rows(1):
+    with worth.always():
         known = recap(dataset)
         assert len(known.bounds) > 10 and set(known.often + 0) == {order.index(0), order.index(1)}
         edges = sorted({int(bound) + step for bound in known.bounds for step in (-DAY // 2, -1, 0, 1)})
@@ -262,7 +262,7 @@ def test_what_few_rows_more_leave_and_many_make_again(tmp_path: Path) -> None:
     rows = [(who, NOW - who * 1000 - day * DAY) for who in range(100) for day in range(20)]
     dataset = Dataset.create(tmp_path / "dataset")
     dataset.load_table(table(rows), MAPPING, workspace="app", input="web")
-    with recaps.from_rows(1):
+    with worth.always():
         before = recap(dataset)
         few = [(who, NOW) for who in range(95, 105)]
         dataset.load_table(table(few), MAPPING, workspace="app", input="web")
@@ -282,7 +282,7 @@ def test_a_name_that_is_demoted_counts_no_more(tmp_path: Path) -> None:
     rows = [(who, NOW - who) for who in range(9)]
     for name in ("view", "click"):
         dataset.load_table(table(rows, name), MAPPING, workspace="app", input="web")
-    with recaps.from_rows(1):
+    with worth.always():
         assert counts(dataset, {"kind": "any"}, NOW) == dict.fromkeys(range(9), 2)
         dataset.set_event_tier(kind="custom", name="click", tier="preserve", workspace="app")
         assert counts(dataset, {"kind": "any"}, NOW) == dict.fromkeys(range(9), 1)
@@ -301,7 +301,7 @@ def test_a_harmed_recap_is_made_again(tmp_path: Path, harm: Callable[[Path], Non
     expected = Counter(who for who, _ in rows)
     assert counts(Dataset.open(folder), ASKED["view"][0], NOW) == expected
     before = set(files(folder))
-    with recaps.from_rows(1):
+    with worth.always():
         assert counts(Dataset.open(folder), ASKED["view"][0], NOW) == expected
         (file,) = beside(folder, before)
         content = file.read_bytes()
@@ -314,7 +314,7 @@ def test_a_recap_of_segments_that_are_gone_is_not_read(tmp_path: Path) -> None:
     """The same cache folder beside a segment with other rows: what it derives from is checked."""
     folders = [tmp_path / "one", tmp_path / "two"]
     expected = []
-    with recaps.from_rows(1):
+    with worth.always():
         for number, folder in enumerate(folders):
             rows = [(who, NOW - who - day * DAY) for who in range(600) for day in range(20 + number)]
             Dataset.create(folder).load_table(table(rows), MAPPING, workspace="app", input="web")
@@ -333,7 +333,7 @@ def test_an_earlier_version_reads_what_a_later_one_made(tmp_path: Path) -> None:
     earlier = Dataset.open(folder)
     few = [(who, NOW) for who in range(590, 620)]
     Dataset.open(folder).load_table(table(few), MAPPING, workspace="app", input="web")
-    with recaps.from_rows(1):
+    with worth.always():
         assert counts(Dataset.open(folder), ASKED["view"][0], NOW) == Counter(who for who, _ in rows + few)
         assert len(recap(earlier).covered) == 1
         assert counts(earlier, ASKED["view"][0], NOW) == Counter(who for who, _ in rows)
@@ -357,7 +357,7 @@ def test_sums_outlive_the_recap_that_they_were_made_with(tmp_path: Path) -> None
         found: list[int] = Dataset.open(folder).evaluate(audience(root), now=moment(NOW)).members["mpid"].to_list()
         return found
 
-    with recaps.from_rows(1):
+    with worth.always():
         assert members() == expected
         first = recap(Dataset.open(folder))
         people = [batch(who, time=NOW, user_attributes={"tier": "new"}) for who in range(600, 6000)]
@@ -377,7 +377,7 @@ def test_preparing_makes_recaps(tmp_path: Path) -> None:
     Dataset.open(folder).prepare()
     counts(Dataset.open(folder), ASKED["view"][0], NOW)
     before = set(files(folder))
-    with recaps.from_rows(1):
+    with worth.always():
         Dataset.open(folder).prepare()
         made = beside(folder, before)
         assert len(made) == 2, "of the name, and of any event"
@@ -404,7 +404,7 @@ def test_sums(parts: list[list[tuple[int, str | None, int]]], function: str, end
     root["aggregate"] = {"function": function, "of": of, "operator": "at_least", "value": 0.3}
     found: dict[int, list[Fraction]] = {}
     known = set()
-    with scratch() as folder, recaps.from_rows(1):
+    with scratch() as folder, worth.always():
         dataset = Dataset.create(folder / "data")
         for part in parts:
             documents = []
