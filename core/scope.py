@@ -89,6 +89,7 @@ class Scope:
         self._key = (snapshot.manifest.version, workspaces, inputs, lookback_days, now_ms, self.known_ms, named)
         self._tiers = tuple(frozenset(snapshot.manifest.workspaces[each].tiers.items()) for each in workspaces)
         self.universe = snapshot.universe(workspaces, now_ms, self.known_ms)
+        self._everybody = self.once(("everybody",), lambda: bool(self.universe.all()))
 
     def telling(self, steps: Steps) -> Scope:
         """This scope, which tells other steps how far a calculation is."""
@@ -101,7 +102,8 @@ class Scope:
 
         def judged() -> Mask:
             self._steps.here()
-            return criterion.judge(self) & self.universe
+            found = criterion.judge(self)
+            return found if self._everybody else found & self.universe
 
         return self._memory.remember(("mask", self._key, criterion.canonical), judged)
 

@@ -7,7 +7,7 @@ A criterion is a function from a scope to one Boolean mask, an entry a profile, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import numpy as np
@@ -298,10 +298,7 @@ class And(Criterion):
         return tuple((f"criteria[{at}]", node) for at, node in enumerate(self.criteria))
 
     def judge(self, scope: Scope) -> Mask:
-        mask = scope.universe.copy()
-        for criterion in self.criteria:
-            mask &= scope.judge(criterion)
-        return mask
+        return reduce(np.logical_and, map(scope.judge, self.criteria)) if self.criteria else scope.universe
 
     def sql(self, to: SqlScope) -> Sql:
         return to.all_of(criterion.sql(to) for criterion in self.criteria)
@@ -329,10 +326,8 @@ class Or(Criterion):
         return tuple((f"criteria[{at}]", node) for at, node in enumerate(self.criteria))
 
     def judge(self, scope: Scope) -> Mask:
-        mask = np.zeros(scope.size, np.bool_)
-        for criterion in self.criteria:
-            mask |= scope.judge(criterion)
-        return mask
+        none = np.zeros(scope.size, np.bool_)
+        return reduce(np.logical_or, map(scope.judge, self.criteria)) if self.criteria else none
 
     def sql(self, to: SqlScope) -> Sql:
         return to.any_of(criterion.sql(to) for criterion in self.criteria)
@@ -355,7 +350,7 @@ class Not(Criterion):
         return Not(type="not", criterion=children[0])
 
     def judge(self, scope: Scope) -> Mask:
-        return scope.universe & ~scope.judge(self.criterion)
+        return ~scope.judge(self.criterion)
 
     def sql(self, to: SqlScope) -> Sql:
         return to.opposite(self.criterion.sql(to))

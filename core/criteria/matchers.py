@@ -288,7 +288,7 @@ class Number(Matcher):
 
     def wholes(self, numbers: npt.NDArray[np.signedinteger[Any]], scale: int = 1) -> Mask:
         """The twin's verdict on whole numbers divided by `scale`, exact."""
-        limits = [Fraction(_decimal(limit)) * scale for limit in self._limits]
+        limits = [(each if isinstance(each, int) else Fraction(_decimal(each))) * scale for each in self._limits]
         # The least and the largest whole number that hold, None where there is no bound.
         bounds: dict[str, tuple[int | None, int | None]] = {
             "greater_than": (math.floor(limits[0]) + 1, None),
@@ -297,6 +297,8 @@ class Number(Matcher):
             "at_most": (None, math.floor(limits[0])),
         }
         low, high = bounds.get(self.operator.twin, (math.ceil(limits[0]), math.floor(limits[-1])))
+        if low == high:
+            return np.asarray(numbers == low)
         holds = np.ones(len(numbers), np.bool_) if low is None else np.asarray(numbers >= low)
         return holds if high is None else holds & (numbers <= high)
 
