@@ -69,7 +69,7 @@ def _examples() -> dict[str, list[tuple[Any, ...]]]:
     codes = [np.zeros(1, dtype) for dtype in (np.uint8, np.uint16, np.uint32)]
     rows, marks, read, sums = (who, one, one + 1, keep), np.zeros(1, np.uint64), _frozen, np.zeros(1, np.int64)
     return {
-        "count": [(*read(*rows), np.zeros(1, np.uint8), np.zeros(2, np.int32))],
+        "count": [(*read(*rows), np.zeros(1, np.uint8), np.zeros(2, np.uint32))],
         "pick": [(*read(each, one, one + 1, keep), np.zeros(1, np.bool_)) for each in codes],
         "between": [(*read(who, one, one + 1), 0, 0, keep.copy())],
         "find": [(*read(codes[0], np.zeros(2, np.int64), codes[0], one), keep.copy())],
@@ -186,28 +186,39 @@ def _cut(part: Part) -> Iterator[Part]:
         yield Part(part.profile, ranges, part.columns, tuple(each[some] for each in part.each))
 
 
-def _fill(loop: Callable[..., None], parts: Iterable[Part], *out: Array) -> tuple[Array, ...]:
+def _fill(
+    loop: Callable[..., None], parts: Iterable[Part], *out: Array, after: Callable[..., None] | None = None
+) -> tuple[Array, ...]:
     for profile, ranges, columns, each in parts:
         loop(*_frozen(profile, *ranges, *columns, *each), *out)
+        if after is not None:
+            after(*out)
     return out
 
 
-def _filled(name: str, parts: Iterable[Part], fresh: Callable[[], tuple[Array, ...]]) -> list[tuple[Array, ...]]:
+def _filled(
+    name: str,
+    parts: Iterable[Part],
+    fresh: Callable[[], tuple[Array, ...]],
+    after: Callable[..., None] | None = None,
+) -> list[tuple[Array, ...]]:
     """What a loop makes of all parts. Where there are many rows, several threads fill arrays of their own.
 
-    Parts are looked at as they come, so that what was made for one of them is still at hand.
+    Parts are looked at as they come, so that what was made for one of them is still at hand; in pieces of at most two
+    blocks, and `after` each it is called with what is filled.
     """
     filled = [fresh()]
 
     def fill(some: list[Part], rows: int) -> None:
         loop, threads = _loop(name, rows), _pool()._max_workers if rows >= SHARE else 1
+        cut = (piece for part in some for piece in _cut(part))
         if threads == 1:
-            _fill(loop, some, *filled[0])
+            _fill(loop, cut, *filled[0], after=after)
             return
         filled.extend(fresh() for _ in range(threads - len(filled)))
         # Each thread takes the next piece when it is done with one; the small ones come last.
-        pieces = iter(sorted((piece for part in some for piece in _cut(part)), key=lambda piece: -_rows(piece.ranges)))
-        list(_pool().map(lambda at: _fill(loop, pieces, *filled[at]), range(threads)))
+        pieces = iter(sorted(cut, key=lambda piece: -_rows(piece.ranges)))
+        list(_pool().map(lambda at: _fill(loop, pieces, *filled[at], after=after), range(threads)))
 
     waiting: list[Part] = []
     rows = 0
@@ -231,18 +242,29 @@ def _joined(join: np.ufunc, filled: list[tuple[Array, ...]]) -> Array:
 def count(parts: Iterable[Part], size: int) -> Array:
     """How many rows each profile has in all parts: whole numbers, shape (size,).
 
-    They are as narrow as they may be (two bytes, if nobody has 256): who adds to them widens them.
+    They are as narrow as they may be (two bytes, if nobody has more): who adds to them widens them.
     """
-    filled = _filled("count", parts, lambda: (np.zeros(size, np.uint8), np.zeros(size + 1, np.int32)))
-    full = [above for _, above in filled if above[-1]]
-    whole: Array = filled[0][0].astype(np.int32 if full else np.int16)
+    full: list[Array] = []
+    room = size + 2 * BLOCK // 256 + 1  # a byte may be full when a piece begins, and is again after 256 rows of it
+
+    def note(_: Array, found: Array) -> None:
+        if found[0]:
+            full.append(found[1 : 1 + int(found[0])].copy())
+            found[0] = 0
+
+    def fresh() -> tuple[Array, ...]:
+        found = np.empty(room, np.uint32)
+        found[0] = 0
+        return np.zeros(size, np.uint8), found
+
+    filled = _filled("count", parts, fresh, note)
+    whole: Array = filled[0][0].astype(np.int16)
     for counts, _ in filled[1:]:
         whole += counts
-    for above in full:
-        who = np.flatnonzero(above[:-1] != 0)  # of numbers it takes ten times as long
-        more = whole[who] + above[who].astype(np.int64) * 256
-        if more.max(initial=0) > np.iinfo(np.int32).max:
-            whole = whole.astype(np.int64)
+    if full:
+        who, times = np.unique(np.concatenate(full), return_counts=True)
+        more = whole[who] + times * 256
+        whole = whole.astype(np.result_type(whole, np.min_scalar_type(-1 - int(more.max(initial=0)))), copy=False)
         whole[who] = more
     return whole
 
@@ -305,7 +327,13 @@ def add(parts: Iterable[Part], size: int) -> Index:
     A part's columns are `codes` and the two `halves` of a table of weights. The caller sees to it that nothing
     overflows.
     """
-    filled = _filled("add", parts, lambda: (np.zeros(size, np.uint32), np.zeros(size + 1, np.int64)))
+
+    def fresh() -> tuple[Array, ...]:
+        above = np.empty(size + 1, np.int64)
+        above[-1] = 0  # nothing yet: the others hold anything
+        return np.zeros(size, np.uint32), above
+
+    filled = _filled("add", parts, fresh)
     whole = filled[0][0].astype(np.int64)
     for number, (sums, above) in enumerate(filled):
         if number:

@@ -65,8 +65,9 @@ def repeated(each: Array, starts: Index, stops: Index, keep: Mask) -> Array:
     return every[keep] if len(keep) else every
 
 
-def _count(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array, above: Array) -> None:
-    # A byte a profile stays in the processor's cache; `above` says how often it was full, and last, whether it was.
+def _count(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array, full: Array) -> None:
+    # A byte a profile stays in the processor's cache; `full` says whose was full, one after the other, behind how many
+    # they are.
     # Kept rows are first put together, a batch at a time: every row is written, and the place moves on only behind one
     # that is kept. Asking row by row would cost a wrong guess of the processor for every few rows.
     at, chosen = 0, np.empty(BATCH + 1, profile.dtype)
@@ -85,15 +86,16 @@ def _count(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Arra
                 more = np.uint8(counts[who] + np.uint8(1))
                 counts[who] = more
                 if more == 0:
-                    above[who] += 1
-                    above[-1] = 1
+                    full[0] += 1
+                    full[full[0]] = who
 
 
-def _count_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array, above: Array) -> None:
+def _count_numpy(profile: Array, starts: Index, stops: Index, keep: Mask, counts: Array, full: Array) -> None:
     whole = counts + np.bincount(profile[chosen_of(starts, stops, keep)], minlength=len(counts))
     counts[:] = whole & 255
-    above[:-1] += (whole >> 8).astype(above.dtype)
-    above[-1] = 1
+    who = np.repeat(np.arange(len(whole)), whole >> 8)
+    full[full[0] + 1 : full[0] + 1 + len(who)] = who
+    full[0] += len(who)
 
 
 def _pick(codes: Array, starts: Index, stops: Index, table: Mask, out: Mask) -> None:
@@ -176,7 +178,8 @@ def _add(
     sums: Array,
     above: Index,
 ) -> None:
-    # Four bytes a profile instead of eight: half of what the processor's cache has to hold. `above` has the rest.
+    # Four bytes a profile instead of eight: half of what the processor's cache has to hold. `above` has the rest, once
+    # its last entry is 1; until then its other entries hold anything.
     at, chosen, coded = 0, np.empty(BATCH + 1, profile.dtype), np.empty(BATCH + 1, codes.dtype)
     for each in range(len(starts)):
         for base in range(starts[each], stops[each], BATCH):
@@ -194,12 +197,16 @@ def _add(
                 more = np.uint32(sums[who] + low)
                 sums[who] = more
                 if more < low:
+                    if above[-1] == 0:
+                        above[:] = 0
+                        above[-1] = 1
                     above[who] += 1
-                    above[-1] = 1
             if len(highs):
+                if above[-1] == 0:
+                    above[:] = 0
+                    above[-1] = 1
                 for row in range(len(some)):
                     above[some[row]] += highs[their[row]]
-                above[-1] = 1
 
 
 def _add_numpy(
@@ -217,7 +224,7 @@ def _add_numpy(
     whole = sums.astype(np.int64)
     np.add.at(whole, profile[rows], lows[codes[rows]].astype(np.int64))
     sums[:] = whole & 0xFFFFFFFF
-    above[:-1] += whole >> 32
+    above[:-1] = (whole >> 32) + (above[:-1] if above[-1] else 0)
     if len(highs):
         np.add.at(above[:-1], profile[rows], highs[codes[rows]])
     above[-1] = 1
