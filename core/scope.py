@@ -252,8 +252,10 @@ class Scope:
 
 
 def _joined(join: np.ufunc, counts: Counters, others: Counters) -> Counters:
-    """Counters added or taken off; those of two bytes become wider, lest many of them overflow."""
-    wide = np.result_type(counts, others, np.int32)
+    """Counters added or taken off; those of two bytes become wider where they might overflow."""
+    wide = np.result_type(counts, others)
+    if wide == np.int16 and int(counts.max(initial=0)) + int(others.max(initial=0)) > np.iinfo(wide).max:
+        wide = np.dtype(np.int32)
     found: Counters = join(counts, others, dtype=wide)
     return found
 

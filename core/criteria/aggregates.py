@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from core.sql import Sql, SqlScope
 
 Profiles = npt.NDArray[np.uint32]
+Sums = npt.NDArray[np.signedinteger[Any]]
 
 UNIQUE_LIST_LIMIT = 100
 _MOST: Final = 1 << 62
@@ -125,15 +126,16 @@ class Gathered:
         every = [dictionary.addends(decimals)[0] for dictionary in dictionaries]
         return every if one_limb(dictionaries, sum(piece.size for piece in self.pieces)) else _alike(every)
 
-    def added(self, decimals: int) -> Index:
-        """The sum of each profile's numbers times 10^decimals, where `one_limb` holds it."""
+    def added(self, decimals: int) -> Sums:
+        """The sum of each profile's numbers times 10^decimals, where `one_limb` holds it; as narrow as it may be."""
         parts = [piece.part(*piece.column.dictionary.halves(decimals)) for piece in self.pieces]
-        return kernels.add(parts, self.size)
+        return kernels.add(parts, self.size, narrow=True)
 
-    def numbers(self) -> npt.NDArray[np.int64]:
-        """How many values that read as a number each profile has."""
+    def numbers(self) -> Sums:
+        """How many values that read as a number each profile has; as narrow as they may be."""
         tables = [kernels.halves(piece.column.dictionary.numbers_a_code) for piece in self.pieces]
-        return kernels.add([piece.part(*table) for piece, table in zip(self.pieces, tables, strict=True)], self.size)
+        parts = [piece.part(*table) for piece, table in zip(self.pieces, tables, strict=True)]
+        return kernels.add(parts, self.size, narrow=True)
 
 
 def decimals_of(dictionaries: Iterable[Dictionary]) -> int:
@@ -174,7 +176,7 @@ def total(values: Gathered) -> Amounts:
     return summed(tuple(sums), values.decimals)
 
 
-def summed(sums: tuple[Index, ...], decimals: int) -> Amounts:
+def summed(sums: tuple[Sums, ...], decimals: int) -> Amounts:
     """Sums in limbs, times 10^decimals."""
     return Amounts(sums, 10**decimals, None, np.ones(len(sums[0]), np.bool_))
 
@@ -184,7 +186,7 @@ def average(values: Gathered) -> Amounts:
     return averaged(total(values), values.numbers())
 
 
-def averaged(sums: Amounts, counts: Index) -> Amounts:
+def averaged(sums: Amounts, counts: Sums) -> Amounts:
     """Sums divided by how many numbers they are of."""
     return Amounts(sums.limbs, sums.scale, counts, counts > 0)
 

@@ -80,12 +80,15 @@ class Distances(Measure):
         # The straight line through the Earth is no longer than the way, and no shorter than the difference in height.
         line = np.sqrt(2 - 2 * limit) + _ROUNDING_OF_A_LINE
         south, north = np.searchsorted(points.z, [z[0] - line, z[0] + line])
-        cosines = x * points.x[south:north] + y * points.y[south:north] + z * points.z[south:north]
-        near = cosines >= limit
-        close = np.flatnonzero(np.abs(cosines - limit) <= _ROUNDING)
-        near[close] = self._exact(south + close) <= kilometers
+        cosines = x * points.x[south:north]
+        cosines += y * points.y[south:north]
+        cosines += z * points.z[south:north]
+        near = np.flatnonzero(cosines >= limit - _ROUNDING)
+        close = np.flatnonzero(cosines[near] <= limit + _ROUNDING)
+        far = close[~(self._exact(south + near[close]) <= kilometers)]
         mask = np.zeros(self.size, np.bool_)
-        mask[points.profile[south:north][near]] = True
+        mask[points.profile[south + near]] = True
+        mask[points.profile[south + near[far]]] = False
         return mask
 
     def values(self) -> pl.Series:

@@ -89,12 +89,12 @@ class Counts(Measure):
 class Amounts(Measure):
     """Exact decimals: the sum of `limbs[i] * LIMB^i`, divided by `scale` and `parts`, where `present_`.
 
-    Limbs are int64, one a profile; all but the last lie between 0 and LIMB. `parts` divides an average.
+    Limbs are whole numbers, one a profile; all but the last lie between 0 and LIMB. `parts` divides an average.
     """
 
-    limbs: tuple[npt.NDArray[np.int64], ...]
+    limbs: tuple[npt.NDArray[np.signedinteger[Any]], ...]
     scale: int
-    parts: npt.NDArray[np.int64] | None
+    parts: npt.NDArray[np.signedinteger[Any]] | None
     present_: Mask
 
     def floats(self) -> npt.NDArray[np.float64]:

@@ -16,8 +16,8 @@ from core.criteria.verdicts import SESSION_DURATION, Conditions
 from core.criteria.windows import EVER, Bounds
 from core.data import kernels, per_profile
 from core.data.columns import EventStore, Products
-from core.data.events import Events, Index, Rows, Spans
-from core.data.recaps import Add, Told
+from core.data.events import Events, Rows, Spans
+from core.data.recaps import Add, Counts, Told
 from core.data.values import Column, Mask
 
 if TYPE_CHECKING:
@@ -99,11 +99,13 @@ def aggregated(
         return FUNCTIONS[function](values(spans))
     decimals = decimals_of(dictionaries)
 
-    def added(what: str, add: Add) -> Index:
+    def added(what: str, add: Add) -> Counts:
         if len(told) == 1 and told[0].recap is not None:
             sums = scope.snapshot.sums(told[0].recap, f"{of.canonical}/{what}", add)
             return sums.between(told[0], scope.size, add)
-        return scope.tally((_shape(event), inputs, of, what), spans, add)
+        return scope.tally(
+            (_shape(event), inputs, of, what), spans, lambda some: add(some).astype(np.int64, copy=False)
+        )
 
     sums = summed((added(str(decimals), lambda some: values(some).added(decimals)),), decimals)
     return sums if function == "sum" else averaged(sums, added("numbers", lambda some: values(some).numbers()))

@@ -41,6 +41,9 @@ SHARE: Final = 1 << 21
 LETTERS: Final = 1 << 21
 """Letters of texts that a thread takes at once."""
 
+NARROW: Final = 1 << 28
+"""Sums nearer to zero are held in four bytes where that is asked for: up to seven of them can be added up."""
+
 ALL: Final[Mask] = np.zeros(0, np.bool_)
 """The `keep` that keeps every row."""
 
@@ -321,8 +324,9 @@ def halves(weights: Index) -> tuple[Array, Index]:
     return (weights & 0xFFFFFFFF).astype(np.uint32), highs if highs.any() else NO_NUMBERS
 
 
-def add(parts: Iterable[Part], size: int) -> Index:
-    """For each profile the sum of the weights of its rows' codes: int64, shape (size,).
+def add(parts: Iterable[Part], size: int, narrow: bool = False) -> Array:
+    """For each profile the sum of the weights of its rows' codes: int64, shape (size,); if it may be `narrow`, int32
+    where all sums are `NARROW`.
 
     A part's columns are `codes` and the two `halves` of a table of weights. The caller sees to it that nothing
     overflows.
@@ -334,6 +338,8 @@ def add(parts: Iterable[Part], size: int) -> Index:
         return np.zeros(size, np.uint32), above
 
     filled = _filled("add", parts, fresh)
+    if narrow and len(filled) == 1 and not filled[0][1][-1] and filled[0][0].max(initial=0) < NARROW:
+        return filled[0][0].view(np.int32)
     whole = filled[0][0].astype(np.int64)
     for number, (sums, above) in enumerate(filled):
         if number:

@@ -227,7 +227,7 @@ def _add_numpy(
     above[:-1] = (whole >> 32) + (above[:-1] if above[-1] else 0)
     if len(highs):
         np.add.at(above[:-1], profile[rows], highs[codes[rows]])
-    above[-1] = 1
+    above[-1] = above[:-1].any()
 
 
 def _highest(

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.data import per_profile, worth
+from core.data import kernels, per_profile, worth
 from core.data.columns import DAY_MS
 from core.data.events import Events, Index, Rows, Spans
 from core.data.letters import Arrays, text_arrays, texts
@@ -32,8 +32,11 @@ STEPS: Final = 2
 MOST_STEPS: Final = 32
 """... but no more than these in all."""
 
-MOST_SUMS: Final = 8
-"""Sums are kept for no more steps than these: they are eight times as wide as counts."""
+SUM_STEPS: Final = 8
+"""The same of sums, as adding rows up takes longer than counting them, ..."""
+
+MOST_SUM_STEPS: Final = 16
+"""... and they are at least four times as wide as counts."""
 
 YOUNG: Final = 256
 """The newest segments that hold together at most one in so many rows are left out: they will soon be compacted."""
@@ -47,8 +50,8 @@ _EVER: Final = 1 << 62
 Counts = npt.NDArray[np.signedinteger[Any]]
 Ends = tuple[int, int]
 """The first and the last moment of a stretch, both included."""
-Add = Callable[[Spans], Index]
-"""Adds up a number of the events in spans, for each of all profiles, into an array that may be changed."""
+Add = Callable[[Spans], Counts]
+"""Adds up a number of the events in spans, for each of all profiles; int32 where all sums are `kernels.NARROW`."""
 Kinds = tuple[tuple[str, frozenset[str | None]], ...]
 """Kinds of events, each with names of it that are left out."""
 
@@ -114,7 +117,7 @@ class Recap:
         """What the cache keeps of some events of segments with `size` profiles."""
         rows = [part for events in covered for part in which.rows(events, -_EVER, _EVER)]
         latest, total = per_profile.latest(rows, size), per_profile.counted(rows, size)
-        days = _days(rows, size)
+        days = _days(rows, min(STEPS * int(total.sum()) // max(size, 1), MOST_STEPS))
         bounds = np.append(days * DAY_MS, max(int(latest.max(initial=NEVER)), int(days[-1]) * DAY_MS) + 1)
         often = np.flatnonzero(total >= _BYTE)
         before, often_before = np.zeros((len(bounds), size), np.uint8), np.zeros((len(bounds), len(often)), np.int64)
@@ -194,12 +197,12 @@ def _nearest(bounds: Index, at_ms: int) -> int:
     return after - 1 if near else after
 
 
-def _days(rows: Iterable[Rows], size: int) -> Index:
-    """The first day of rows, and others before which there are about as many rows each time."""
+def _days(rows: Iterable[Rows], steps: int) -> Index:
+    """The first day of rows, and others before which there are about as many rows each time; two at least."""
     starts, stops, days = (np.concatenate(each) for each in zip(*(part.runs() for part in rows), strict=True))
     every, which = np.unique(days, return_inverse=True)
     before = np.concatenate([[0], np.cumsum(np.bincount(which, weights=stops - starts))])
-    steps = min(max(STEPS * int(before[-1]) // max(size, 1), 2), MOST_STEPS)
+    steps = max(steps, 2)
     found: Index = np.unique(before[:-1].searchsorted(np.arange(steps) * before[-1] / steps))
     return every[found[found < len(every)]]
 
@@ -210,29 +213,31 @@ class Sums:
 
     recap: Recap
     bounds: Index
-    """Some of those that the recap had when they were made, the first and the last among them."""
-    since: Index
+    """Ascending moments like those of the recap, the first and the last the same as it had when they were made."""
+    since: Counts
     """The sums of what happened at each bound or later, the last left aside: shape (bounds - 1, profiles)."""
 
     @classmethod
     def of(cls, recap: Recap, what: str, add: Add) -> Sums:
         """The sums of what `add` adds, which is told by `what`; from the column cache or made."""
-        steps = min(len(recap.bounds) - 1, MOST_SUMS)
-        bounds = recap.bounds[np.linspace(0, len(recap.bounds) - 1, steps + 1).round().astype(np.int64)]
         size = len(recap.latest)
+        rows = sum(recap.which.size(events) for events in recap.covered)
 
         def make() -> Arrays:
-            since = np.zeros((steps + 1, size), np.int64)
-            for at in reversed(range(steps)):
+            every = [part for events in recap.covered for part in recap.which.rows(events, -_EVER, _EVER)]
+            days = _days(every, min(SUM_STEPS * rows // max(size, 1), MOST_SUM_STEPS))
+            bounds = np.append(days * DAY_MS, recap.bounds[-1])
+            since = np.zeros((len(bounds), size), np.int64)
+            for at in reversed(range(len(days))):
                 ends = int(bounds[at]), int(bounds[at + 1]) - 1
                 np.add(since[at + 1], add(dict.fromkeys(recap.covered, ends))[:size], out=since[at])
-            return {"bounds": bounds, "since": since[:-1].ravel()}
+            narrow = max(since.max(initial=0), -since.min(initial=0)) < kernels.NARROW
+            return {"bounds": bounds, "since": since[:-1].ravel().astype(np.int32 if narrow else np.int64, copy=False)}
 
-        rows = sum(recap.which.size(events) for events in recap.covered)
         arrays = recap.covered[0].source.cache.bundle(f"sums/{recap.which.text}/{what}", recap.source, rows, make)
         return cls(recap, arrays["bounds"], arrays["since"].reshape(len(arrays["bounds"]) - 1, -1)[:, :size])
 
-    def between(self, told: Told, size: int, add: Add) -> Index:
+    def between(self, told: Told, size: int, add: Add) -> Counts:
         """The sums over a window for `size` profiles, not to be changed.
 
         What lies between the ends of the window and the bounds that are nearest to them is added row by row.
@@ -242,18 +247,16 @@ class Sums:
         parts += [(np.subtract, dict.fromkeys(self.recap.covered, ends)) for ends in way.less]
         if told.others:
             parts.append((np.add, dict.fromkeys(told.others, (told.first_ms, told.last_ms))))
-        sums: Index = _grown(self._known(way.low, way.high), size, nothing=0)
+        sums: Counts = _grown(self._known(way.low, way.high), size, nothing=0)
         for join, spans in parts:
-            some = add(spans)
-            join(sums, some, out=some)
-            sums = some
+            sums = join(sums, add(spans))
         return sums
 
-    def _known(self, low: int, high: int) -> Index:
+    def _known(self, low: int, high: int) -> Counts:
         """The sums from one bound to another."""
         if low == high:
-            return np.zeros(self.since.shape[1], np.int64)
-        sums: Index = self.since[low]
+            return np.zeros(self.since.shape[1], self.since.dtype)
+        sums: Counts = self.since[low]
         return sums if high == len(self.since) else sums - self.since[high]
 
 

@@ -52,6 +52,34 @@ def test_counts_beyond_a_byte() -> None:
     assert both(lambda: kernels.count([part, part], SIZE)).tolist() == [1334, 1334, 1332, *[0] * (SIZE - 3)]
 
 
+def test_everybody_s_byte_is_full_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "BLOCK", 200)
+    often, once = (np.repeat(np.arange(SIZE, dtype=np.uint32), each) for each in (255, 1))
+    parts = [kernels.Part(each, (np.zeros(1, np.int64), np.array([len(each)]), kernels.ALL)) for each in (often, once)]
+    assert both(lambda: kernels.count(parts, SIZE)).tolist() == [256] * SIZE
+    assert both(lambda: kernels.count(parts * 3, SIZE)).tolist() == [768] * SIZE
+
+
+@pytest.mark.parametrize("rows", [32_767, 32_768, 70_000])
+def test_counts_beyond_two_bytes(rows: int) -> None:
+    part = kernels.Part(np.zeros(rows, np.uint32), (np.zeros(1, np.int64), np.array([rows]), kernels.ALL))
+    assert both(lambda: kernels.count([part], 2)).tolist() == [rows, 0]
+
+
+@pytest.mark.parametrize(("weight", "dtype"), [(kernels.NARROW // 4, np.int64), (kernels.NARROW // 4 - 1, np.int32)])
+def test_narrow_sums(weight: int, dtype: type[np.generic]) -> None:
+    """Four rows of one profile, whose sum just fits or does not; where there are negative numbers, none does."""
+    profile, codes, every = (
+        np.zeros(4, np.uint32),
+        np.zeros(4, np.uint8),
+        (np.zeros(1, np.int64), np.array([4]), kernels.ALL),
+    )
+    for sign, expected in ((1, dtype), (-1, np.int64)):
+        part = kernels.Part(profile, every, (codes, *kernels.halves(np.array([sign * weight]))))
+        found = both(lambda part=part: kernels.add([part], 2, narrow=True))
+        assert found.tolist() == [4 * sign * weight, 0] and found.dtype == expected
+
+
 @given(st.sampled_from([np.uint8, np.uint16, np.uint32]), profiles, ranges())
 def test_pick(dtype: Any, codes: loops.Array, some: tuple[kernels.Ranges, list[int]]) -> None:
     table = np.arange(SIZE) % 3 == 0
