@@ -69,6 +69,14 @@ class Codebook:
             return distinct, raw.cast(pl.Enum(distinct)).to_physical()
         return texts_of(np.arange(_above(raw), dtype=np.uint32), raw.dtype), raw.to_physical()
 
+    def repeated(self, column: str, text: str, rows: int) -> pl.Series:
+        """One text in so many rows, as codes of a column of which nothing else is asked."""
+        with self._lock:
+            begun = self._begun.get(column)
+            if begun is None:
+                begun = self._begun[column] = _begun()
+        return pl.Series([text]).cast(begun.dtype).new_from_index(0, rows)
+
     def _of(self, column: str, texts: pl.Series) -> pl.Series | None:
         with self._lock:
             if column not in self._begun and len(texts) < _FEW:

@@ -206,7 +206,7 @@ def _devices(who: pl.DataFrame, users: int, fields: Values, codebook: Codebook) 
             held = who.select("user", "time_ms", value=found).filter(found.is_not_null())
             if users < len(who):
                 held = held.lazy().group_by("user", "value").agg(pl.col("time_ms").min()).collect()
-            parts.append(held.with_columns(field=pl.lit(name)))
+            parts.append(held.with_columns(field=codebook.repeated("device fields", name, len(held))))
     alike_values = alike(*(part["value"] for part in parts))
     parts = [part.with_columns(value) for part, value in zip(parts, alike_values, strict=True)]
     return pl.concat(parts) if parts else pl.DataFrame()

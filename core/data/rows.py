@@ -39,9 +39,15 @@ class Cells:
         self.frame, self._nulls = frame, list(nulls)
         self.codebook = Codebook() if codebook is None else codebook
         self.cut = 0
+        self._raw: dict[str, pl.Series] = {}
 
     def raw(self, column: str) -> pl.Series:
         """A column with the mapping's null texts as nulls."""
+        if column not in self._raw:
+            self._raw[column] = self._read(column)
+        return self._raw[column]
+
+    def _read(self, column: str) -> pl.Series:
         cells = self.frame[column]
         if cells.dtype != pl.String() and not isinstance(cells.dtype, pl.Categorical | pl.Enum):
             return cells

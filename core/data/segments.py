@@ -137,7 +137,7 @@ class SegmentWriter:
         for part in self._parts:
             part.folders = []
         self._keys = {}
-        return sum(len(part.numbering.touched) for part in self._parts)
+        return sum(part.numbering.touched for part in self._parts)
 
     def _with_keys(self, segments: Sequence[Segment]) -> tuple[Segment, ...]:
         """Segments with the number of keys in their folders; in a sharded dataset those of keys come after them."""
@@ -168,7 +168,7 @@ class _Part:
     ) -> None:
         self._writer, self._store, self._name, self._constants = writer, store, name, constants
         self._segments: list[Segment] = []
-        self.numbering = Numbering(store.read("profiles", manifest), manifest.profiles)
+        self.numbering = Numbering(store, manifest)
         self.folders: list[Path] = []
 
     def write(self, group: Group, share: _Share) -> None:
