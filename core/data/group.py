@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from core.data.keys import KeySet, keys_of
+from core.data.keys import Keys, KeySet, keys_of, taken
 from core.data.numbering import Mpids
 from core.data.ordering import Index, event_order, grouped, ranks, stable_order
 from core.data.parquet import GROUP_ROWS, Arrays, arrow_of, constant, lists_of, write_groups
@@ -40,6 +40,8 @@ class Staged:
     mpids: Mpids
     alive: Mask | None
     """None: all of them."""
+    keys: Keys | None
+    """By which copies of its events are told (`keys_of_events`)."""
 
     @property
     def events(self) -> int:
@@ -47,17 +49,23 @@ class Staged:
         return self.tables["events"].height if "events" in self.tables else 0
 
 
+def keys_of_events(scope: str, events: pl.DataFrame, mpids: Mpids) -> Keys | None:
+    """One key an event, zeros where it has no message id; None where none has one. `mpids`: one a user."""
+    if "message_id" not in events.columns:
+        return None
+    ids, user = events["message_id"], events["user"].to_numpy()
+    if not ids.null_count():
+        return keys_of(scope, ids, mpids[user])
+    rows = np.flatnonzero(ids.is_not_null().to_numpy())
+    keys = np.zeros((2, len(ids)), np.uint64)
+    keys[:, rows] = keys_of(scope, ids.gather(pl.Series(rows)), mpids[user[rows]])
+    return keys
+
+
 class Group:
-    """The rows of some parts, which are taken from them."""
+    """The users of some parts, and once it was filled, their rows."""
 
     def __init__(self, parts: Sequence[Staged]) -> None:
-        users = [len(part.mpids) for part in parts]
-        sizes = {"user": users, **{owner: _heights(parts, table) for owner, table in _OWNERS.items()}}
-        names = dict.fromkeys(name for part in parts for name in part.tables)
-        self.tables = {
-            name: _joined([part.tables.pop(name, None) for part in parts], owner, np.cumsum([0, *sizes[owner][:-1]]))
-            for name, owner in ((name, FLAT.get(name, "user")) for name in names)
-        }
         self.mpids = np.concatenate([part.mpids for part in parts])
         dead = [part.alive is not None for part in parts]
         self.alive = (
@@ -65,11 +73,28 @@ class Group:
             if any(dead)
             else None
         )
+        self.tables: dict[str, pl.DataFrame] = {}
         self.events = self.duplicates = 0
+        self._keys: Keys | None = None
         self._fresh: Mask | None = None
         """Which rows of events are no copies; None: all of them."""
 
-    def drop_copies(self, scope: str, keys: KeySet) -> None:
+    def fill(self, parts: list[Staged]) -> None:
+        """Takes the rows of the parts, which are none afterwards."""
+        users = [len(part.mpids) for part in parts]
+        sizes = {"user": users, **{owner: _heights(parts, table) for owner, table in _OWNERS.items()}}
+        names = dict.fromkeys(name for part in parts for name in part.tables)
+        self.tables = {
+            name: _joined([part.tables.pop(name, None) for part in parts], owner, np.cumsum([0, *sizes[owner][:-1]]))
+            for name, owner in ((name, FLAT.get(name, "user")) for name in names)
+        }
+        if any(part.keys is not None for part in parts):
+            every = zip(parts, sizes["event"], strict=True)
+            keys = [np.zeros((2, size), np.uint64) if part.keys is None else part.keys for part, size in every]
+            self._keys = keys[0] if len(keys) == 1 else np.concatenate(keys, axis=1)
+        parts.clear()
+
+    def drop_copies(self, known: KeySet) -> None:
         """Marks events that were seen before, and drops the rows that they gave to other tables; counts the others."""
         if "events" not in self.tables:
             return
@@ -81,12 +106,12 @@ class Group:
             self._fresh = self.alive[user]
             first = first[self._fresh[first]]
         self.events = len(first)
-        if "message_id" not in events.columns:
+        if self._keys is None:
             return
-        ids = events["message_id"]
-        first = first[ids.is_not_null().to_numpy()[first]]
-        named = ids if ascending and len(first) == len(ids) else ids.gather(first)
-        copied = keys.add(keys_of(scope, named, self.mpids[user[first]]))
+        first = first[events["message_id"].is_not_null().to_numpy()[first]]
+        every = ascending and len(first) == len(arrival)
+        copied = known.add(self._keys if every else taken(self._keys, first))
+        self._keys = None
         if copied.any():
             gone = arrival[first[copied]]
             fresh = ~np.isin(arrival, gone)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import polars as pl
 
 from core.data.codebook import Codebook
-from core.data.group import FLAT, Staged
+from core.data.group import FLAT, Staged, keys_of_events
 from core.data.keys import KeySet, keys_of
 from core.data.manifest import Manifest
 from core.data.resolution import Owners
@@ -125,7 +125,8 @@ class Loader:
         self._batches += len(tables["batches"]) if "batches" in tables else 0
         staged = {name: self._settled(name, frame) for name, frame in tables.items() if len(frame)}
         self._arrivals += part.arrivals
-        self._segments.add(Staged(staged, resolved, None if alive.all() else alive))
+        keys = keys_of_events(self._scope, staged["events"], resolved) if "events" in staged else None
+        self._segments.add(Staged(staged, resolved, None if alive.all() else alive, keys))
 
     def _settled(self, name: str, frame: pl.DataFrame) -> pl.DataFrame:
         """The frame with absolute arrivals; texts of events as codes."""

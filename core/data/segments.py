@@ -39,7 +39,6 @@ class SegmentWriter:
 
     def __init__(self, writer: Writer, workspace: str, input: str, batch_keys: KeySet, event_keys: KeySet) -> None:
         self._writer, self._batch_keys, self._event_keys = writer, batch_keys, event_keys
-        self._scope = f"{workspace}/{input}"
         self._name = f"{writer.manifest.version + 1:08d}"
         constants = {"workspace": workspace, "input": input}
         self._sharded = bool(writer.manifest.shards)
@@ -83,10 +82,10 @@ class SegmentWriter:
         if not parts:
             return
         group = Group(parts)
-        parts.clear()
         with ThreadPoolExecutor(1) as beside:
             numbered = beside.submit(self._numbered, group)
-            group.drop_copies(self._scope, self._event_keys)
+            group.fill(parts)
+            group.drop_copies(self._event_keys)
             shares = numbered.result()
             self.events += group.events
             self.duplicates += group.duplicates

@@ -382,6 +382,46 @@ def test_events_of_a_part_in_any_order(store: Store) -> None:
 # -- keys --------------------------------------------------------------------------------------------------------------
 
 
+def test_copies_among_parts_of_which_some_have_no_message_ids(store: Store) -> None:
+    """A part without ids stands between two that share one; an event of the last has none."""
+
+    def part(*ids: str | None) -> Part:
+        size = len(ids)
+        events = pl.DataFrame(
+            {"user": [0] * size, "timestamp_ms": [T] * size, "arrival": range(size), "kind": ["custom"] * size},
+            schema_overrides={"user": pl.UInt32},
+        ).with_columns(name=pl.lit("Open"))
+        given = {} if not any(ids) else {"message_id": pl.Series(ids, dtype=pl.String)}
+        users = pl.DataFrame({"mpid": [7], "arrival": [0]})
+        return Part(users, {"events": events.with_columns(**given)}, size)
+
+    with Loader(store, workspace="shop", input="ios", kind="platform") as loader:
+        for each in (part("a", "b"), part(None, None, None), part("a", None, "c")):
+            loader.stage(each)
+        report = loader.commit()
+    assert (report.events, report.duplicates) == (7, 1)
+    kept = store.read("events").sort("arrival").select("message_id").collect()["message_id"].to_list()
+    assert kept == ["a", "b", None, None, None, None, "c"]
+
+
+def test_a_profile_keeps_its_number_however_it_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known profiles of big segments come from the column cache, those of small ones from their files."""
+    store = new(tmp_path)
+    for first, last in ((0, 40), (30, 45), (40, 60)):
+        load(store, [batch(mpid, named("Open")) for mpid in range(first, last)])
+        monkeypatch.setattr("core.data.numbering.LEAST_ROWS", 20)
+        monkeypatch.setattr("core.data.cache.LEAST_ROWS", 20)
+        monkeypatch.setattr("core.data.columns.LEAST_ROWS", 20)
+    profiles = store.read("profiles").collect()
+    assert sorted(profiles["mpid"].to_list()) == list(range(60))
+    assert sorted(profiles["profile"].to_list()) == list(range(60))
+    assert list((store.path / "cache").glob("*/*.columns"))
+    events = store.read("events").join(store.read("profiles"), on="profile").collect()
+    count = events.group_by("mpid").len().sort("mpid")
+    twice = {*range(30, 45)}
+    assert dict(count.rows()) == {mpid: 2 if mpid in twice else 1 for mpid in range(60)}
+
+
 def test_key_sets(tmp_path: Path) -> None:
     keys = KeySet([])
     assert keys.add(keys_of("s", pl.Series(["a", "b", "a"], dtype=pl.String))).tolist() == [False, False, True]
