@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from core import Audience, Dataset
-from core.criteria import qualifying
+from core.criteria import verdicts
 from core.data import kernels
 from core.data.values import FIRST, Dictionary
 from core.data.vocabulary import Vocabulary
@@ -113,7 +113,7 @@ def test_properties_that_are_the_same_for_a_name(
 ) -> None:
     """Names are left out where a property settles it, and rows are looked at where it does not; whether the values of
     the loads are put together or each load's are judged by themselves."""
-    monkeypatch.setattr(qualifying, "_MANY", many)
+    monkeypatch.setattr(verdicts, "_MANY", many)
     dataset, rows = loaded(tmp_path / "dataset", 3)
     counts: dict[int, int] = defaultdict(int)
     for who, _, _, _, group in rows.iter_rows():
