@@ -265,18 +265,22 @@ def _of_moments(moments: Millis, asked: Mask | None, profile: Profiles | None = 
 # --- reach -------------------------------------------------------------------------------------------------------
 
 
-def reach(evaluation: Evaluation) -> pl.DataFrame:
+def reach(evaluation: Evaluation, progress: Progress | None = None) -> pl.DataFrame:
     """Members with at least one identity of a type, as outputs send them: seen up to now in any workspace.
 
     Columns `identity_type`, `members`, `share` of the members; the most reaching first, types of nobody left out.
+    `progress(done, total)` is called before and after every shard; what it raises stops the work.
     """
     now_ms, reached = millis(evaluation.now), Counter[str]()
-    for scope, members in evaluation.parts():
+    steps = Steps(progress, evaluation.part_count)
+    steps.here()
+    for scope, members in evaluation.parts(steps):
         for identity_type, (profile, time_ms) in _holders(scope.snapshot).items():
             known = int(np.searchsorted(time_ms, now_ms, "right"))
             has = np.zeros(len(members), np.bool_)
             has[profile[:known]] = True
             reached[identity_type] += int(np.count_nonzero(has & members))
+        steps.next()
     rows = [(name, count, count / evaluation.size) for name, count in reached.items() if count]
     order = {name: at for at, name in enumerate(IDENTITY_TYPES)}
     rows.sort(key=lambda row: (-row[1], order.get(row[0], len(order)), row[0]))

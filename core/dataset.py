@@ -20,7 +20,7 @@ from core.context import Context, Workspace, resolve_inputs
 from core.criteria.calculated import calculated_attribute
 from core.data import summaries
 from core.data.manifest import Manifest, Segment
-from core.data.memory import DEFAULT_BYTES, Memory
+from core.data.memory import DEFAULT_BYTES, Memories, Memory
 from core.data.snapshot import Snapshot
 from core.data.store import Store
 from core.data.values import Mask, millis
@@ -47,21 +47,13 @@ DATA_END_AFTER = timedelta(hours=24)
 class Dataset(Account):
     """One version of a dataset, read only, until `refresh()` or a change through this object moves it on."""
 
-    def __init__(self, store: Store, memory_bytes: int = DEFAULT_BYTES) -> None:
-        self._store, self.memory_bytes = store, memory_bytes
+    def __init__(self, store: Store, memories: Memories) -> None:
+        """`memories`: where it remembers; those of a shard lie within its whole's."""
+        self._store, self._memories = store, memories
         manifest, lease = store.held()
-        self._snapshot = Snapshot(store, manifest, lease=lease, memory=Memory())
-        self._memory, self._beside, self._sampler = Memory(), Memory(), Sampler(memory_bytes // 8)
+        self._snapshot = Snapshot(store, manifest, lease=lease, memory=memories.facts)
+        self._sampler = Sampler(memories)
         self._known_ms: int | None = None
-        self._limit()
-
-    def _limit(self) -> None:
-        """Parts what the profiles leave of `memory_bytes`, at least half of it (decision 36)."""
-        left = max(self.memory_bytes - PROFILE_BYTES * self._snapshot.size, self.memory_bytes // 2)
-        self._snapshot.memory.limit(left // 4)
-        self._memory.limit(left // 8 * 3)
-        self._beside.limit(left // 4)
-        self._sampler.limit(left // 8)
 
     def __repr__(self) -> str:
         profiles, events = self.size
@@ -89,7 +81,18 @@ class Dataset(Account):
     def _opened(store: Store, memory_bytes: int) -> Dataset:
         from core.sharded import ShardedDataset
 
-        return ShardedDataset(store, memory_bytes) if store.manifest().shards else Dataset(store, memory_bytes)
+        manifest = store.manifest()
+        memories = Memories(memory_bytes, manifest.profiles, shards=len(manifest.shards))
+        return ShardedDataset(store, memories) if manifest.shards else Dataset(store, memories)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What bounds all that is remembered; see `open`."""
+        return self._memories.bytes
+
+    @property
+    def _memory(self) -> Memory:
+        return self._memories.answers
 
     @property
     def _manifest(self) -> Manifest:
@@ -102,14 +105,19 @@ class Dataset(Account):
 
     def refresh(self) -> Self:
         """Move on to the newest version on disk; returns this dataset."""
-        manifest, lease = self._store.held()
-        if manifest.version != self.version:
-            self._snapshot = Snapshot(self._store, manifest, self._snapshot, lease, self._snapshot.memory)
-            for memory in (self._memory, self._beside):
-                memory.forget(OF_A_VERSION)
-            self._snapshot.memory.forget(OF_A_VERSION)
-            self._limit()
+        if self._follow():
+            self._memories.leave(self._manifest.profiles)
         return self
+
+    def _follow(self) -> bool:
+        """Whether there was a newer version to move on to."""
+        manifest, lease = self._store.held()
+        if manifest.version == self.version:
+            return False
+        self._snapshot = Snapshot(self._store, manifest, self._snapshot, lease, self._memories.facts)
+        for memory in (self._memories.facts, self._memories.answers, self._memories.beside):
+            memory.forget(OF_A_VERSION)
+        return True
 
     def prepare(self, going: Callable[[], bool] = lambda: True) -> None:
         """Fill the column cache of this version on disk, so that first answers need not; stops when not `going`.
@@ -162,13 +170,16 @@ class Dataset(Account):
         """Everything that the data holds by name, with counts and first and last time (`core.catalog.overview`)."""
         return catalog.overview(self._snapshot)
 
-    def entries(self, *, now: datetime) -> list[Entry]:
-        """Every name of the catalog with volume up to `now`, data type and samples (`core.entries.entries`)."""
-        return entries(self._snapshots(), millis(now))
+    def entries(self, *, now: datetime, progress: Steady | None = None) -> list[Entry]:
+        """Every name of the catalog with volume up to `now`, data type and samples (`core.entries.entries`).
 
-    def inputs(self, *, now: datetime) -> list[InputUse]:
-        """Every input with what came through it (`core.entries.inputs`)."""
-        return inputs(self._snapshots(), millis(now))
+        `progress(done, total)` counts shards and is called within them too; what it raises stops the work.
+        """
+        return entries(self._snapshots(), millis(now), Steps(progress, max(self.shard_count, 1)))
+
+    def inputs(self, *, now: datetime, progress: Steady | None = None) -> list[InputUse]:
+        """Every input with what came through it (`core.entries.inputs`); `progress` as that of `entries`."""
+        return inputs(self._snapshots(), millis(now), Steps(progress, max(self.shard_count, 1)))
 
     def values(
         self, kind: str, name: str, *, workspace: str, event: tuple[str, str | None] | None = None
@@ -351,7 +362,7 @@ class Dataset(Account):
         """This version with a second memory, half as big: what is asked of it crowds nothing out of the first one, and
         after an edit of one criterion finds the others again."""
         other = copy(self)
-        other._memory = self._beside
+        other._memories = self._memories.aside()
         return other
 
     def known_until(self, moment: datetime) -> Dataset:
@@ -362,9 +373,11 @@ class Dataset(Account):
 
     def fresh(self) -> Dataset:
         """This version with nothing remembered; what is mapped from files stays."""
+        return self._remembering(self._memories.fresh())
+
+    def _remembering(self, memories: Memories) -> Dataset:
         other = copy(self)
-        other._memory, other._beside = Memory(self._memory.limit_bytes), Memory(self._beside.limit_bytes)
-        other._sampler = self._sampler.fresh()
+        other._memories, other._sampler = memories, self._sampler.fresh(memories)
         return other
 
     def _checked_scope(self, audience: Audience, now: datetime, audiences: Mapping[str, Audience]) -> Scope:

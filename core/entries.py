@@ -31,6 +31,7 @@ from core.data.summaries import (
     fact_use,
 )
 from core.data.values import NO_MOMENT
+from core.scope import Steps
 
 Place = tuple[str, str, str | None]
 """Workspace, kind and name of an event."""
@@ -91,20 +92,25 @@ class InputUse:
     """Events on each of the last `DAYS` UTC days."""
 
 
-def inputs(snapshots: Iterable[Snapshot], now_ms: int) -> list[InputUse]:
+def inputs(snapshots: Iterable[Snapshot], now_ms: int, steps: Steps) -> list[InputUse]:
     """Every input of every workspace, those without data too. The volume ends with the day of `now`.
 
-    `snapshots`: the parts of one version; one is looked at after the other.
+    `snapshots`: the parts of one version; one is looked at after the other, and `steps` are told of each.
     """
-    return _inputs_together([_inputs(snapshot, now_ms) for snapshot in snapshots])
+    found = []
+    for snapshot in snapshots:
+        found.append(_inputs(snapshot, now_ms, steps))
+        steps.next()
+    return _inputs_together(found)
 
 
-def _inputs(snapshot: Snapshot, now_ms: int) -> list[InputUse]:
+def _inputs(snapshot: Snapshot, now_ms: int, steps: Steps) -> list[InputUse]:
     last_day = now_ms // DAY_MS
     days: dict[tuple[str, str], npt.NDArray[np.int64]] = {}
     events: dict[tuple[str, str], int] = {}
     times: dict[tuple[str, str], list[int]] = {}
     for store in snapshot.event_stores():
+        steps.here()
         names, codes = store.events.inputs[0], store.events.inputs[1][store.start : store.stop]
         day, moments = store.day, store.times(slice(None))
         for code, name in enumerate(names):
@@ -138,14 +144,16 @@ def _inputs(snapshot: Snapshot, now_ms: int) -> list[InputUse]:
     ]
 
 
-def entries(snapshots: Iterable[Snapshot], now_ms: int) -> list[Entry]:
+def entries(snapshots: Iterable[Snapshot], now_ms: int, steps: Steps) -> list[Entry]:
     """Every name in every workspace, by workspace, kind and falling number of records. The volume ends with `now`.
 
-    `snapshots`: the parts of one version, which have no profile in common; one is looked at after the other.
+    `snapshots`: the parts of one version, which have no profile in common; one is looked at after the other, and
+    `steps` are told of each.
     """
     found = _Found(now_ms // DAY_MS)
     for snapshot in snapshots:
-        found.add(snapshot)
+        found.add(snapshot, steps)
+        steps.next()
     spaces = list(found.workspaces)
     return sorted(
         found.entries(),
@@ -210,17 +218,20 @@ class _Found:
 
     # -- a part after the other ------------------------------------------------------------------------------------
 
-    def add(self, snapshot: Snapshot) -> None:
+    def add(self, snapshot: Snapshot, steps: Steps) -> None:
         """Add what a part holds."""
+        steps.here()
         self.workspaces = snapshot.manifest.workspaces
         for name in self.workspaces:
             self.seen[name] += int(np.count_nonzero(snapshot.first_seen(name) != NO_MOMENT))
         stores = [store for store in snapshot.event_stores() if store.kind in EVENT_KINDS]
         self._add_events(stores, snapshot.size)
         for kind in CARRIED:
+            steps.here()
             self._add_totals(kind, stores)
             self._add_frames(kind, list(carried_use(snapshot, kind)))
         for kind in FACTS:
+            steps.here()
             self._add_facts(kind, list(fact_use(snapshot, kind)))
 
     def _add_events(self, stores: list[EventStore], size: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 
-from core.data.memory import Memory
+from core.data.memory import Memories
 from core.data.sample import SampleStore, one_in_of
 from core.data.snapshot import Snapshot
 from core.scope import OF_A_VERSION
@@ -14,12 +14,12 @@ from core.scope import OF_A_VERSION
 class Sampler:
     """The slice of one dataset or shard, from version to version, with a memory of its own."""
 
-    def __init__(self, memory_bytes: int) -> None:
-        """`memory_bytes`: what the slice may hold."""
-        self.memory, self._facts = Memory(memory_bytes // 2), Memory(memory_bytes // 2)
+    def __init__(self, memories: Memories) -> None:
+        """`memories`: those of the dataset or shard."""
         self._store: SampleStore | None = None
         self._of: tuple[int, int] | None = None
         self._snapshot: Snapshot | None = None
+        self._take(memories)
 
     def snapshot(self, whole: Snapshot, profiles: int) -> Snapshot | None:
         """The slice of a version; `profiles`: how many the account has. None where it is not filled or not worth it."""
@@ -35,16 +35,17 @@ class Sampler:
             self.memory.forget(OF_A_VERSION)
         return self._snapshot
 
-    def limit(self, memory_bytes: int) -> None:
-        """Sets another limit of what the slice may hold."""
-        self.memory.limit(memory_bytes // 2)
-        self._facts.limit(memory_bytes // 2)
-
-    def fresh(self) -> Sampler:
-        """The same slice with nothing remembered."""
+    def fresh(self, memories: Memories) -> Sampler:
+        """The same slice with the answers of other memories."""
         other = copy(self)
-        other.memory = Memory(self.memory.limit_bytes)
+        other._take(memories)
         return other
+
+    def _take(self, memories: Memories) -> None:
+        """What is remembered of slices of another size is not this one's."""
+        size = () if self._store is None else (self._store.one_in,)
+        self._memories = memories
+        self.memory, self._facts = memories.slice_answers.of(*size), memories.slice_facts.of(*size)
 
     def fill(self, whole: Snapshot, profiles: int, going: Callable[[], bool]) -> None:
         """Make the slice of a version and its columns, as long as it is `going`."""
@@ -62,5 +63,5 @@ class Sampler:
             return None
         if self._store is None or self._store.one_in != one_in:
             self._store, self._snapshot = SampleStore(whole.store, one_in), None
-            self.memory, self._facts = Memory(self.memory.limit_bytes), Memory(self._facts.limit_bytes)
+            self._take(self._memories)
         return self._store

@@ -163,7 +163,8 @@ class Scope:
         """A matcher's positive verdict on every code of a dictionary."""
         at = self.now_ms if matcher.READS == "date" else None
         key = ("verdict", dictionary.serial, matcher, at)
-        return self._memory.remember(key, lambda: matcher.positive(dictionary, self.now_ms))
+        # Shards may have a dictionary in common.
+        return self._memory.common.remember(key, lambda: matcher.positive(dictionary, self.now_ms))
 
     def every_input(self) -> Inputs:
         """Every input of the scope's workspaces."""

@@ -21,7 +21,7 @@ import polars as pl
 from core import catalog
 from core.audience import Audience
 from core.data.manifest import Manifest, Segment
-from core.data.memory import DEFAULT_BYTES, Memory
+from core.data.memory import Memories
 from core.data.segments import shard_of
 from core.data.snapshot import Snapshot
 from core.data.store import Store
@@ -48,12 +48,11 @@ What they hold is bounded (`memory_bytes`); what they have mapped from files, so
 class ShardedDataset(Dataset):
     """One version of a dataset whose profiles are split into shards."""
 
-    def __init__(self, store: Store, memory_bytes: int = DEFAULT_BYTES) -> None:
-        self._store, self.memory_bytes = store, memory_bytes
+    def __init__(self, store: Store, memories: Memories) -> None:
+        """`memories`: what all shards share."""
+        self._store, self._memories = store, memories
         self._version, self._lease = store.held()
         self._moving = threading.Lock()
-        self._memory = Memory(memory_bytes // 8)
-        """What is put together of all shards."""
         self._kept: dict[int, Dataset] = {}
         self._loose: WeakValueDictionary[int, Dataset] = WeakValueDictionary()
         """Shards that are not kept, while somebody looks at them."""
@@ -72,11 +71,13 @@ class ShardedDataset(Dataset):
             for number, shard in list(self._kept.items()):
                 kept[number] = copy(shard)
                 kept[number]._store = self._store.shard(number, manifest)
-                kept[number].refresh()
+                kept[number]._follow()
             with self._moving:
                 self._version, self._lease = manifest, lease
                 self._kept, self._loose = kept, WeakValueDictionary()
-            self._memory.forget(OF_A_VERSION)
+            for memory in (self._memories.answers, self._memories.beside):
+                memory.forget(OF_A_VERSION)
+            self._memories.leave(manifest.profiles)
         return self
 
     def _still(self) -> ShardedDataset:
@@ -107,12 +108,17 @@ class ShardedDataset(Dataset):
         known = self._kept.get(number) or self._loose.get(number)
         if known is not None:
             return known
-        shard = Dataset(self._store.shard(number, self._version), self.memory_bytes // 8 * 7 // self.shard_count)
+        stays = sum(_events(self._version, each) for each in range(number + 1)) <= KEPT_EVENTS
+        shard = Dataset(self._store.shard(number, self._version), self._memories_of(number, stays))
         shard._known_ms = self._known_ms
         shard._sampler = self._samplers.setdefault(number, shard._sampler)  # slices are small: they all stay
-        events = sum(_events(self._version, each) for each in range(number + 1))
-        (self._kept if events <= KEPT_EVENTS else self._loose)[number] = shard
+        (self._kept if stays else self._loose)[number] = shard
         return shard
+
+    def _memories_of(self, number: int, stays: bool) -> Memories:
+        """A shard that does not stay takes what it remembered with it."""
+        own = self._memories.of(number)
+        return own if stays else own.apart(self._version.shards[number].profiles, len(self._version.shards))
 
     def prepare(self, going: Callable[[], bool] = lambda: True) -> None:
         for shard in self.shards():
@@ -125,7 +131,9 @@ class ShardedDataset(Dataset):
 
     def aside(self) -> Dataset:
         """This version with a second memory in every shard; see `Dataset.aside`."""
-        return self._with(lambda shard: shard.aside())
+        other = self._with(lambda shard: shard.aside())
+        other._memories = self._memories.aside()
+        return other
 
     def known_until(self, moment: datetime) -> Dataset:
         """This version as if nothing had arrived after a moment; see `Dataset.known_until`."""
@@ -135,9 +143,11 @@ class ShardedDataset(Dataset):
 
     def fresh(self) -> Dataset:
         """This version with nothing remembered; what is mapped from files stays."""
-        other = self._with(lambda shard: shard.fresh())
-        other._memory = Memory(self._memory.limit_bytes)
-        other._samplers = {number: sampler.fresh() for number, sampler in self._samplers.items()}
+        memories = self._memories.fresh()
+        other = copy(self)
+        other._memories, other._loose = memories, WeakValueDictionary()
+        other._kept = {number: shard._remembering(memories.of(number)) for number, shard in self._kept.items()}
+        other._samplers = {number: each.fresh(memories.of(number)) for number, each in self._samplers.items()}
         return other
 
     def _with(self, changed: Callable[[Dataset], Dataset]) -> ShardedDataset:
@@ -244,10 +254,12 @@ class ShardedDataset(Dataset):
         steps = Steps(progress, len(wanted) * len(self._version.shards))
         steps.here()
         asked = self._still()
-        for shard in asked.shards():
+        for number, shard in enumerate(asked.shards()):
             for key, audience in wanted.items():
-                parts[key].append(_Part.of(Evaluation(audience, shard.scope(audience, now, named, steps))))
+                found = Evaluation(audience, shard.scope(audience, now, named, steps))
+                parts[key].append(_Part.of(found, stays=number in asked._kept))
                 steps.next()
+        steps.over()
         return {key: ShardedEvaluation(audience, asked, now, named, parts[key]) for key, audience in wanted.items()}
 
     def _samples(
@@ -272,14 +284,22 @@ class _Part:
     """What one shard says of an audience."""
 
     mask: Mask
-    members: np.ndarray[tuple[int], np.dtype[np.int64]]
     universe: int
-    criteria: list[NodeSize]
+    mpid: np.ndarray[tuple[int], np.dtype[np.int64]]
+    """The shard's own, one a profile."""
+    criteria: Callable[[], list[NodeSize]]
 
     @classmethod
-    def of(cls, found: Evaluation) -> _Part:
-        """Everything that is kept of an evaluation; its scope is not."""
-        return cls(found.mask, found.scope.snapshot.mpid[found.mask], found.universe, found.criteria)
+    def of(cls, found: Evaluation, stays: bool) -> _Part:
+        """What is kept of an evaluation; of a shard that does not stay, its scope is not."""
+        known = None if stays else found.criteria
+        criteria = (lambda: found.criteria) if known is None else (lambda: known)
+        return cls(found.mask, found.universe, found.scope.snapshot.mpid, criteria)
+
+    @property
+    def members(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """The mpids of the members."""
+        return self.mpid[self.mask]
 
 
 class ShardedEvaluation(Evaluation):
@@ -344,7 +364,7 @@ class ShardedEvaluation(Evaluation):
                 here=sum(node.here for node in same),
                 unique=sum(node.unique for node in same),
             )
-            for same in zip(*(part.criteria for part in self._parts), strict=True)
+            for same in zip(*(part.criteria() for part in self._parts), strict=True)
         ]
 
     def measure(self, path: str) -> pl.DataFrame:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 UPLOAD_SECONDS: Final = 86_400
+_CONTAINER: Final = Path("/sys/fs/cgroup/memory.max")
+"""Where Linux says what a container may use: bytes, or "max"."""
 
 
 def folder() -> Path:
@@ -40,12 +42,25 @@ def open_dataset(path: Path | None = None) -> Dataset:
 
 
 def memory_bytes() -> int:
-    """WORKBENCH_MEMORY: bytes, or a number of MB or GB ("800 MB", "2GB"); 1 GB where it is not set. CoreError."""
-    text = os.environ.get("WORKBENCH_MEMORY") or "1GB"
+    """WORKBENCH_MEMORY: bytes, or a number of MB or GB ("800 MB", "2GB"). Where it is not set, an eighth of what the
+    machine has, at least 1 GB and at most 4. CoreError."""
+    text = os.environ.get("WORKBENCH_MEMORY")
+    if not text:
+        return min(max(machine_bytes() // 8, 1 << 30), 4 << 30)
     found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(MB|GB|)\s*", text, re.IGNORECASE)
     if found is None:
         raise CoreError(f"WORKBENCH_MEMORY is {text!r}.", 'Give bytes, or a number of MB or GB like "2GB".')
     return round(float(found[1]) * {"": 1, "MB": 1 << 20, "GB": 1 << 30}[found[2].upper()])
+
+
+def machine_bytes() -> int:
+    """The memory of this machine, or what its container may use of it."""
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        allowed = _CONTAINER.read_text().strip()
+    except OSError:
+        return whole
+    return min(whole, int(allowed)) if allowed.isdecimal() else whole
 
 
 def registry() -> Registry:

@@ -12,6 +12,7 @@ from core.account import InputKind
 from core.criteria.template import plain_words as words
 from core.entries import InputUse
 from workbench import parts, session
+from workbench.progress import Progress
 
 COLUMNS: Final[Mapping[str, Any]] = {
     "Workspace": st.column_config.TextColumn(),
@@ -28,13 +29,18 @@ KINDS: Final[dict[str, InputKind]] = {"platform": "platform", "feed": "feed"}
 
 def draw(data: Dataset | None) -> None:
     """The table, and below it the form for a new one, which makes the dataset too where there is none."""
-    rows = [] if data is None else [row(each) for each in data.inputs(now=session.moment(data))]
+    rows = [] if data is None else [row(each) for each in _inputs(data)]
     if rows:
         st.dataframe(rows, hide_index=True, key="inputs-table", column_config=COLUMNS, row_height=40, placeholder="–")
     else:
         st.caption("No workspace yet: the first load makes one, or add it here.")
     if session.me().may("admin"):
         add(data)
+
+
+def _inputs(data: Dataset) -> list[InputUse]:
+    with Progress("Counting what came through each input") as step:
+        return data.inputs(now=session.moment(data), progress=step)
 
 
 def add(data: Dataset | None) -> None:

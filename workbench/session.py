@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -28,9 +28,13 @@ from core.suggest import Suggestion
 from core.uses import UsedBy
 from workbench import home
 from workbench.builder.tree import Change, Place, changed, with_ids
+from workbench.progress import Progress
 
 Node = dict[str, Any]
 T = TypeVar("T")
+
+CATALOGS: Final = 4
+"""So many catalogs are kept; a day or a load makes another one."""
 
 
 @st.cache_resource
@@ -100,13 +104,25 @@ def size(data: Dataset, audience: Audience, now: datetime) -> tuple[int, int]:
     return size_of(str(data.path), data.version, json.dumps(audience.to_dict()), json.dumps(others), now)
 
 
-@st.cache_resource(max_entries=500, show_spinner=False)
 def names(
     path: str, version: int, source: str, workspaces: tuple[str, ...], event: tuple[str, str | None]
 ) -> list[Suggestion]:
     """The names of a list in some workspaces, most frequent first. Not to be changed."""
-    known = _catalog_entries(path, version, _day_of(_dataset(path).end or clock()))
-    return suggest.names(known, source, workspaces, event)
+    now = _day_of(_dataset(path).end or clock())
+    return _names(path, version, source, workspaces, event, now, _catalog(path, version, now))
+
+
+@st.cache_resource(max_entries=500, show_spinner=False)
+def _names(
+    path: str,
+    version: int,
+    source: str,
+    workspaces: tuple[str, ...],
+    event: tuple[str, str | None],
+    now: datetime,
+    _known: list[Entry],
+) -> list[Suggestion]:
+    return suggest.names(_known, source, workspaces, event)
 
 
 @st.cache_resource(max_entries=500, show_spinner=False)
@@ -117,14 +133,27 @@ def values(
     return _dataset(path).suggested(kind, name, workspaces, event)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the catalog")
-def _catalog_entries(path: str, version: int, now: datetime) -> list[Entry]:
-    return _dataset(path).entries(now=now)
+@st.cache_resource(show_spinner=False)
+def _catalogs() -> dict[tuple[str, int, datetime], list[Entry]]:
+    return {}
+
+
+def _catalog(path: str, version: int, now: datetime) -> list[Entry]:
+    """The entries of a catalog; the last few that were asked for are kept. Shows progress where it takes long."""
+    kept, key = _catalogs(), (path, version, now)
+    found = kept.pop(key, None)
+    if found is None:
+        with Progress("Reading the catalog") as step:
+            found = _dataset(path).entries(now=now, progress=step)
+    kept[key] = found
+    for old in list(kept)[:-CATALOGS]:
+        kept.pop(old, None)
+    return found
 
 
 def catalog_entries(data: Dataset, now: datetime) -> list[Entry]:
     """Every name of the catalog, with volume up to the day of `now`."""
-    return _catalog_entries(str(data.path), data.version, _day_of(now))
+    return _catalog(str(data.path), data.version, _day_of(now))
 
 
 def _day_of(now: datetime) -> datetime:

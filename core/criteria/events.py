@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -135,7 +136,12 @@ class Event(Criterion):
     def _of_product(self) -> bool:
         return self.aggregate is not None and isinstance(self.aggregate.of, ProductRef)
 
-    @property
+    @cached_property
+    def qualifies(self) -> str:
+        """What of it says which events qualify, time aside."""
+        return self.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"frequency", "aggregate", "when"})
+
+    @cached_property
     def measured(self) -> str:
         if self.aggregate is not None:
             shape = self.aggregate.model_dump_json(by_alias=True, exclude=set(COMPARISON_KEYS) | {"from_"})

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
@@ -288,15 +289,7 @@ class Number(Matcher):
 
     def wholes(self, numbers: npt.NDArray[np.signedinteger[Any]], scale: int = 1) -> Mask:
         """The twin's verdict on whole numbers divided by `scale`, exact."""
-        limits = [(each if isinstance(each, int) else Fraction(_decimal(each))) * scale for each in self._limits]
-        # The least and the largest whole number that hold, None where there is no bound.
-        bounds: dict[str, tuple[int | None, int | None]] = {
-            "greater_than": (math.floor(limits[0]) + 1, None),
-            "at_least": (math.ceil(limits[0]), None),
-            "less_than": (None, math.ceil(limits[0]) - 1),
-            "at_most": (None, math.floor(limits[0])),
-        }
-        low, high = bounds.get(self.operator.twin, (math.ceil(limits[0]), math.floor(limits[-1])))
+        low, high = _whole_bounds(self.operator.twin, self._limits, scale)
         if low == high:
             return np.asarray(numbers == low)
         holds = np.ones(len(numbers), np.bool_) if low is None else np.asarray(numbers >= low)
@@ -320,6 +313,19 @@ class Number(Matcher):
     @property
     def words(self) -> str:
         return f"{self.operator.words} {' and '.join(number_text(limit) for limit in self._limits)}"
+
+
+@lru_cache(maxsize=1024)
+def _whole_bounds(twin: str, limits: tuple[float, ...], scale: int) -> tuple[int | None, int | None]:
+    """The least and the largest whole number that hold, divided by `scale`; None where there is no bound."""
+    low, high = (Fraction(_decimal(limit)) * scale for limit in (limits[0], limits[-1]))
+    bounds: dict[str, tuple[int | None, int | None]] = {
+        "greater_than": (math.floor(low) + 1, None),
+        "at_least": (math.ceil(low), None),
+        "less_than": (None, math.ceil(low) - 1),
+        "at_most": (None, math.floor(low)),
+    }
+    return bounds.get(twin, (math.ceil(low), math.floor(high)))
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def how_many(
         return kernels.count(_parts(event, scope, inputs, spans), scope.size)
 
     spans = scope.spans(_both(event, scope, bounds), without_lookback)
-    return count(spans) if _moves(event) else scope.tally((_shape(event), inputs), spans, count)
+    return count(spans) if _moves(event) else scope.tally((event.qualifies, inputs), spans, count)
 
 
 def whether(event: Event, scope: Scope, inputs: Inputs) -> Mask | None:
@@ -104,16 +104,11 @@ def aggregated(
             sums = scope.snapshot.sums(told[0].recap, f"{of.canonical}/{what}", add)
             return sums.between(told[0], scope.size, add)
         return scope.tally(
-            (_shape(event), inputs, of, what), spans, lambda some: add(some).astype(np.int64, copy=False)
+            (event.qualifies, inputs, of, what), spans, lambda some: add(some).astype(np.int64, copy=False)
         )
 
     sums = summed((added(str(decimals), lambda some: values(some).added(decimals)),), decimals)
     return sums if function == "sum" else averaged(sums, added("numbers", lambda some: values(some).numbers()))
-
-
-def _shape(event: Event) -> str:
-    """What qualifies, time aside."""
-    return event.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"frequency", "aggregate", "when"})
 
 
 def _moves(event: Event) -> bool:
@@ -199,4 +194,6 @@ def gather(event: Event, of: Ref, rows: list[Rows], scope: Scope) -> Gathered:
                 wanted = conditions.of_products(store, mine)
                 keep = keep & wanted if len(keep) else wanted
         pieces.append(Piece(frame, mine, _column_of(of, store, scope), keep))
-    return Gathered(scope.size, pieces, scope.snapshot.vocabulary(event.kind, event.name, owner, *of.ref))
+    dictionaries = [piece.column.dictionary for piece in pieces]
+    vocabulary = scope.snapshot.vocabulary(event.kind, event.name, owner, *of.ref, among=dictionaries)
+    return Gathered(scope.size, pieces, vocabulary)

@@ -12,7 +12,7 @@ from core.data import kernels
 from core.data.columns import EventStore, Products
 from core.data.events import Rows
 from core.data.postings import posted
-from core.data.values import Column, Mask
+from core.data.values import Column, Dictionary, Mask
 from core.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Verdicts:
         if (known := self._tables.get((ref, matcher, store))) is not None:
             return known
         dictionary = self.column(store, ref).dictionary
-        vocabulary = self._vocabulary(ref)
+        vocabulary = self._vocabulary(ref, dictionary)
         if vocabulary is None:
             positive = self._scope.positive(matcher, dictionary)
         else:
@@ -54,18 +54,18 @@ class Verdicts:
         table = self._tables[ref, matcher, store] = ~positive if matcher.operator.negated else positive
         return table
 
-    def _vocabulary(self, ref: tuple[str, str]) -> Vocabulary | None:
+    def _vocabulary(self, ref: tuple[str, str], asked: Dictionary) -> Vocabulary | None:
         """What the stores hold of a property; None where that is too much to put together."""
         if self.stores and ref not in self._vocabularies:
             dictionaries = [self.column(each, ref).dictionary for each in self.stores]
             self._vocabularies[ref] = None
             if sum(len(each.entries) for each in dictionaries) <= _MANY:
-                known = self._vocabularies[ref] = self._known(ref)
+                known = self._vocabularies[ref] = self._known(ref, dictionaries)
                 known.of(dictionaries)
-        return self._vocabularies[ref] if ref in self._vocabularies else self._known(ref)
+        return self._vocabularies[ref] if ref in self._vocabularies else self._known(ref, [asked])
 
-    def _known(self, ref: tuple[str, str]) -> Vocabulary:
-        return self._scope.snapshot.vocabulary(self._event.kind, self._event.name, self._owner, *ref)
+    def _known(self, ref: tuple[str, str], among: list[Dictionary]) -> Vocabulary:
+        return self._scope.snapshot.vocabulary(self._event.kind, self._event.name, self._owner, *ref, among=among)
 
 
 class Conditions:

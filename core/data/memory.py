@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Collection, Iterable
+from copy import copy
+from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Final, TypeVar
+from weakref import WeakSet
 
 import numpy as np
 import polars as pl
@@ -18,6 +22,9 @@ T = TypeVar("T")
 
 DEFAULT_BYTES: Final = 1 << 30
 """What a dataset holds unless it is opened with another bound."""
+
+PROFILE_BYTES: Final = 16
+"""What is held of every profile, whatever is asked: its mpid and its hash."""
 
 _ENTRY: Final = 500
 """Bytes of an entry beside its arrays."""
@@ -34,25 +41,119 @@ class Holder(ABC):
         """The arrays and dictionaries that it holds."""
 
 
-@dataclass(slots=True)
 class _Entry:
-    """A value, the bytes of what it holds by identity, and how often it was asked for."""
+    """A value, the bytes of what it holds by identity, all of them together, and how often it was asked for."""
 
-    value: Any
-    parts: dict[int, int]
-    asked: int = 0
+    __slots__ = ("asked", "parts", "size", "value")
+
+    def __init__(self, value: Any, parts: dict[int, int], asked: int = 0) -> None:
+        self.value, self.parts, self.asked = value, parts, asked
+        self.size = sum(parts.values()) + _ENTRY
+
+
+class Bound:
+    """Bytes that several memories may hold together. Each may use what the others leave; when all is used, the one that
+    is furthest beyond its share gives way."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes, self.held_bytes = limit_bytes, 0
+        """Those of memories that nobody has any more are counted until they matter."""
+        self.lock = threading.Lock()
+        self.pools: WeakSet[_Pool] = WeakSet()
+
+    def limit(self, limit_bytes: int) -> None:
+        """Sets another limit."""
+        with self.lock:
+            self.limit_bytes = limit_bytes
+            self.fit()
+
+    def fit(self) -> None:
+        """Has memories give way until the limit is kept; the lock is held."""
+        if self.held_bytes > self.limit_bytes:
+            self.held_bytes = sum(pool.held_bytes for pool in self.pools)
+        while self.held_bytes > self.limit_bytes:
+            max(self.pools, key=lambda pool: pool.held_bytes / pool.share).give_way()
+
+
+class _Pool:
+    """The entries of a memory by key, and their bytes; what several of them hold counts once."""
+
+    def __init__(self, bound: Bound, share: float, in_circles: bool) -> None:
+        self.bound, self.share, self.held_bytes = bound, share, 0
+        self.entries: OrderedDict[tuple[Any, ...], _Entry] = OrderedDict()
+        self._dice = random.Random(0) if in_circles else None
+        self._holders: dict[int, int] = {}
+        """By how many entries each part is held."""
+        bound.pools.add(self)
+
+    def add(self, key: tuple[Any, ...], entry: _Entry) -> None:
+        if entry.size > self.bound.limit_bytes:
+            return
+        self.entries[key] = entry
+        gained = _ENTRY
+        for part, size in entry.parts.items():
+            holders = self._holders.get(part, 0)
+            self._holders[part] = holders + 1
+            gained += 0 if holders else size
+        self._weigh(gained)
+        self.bound.fit()
+
+    def _weigh(self, gained: int) -> None:
+        self.held_bytes += gained
+        self.bound.held_bytes += gained
+
+    def give_way(self) -> None:
+        if self._dice is None:
+            self.drop(next(iter(self.entries)))
+        else:
+            self.drop(*self._dice.choices(list(self.entries), [entry.size for entry in self.entries.values()]))
+
+    def drop(self, key: tuple[Any, ...]) -> None:
+        entry = self.entries.pop(key, None)
+        if entry is None:
+            return
+        lost = _ENTRY
+        for part, size in entry.parts.items():
+            self._holders[part] -= 1
+            if not self._holders[part]:
+                del self._holders[part]
+                lost += size
+        self._weigh(-lost)
 
 
 class Memory:
     """Values by key. What several of them hold counts once. Several threads may use it; two that miss one key at once
     both make its value."""
 
-    def __init__(self, limit_bytes: int = DEFAULT_BYTES) -> None:
-        self.limit_bytes, self.held_bytes = limit_bytes, 0
-        self._entries: OrderedDict[tuple[Any, ...], _Entry] = OrderedDict()
-        self._holders: dict[int, int] = {}
-        """By how many entries each part is held."""
-        self._lock = threading.Lock()
+    def __init__(self, bound: int | Bound = DEFAULT_BYTES, share: float = 1.0, *, in_circles: bool = False) -> None:
+        """`bound`: bytes, or what it shares with other memories. `in_circles`: it is asked for one shard's values after
+        the other's, again and again. What was asked for longest ago would be what is needed next; so any byte is as
+        likely to go as any other."""
+        self._pool = _Pool(Bound(bound) if isinstance(bound, int) else bound, share, in_circles)
+        self._owner: tuple[int, ...] = ()
+
+    def of(self, *owner: int) -> Memory:
+        """A part of this memory with keys of its own: that of a shard, for one."""
+        other = copy(self)
+        other._owner = (*self._owner, *owner)
+        return other
+
+    @property
+    def common(self) -> Memory:
+        """The memory of which this one is a part, or itself."""
+        other = copy(self)
+        other._owner = ()
+        return other
+
+    @property
+    def limit_bytes(self) -> int:
+        """The bound."""
+        return self._pool.bound.limit_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """What it holds, in all of its parts."""
+        return self._pool.held_bytes
 
     def remember(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """The value of a key, made by `make` where it is not known."""
@@ -64,67 +165,83 @@ class Memory:
 
     def recall(self, key: tuple[Any, ...]) -> Any:
         """The value of a key, None where it is not known."""
-        with self._lock:
-            entry = self._entries.get(key)
+        pool, own = self._pool, (self._owner, *key)
+        with pool.bound.lock:
+            entry = pool.entries.get(own)
             if entry is None:
                 return None
-            self._entries.move_to_end(key)
+            pool.entries.move_to_end(own)
             entry.asked += 1
             if not entry.asked & (entry.asked - 1):  # values grow: a dictionary reads its texts when first asked to
-                self._drop(key)
-                self._add(key, _Entry(entry.value, parts_of(entry.value), entry.asked))
+                pool.drop(own)
+                pool.add(own, _Entry(entry.value, parts_of(entry.value), entry.asked))
             return entry.value
 
     def keep(self, key: tuple[Any, ...], value: Any) -> None:
         """Sets the value of a key; one that is too big for this memory is not kept."""
-        parts = parts_of(value)
-        with self._lock:
-            self._drop(key)
-            self._add(key, _Entry(value, parts))
+        pool, own, parts = self._pool, (self._owner, *key), parts_of(value)
+        with pool.bound.lock:
+            pool.drop(own)
+            pool.add(own, _Entry(value, parts))
 
-    def forget(self, kinds: Iterable[str]) -> None:
+    def forget(self, kinds: Collection[str]) -> None:
         """Drops every key that begins with one of these."""
-        gone = set(kinds)
-        with self._lock:
-            for key in [key for key in self._entries if key[0] in gone]:
-                self._drop(key)
-
-    def limit(self, limit_bytes: int) -> None:
-        """Sets another limit."""
-        with self._lock:
-            self.limit_bytes = limit_bytes
-            self._fit()
+        pool = self._pool
+        with pool.bound.lock:
+            for key in [key for key in pool.entries if key[0] == self._owner and key[1] in kinds]:
+                pool.drop(key)
 
     def drop(self, key: tuple[Any, ...]) -> None:
         """Drops a key, where it is known."""
-        with self._lock:
-            self._drop(key)
+        with self._pool.bound.lock:
+            self._pool.drop((self._owner, *key))
 
-    def _add(self, key: tuple[Any, ...], entry: _Entry) -> None:
-        if sum(entry.parts.values()) + _ENTRY > self.limit_bytes:
-            return
-        self._entries[key] = entry
-        self.held_bytes += _ENTRY
-        for part, size in entry.parts.items():
-            holders = self._holders.get(part, 0)
-            self._holders[part] = holders + 1
-            self.held_bytes += 0 if holders else size
-        self._fit()
 
-    def _fit(self) -> None:
-        while self.held_bytes > self.limit_bytes:
-            self._drop(next(iter(self._entries)))
+class Memories:
+    """What one dataset holds to give it again, by what it is for (decision 36). All of its shards share it."""
 
-    def _drop(self, key: tuple[Any, ...]) -> None:
-        entry = self._entries.pop(key, None)
-        if entry is None:
-            return
-        self.held_bytes -= _ENTRY
-        for part, size in entry.parts.items():
-            self._holders[part] -= 1
-            if not self._holders[part]:
-                del self._holders[part]
-                self.held_bytes -= size
+    def __init__(self, memory_bytes: int, profiles: int, *, shards: int = 0) -> None:
+        self.bytes, self._bound = memory_bytes, Bound(memory_bytes)
+        self.facts = Memory(self._bound, 0.5, in_circles=shards > 0)
+        """Facts taken from several segments or derived, and columns of events."""
+        self.answers, self.beside = Memory(self._bound, 0.25), Memory(self._bound, 0.125)
+        """Answers, and what is looked at beside them."""
+        self.slice_facts = Memory(self._bound, 0.0625, in_circles=shards > 0)
+        self.slice_answers = Memory(self._bound, 0.0625)
+        """The same of the sample's slice."""
+        self.leave(profiles)
+
+    def leave(self, profiles: int) -> None:
+        """Takes what so many profiles need off the bound, at most half of it."""
+        self._bound.limit(max(self.bytes - PROFILE_BYTES * profiles, self.bytes // 2))
+
+    def of(self, shard: int) -> Memories:
+        """Those of a shard."""
+        other = copy(self)
+        for name, memory in vars(self).items():
+            if isinstance(memory, Memory):
+                setattr(other, name, memory.of(shard))
+        return other
+
+    def apart(self, profiles: int, shards: int) -> Memories:
+        """Others for a shard of so many profiles that is looked at and left: its share of the bound, beside it. What
+        is known of the sample's slice stays."""
+        other = Memories(self.bytes // shards, profiles)
+        other.slice_facts, other.slice_answers = self.slice_facts, self.slice_answers
+        return other
+
+    def aside(self) -> Memories:
+        """Those for what is looked at beside."""
+        other = copy(self)
+        other.answers = self.beside
+        return other
+
+    def fresh(self) -> Memories:
+        """The same facts and no answers."""
+        other = copy(self)
+        other.answers, other.beside = Memory(self._bound, 0.25), Memory(self._bound, 0.125)
+        other.slice_answers = Memory(self._bound, 0.0625)
+        return other
 
 
 def weigh(value: Any) -> int:
@@ -139,24 +256,52 @@ def parts_of(value: Any) -> dict[int, int]:
     rest = [value]
     while rest:
         item = rest.pop()
-        if isinstance(item, np.ndarray):
-            while isinstance(item.base, np.ndarray):
-                item = item.base
-            if item.base is None:
-                found[id(item)] = item.nbytes
-        elif isinstance(item, pl.Series | pl.DataFrame):
-            found[id(item)] = int(item.estimated_size())
-        elif isinstance(item, tuple | list):
-            rest.extend(item)
-        elif isinstance(item, Holder):
-            rest.extend(item.holds())
-        elif isinstance(item, dict):
-            rest.extend(list(item.values()))
-        elif id(item) not in seen and isinstance(item, Dictionary):
+        kind: Any = type(item)
+        inside = _inside(kind)
+        if inside is not None and id(item) not in seen:
             seen.add(id(item))
-            found[id(item.entries)] = _VIEW * len(item.entries)  # the characters are mapped, if there are many
-            rest.extend(each for each in list(vars(item).values()) if each is not item.entries)
-        elif id(item) not in seen and is_dataclass(item) and not isinstance(item, type):
-            seen.add(id(item))
-            rest.extend(getattr(item, field.name) for field in fields(item))
+            rest.extend(inside(item, found))
     return found
+
+
+Inside = Callable[[Any, dict[int, int]], Iterable[Any]]
+"""Notes the bytes of a value's own; gives what else it holds."""
+
+
+@cache
+def _inside(kind: type) -> Inside | None:
+    """How values of a type are weighed; None: they hold nothing."""
+    if issubclass(kind, np.ndarray):
+        return _of_array
+    if issubclass(kind, pl.Series | pl.DataFrame):
+        return _of_series
+    if issubclass(kind, tuple | list):
+        return lambda item, found: item
+    if issubclass(kind, Holder):
+        return lambda item, found: item.holds()
+    if issubclass(kind, dict):
+        return lambda item, found: list(item.values())
+    if issubclass(kind, Dictionary):
+        return _of_dictionary
+    if is_dataclass(kind):
+        names = [field.name for field in fields(kind)]
+        return lambda item, found: [getattr(item, name) for name in names]
+    return None
+
+
+def _of_array(item: Any, found: dict[int, int]) -> Iterable[Any]:
+    while isinstance(item.base, np.ndarray):
+        item = item.base
+    if item.base is None:
+        found[id(item)] = item.nbytes
+    return ()
+
+
+def _of_series(item: Any, found: dict[int, int]) -> Iterable[Any]:
+    found[id(item)] = int(item.estimated_size())
+    return ()
+
+
+def _of_dictionary(item: Any, found: dict[int, int]) -> Iterable[Any]:
+    found[id(item.entries)] = _VIEW * len(item.entries)  # the characters are mapped, if there are many
+    return [each for each in list(vars(item).values()) if each is not item.entries]

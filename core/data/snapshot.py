@@ -25,7 +25,7 @@ from core.data.memory import Memory
 from core.data.recaps import Add, Recap, Sums, Which, recap_of
 from core.data.schema import ANY, EVENT_KINDS, TABLES
 from core.data.store import Store
-from core.data.values import NO_MOMENT, Column, Mask, Millis, merge
+from core.data.values import NO_MOMENT, Column, Dictionary, Mask, Millis, merge
 from core.data.vocabulary import Vocabulary
 
 T = TypeVar("T")
@@ -185,9 +185,14 @@ class Snapshot:
                 yield self.which(workspace, kind, name)
         yield from (self.which(workspace, ANY, None) for workspace in self.manifest.workspaces)
 
-    def vocabulary(self, *key: Any) -> Vocabulary:
-        """What the segments hold of a property of some events; it grows as they are asked."""
-        return self.memory.remember(("vocabulary", *key), Vocabulary)
+    def vocabulary(self, *key: Any, among: Sequence[Dictionary]) -> Vocabulary:
+        """What the segments hold of a property of some events; it grows as they are asked. Shards that hold much the
+        same have one together; `among`: what it is to be asked of."""
+        for memory in (self.memory.common, self.memory):
+            found = memory.remember(("vocabulary", *key), Vocabulary)
+            if found.suits(among):
+                break
+        return found
 
     def _facts(self, workspace: str) -> Iterator[Callable[[], object]]:
         """What reads each kind of fact of a workspace."""

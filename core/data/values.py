@@ -224,9 +224,10 @@ class Dictionary:
     @cached_property
     def _letters(self) -> tuple[Codes, Integers, Mask]:
         """The letters of `lower` in UTF-8 and where each text begins, as `kernels.find` reads them; which are there."""
-        arrays = text_arrays(self.lower, "text")
+        lower = self.raw.str.to_lowercase()  # not kept beside its letters
+        arrays = text_arrays(lower, "text")
         letters = arrays["text.bytes"].copy()  # of arrays that this program made, memory knows how big they are
-        return letters, arrays["text.begins"], self.lower.is_not_null().to_numpy()
+        return letters, arrays["text.begins"], lower.is_not_null().to_numpy()
 
     def containing(self, text: str) -> Mask:
         """Which lower-cased texts contain another."""

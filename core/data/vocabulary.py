@@ -1,21 +1,24 @@
 """Vocabularies: what the dictionaries of one property hold in all segments together.
 
 A property has a dictionary of its own in every segment. Judging each of them would judge the same values many times, so
-their values are put together once and judged there; each dictionary then looks its codes up.
+their values are put together once and judged there; each dictionary then looks its codes up. So do shards of a dataset.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, Final
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 import polars as pl
 
 from core.data.memory import Holder
 from core.data.values import ABSENT, FIRST, NULL, Codes, Dictionary, Mask
+
+_DRAWN: Final = 1000
+"""So many entries of a dictionary tell whether it is like a vocabulary."""
 
 
 class Vocabulary(Holder):
@@ -24,7 +27,24 @@ class Vocabulary(Holder):
     def __init__(self) -> None:
         self._dictionary: Dictionary | None = None
         self._codes: WeakKeyDictionary[Dictionary, Codes | None] = WeakKeyDictionary()
+        self._strange: WeakSet[Dictionary] = WeakSet()
+        """Those that it does not suit."""
         self._lock = threading.Lock()
+
+    def suits(self, dictionaries: Iterable[Dictionary]) -> bool:
+        """Whether it is still empty, or holds most entries of these already: it would hardly grow by them."""
+        with self._lock:
+            fresh = [each for each in dict.fromkeys(dictionaries) if each not in self._codes]
+            if self._dictionary is None or not fresh:
+                return True
+            if any(each in self._strange for each in fresh):
+                return False
+            drawn = pl.concat([each.entries.gather_every(len(each.entries) // _DRAWN + 1) for each in fresh]).unique()
+            known = self._dictionary.entries.is_in(drawn.implode()).sum()
+            if 2 * int(known) >= len(drawn):
+                return True
+            self._strange.update(fresh)
+            return False
 
     def of(self, dictionaries: Iterable[Dictionary]) -> Dictionary:
         """A dictionary with every entry of these; the first that was ever asked for is its beginning."""

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from core import Audience, Dataset
-from core.data.memory import Memory, weigh
+from core.data.memory import Bound, Memories, Memory, weigh
 from core.data.values import Column
 from tests.core.test_cache import MAPPING, NOW, table
 
@@ -31,6 +31,75 @@ def test_the_oldest_goes_first() -> None:
     memory.keep(("big",), np.zeros(10_000, np.uint8))
     assert memory.recall(("big",)) is None and memory.recall(("d",)) is not None, "too big for all of it"
     assert 6_000 <= memory.held_bytes <= 10_000
+
+
+def test_parts_of_a_memory_have_keys_of_their_own() -> None:
+    whole = Memory(10_000)
+    one, two = whole.of(1), whole.of(2)
+    for memory, value in ((whole, 0), (one, 1), (two, 2)):
+        memory.keep(("a",), np.full(10, value))
+    assert [int(each.recall(("a",))[0]) for each in (whole, one, two, one.common, two.of(7).common)] == [0, 1, 2, 0, 0]
+    assert one.of(7).recall(("a",)) is None
+    one.forget(("a",))
+    assert one.recall(("a",)) is None and two.recall(("a",)) is not None
+    assert whole.held_bytes == two.held_bytes
+
+
+def test_a_circle_that_is_too_big_is_mostly_found() -> None:
+    """Ten values asked one after the other, again and again, with room for eight: the oldest would never be found."""
+
+    def found(memory: Memory) -> int:
+        hits = 0
+        for _ in range(100):
+            for number in range(10):
+                hits += memory.recall((number,)) is not None
+                memory.remember((number,), lambda: np.zeros(1_000, np.uint8))
+        assert memory.held_bytes <= memory.limit_bytes
+        return hits
+
+    room = 8 * 1_500
+    assert found(Memory(room)) == 0
+    assert found(Memory(room, in_circles=True)) > 500
+
+
+def test_memories_use_what_others_leave() -> None:
+    bound = Bound(100_000)
+    large, small = Memory(bound, 0.75), Memory(bound, 0.25)
+
+    def keep(memory: Memory, numbers: range) -> None:
+        for number in numbers:
+            memory.keep((number,), np.zeros(9_500, np.uint8))  # 10,000 with what an entry takes
+
+    keep(small, range(10))
+    assert small.held_bytes == 100_000, "nobody else wants it"
+    keep(large, range(10))
+    assert (large.held_bytes, small.held_bytes) == (80_000, 20_000) or (large.held_bytes, small.held_bytes) == (
+        70_000,
+        30_000,
+    )
+    assert small.recall((0,)) is None and small.recall((9,)) is not None
+    del large
+    keep(small, range(20, 30))
+    assert small.held_bytes == 100_000, "what nobody has any more takes no room"
+
+
+def test_a_fresh_memory_has_facts_only() -> None:
+    memories = Memories(1 << 20, profiles=0)
+    shard = memories.of(3)
+    shard.facts.keep(("fact",), 1)
+    shard.answers.keep(("mask",), 1)
+    shard.aside().answers.keep(("aside",), 1)
+    assert memories.beside.of(3).recall(("aside",)) == 1
+    fresh = memories.fresh().of(3)
+    assert fresh.facts.recall(("fact",)) == 1
+    assert fresh.answers.recall(("mask",)) is None and fresh.beside.recall(("aside",)) is None
+
+
+def test_profiles_take_no_more_than_half() -> None:
+    memories = Memories(1_600_000, profiles=10_000)
+    assert memories.facts.limit_bytes == 1_600_000 - 160_000
+    memories.leave(1_000_000)
+    assert memories.answers.limit_bytes == 800_000
 
 
 def test_a_kind_is_forgotten() -> None:
@@ -184,17 +253,19 @@ def audiences(dice: random.Random) -> Iterator[tuple[Audience, datetime]]:
         yield audience(root, lookback_days=lookback), NOW + timedelta(hours=dice.choice([0, 0, 1, 30, -50]))
 
 
-@pytest.mark.parametrize("memory_bytes", [1 << 30, 20_000, 0])
-def test_remembering_changes_no_answer(tmp_path: Path, memory_bytes: int) -> None:
+@pytest.mark.parametrize(
+    ("memory_bytes", "shards"), [(1 << 30, None), (20_000, None), (0, None), (1 << 30, 3), (60_000, 3)]
+)
+def test_remembering_changes_no_answer(tmp_path: Path, memory_bytes: int, shards: int | None) -> None:
     """Evaluations that share a memory, across loads, say what fresh ones say."""
     path = tmp_path / "dataset"
-    shared = Dataset.create(path, memory_bytes=memory_bytes)
+    shared = Dataset.create(path, shards=shards, memory_bytes=memory_bytes)
     for part in range(3):
         shared.load_table(table(4_000, seed=part), MAPPING, workspace="app", input=["web", "ios"][part % 2])
         for asked, now in audiences(random.Random(part)):
             expected = Dataset.open(path).evaluate(asked, now=now).members["mpid"].to_list()
             assert shared.evaluate(asked, now=now).members["mpid"].to_list() == expected
-        assert shared._memory.held_bytes <= memory_bytes
+        assert sum(pool.held_bytes for pool in shared._memories.facts._pool.bound.pools) <= memory_bytes
 
 
 def test_a_tier_that_changes_is_seen(tmp_path: Path) -> None:

@@ -205,6 +205,7 @@ NOT_ASKED = {
     "remove_calculated_attribute": "writes",
     "add_input": "writes",
     "set_event_tier": "the pair has one",
+    "memory_bytes": "what was asked for when it was opened",
     "path": "where it is",
     "version": "a compaction commits shard by shard",
     "shard_count": "what differs",

@@ -151,3 +151,16 @@ def test_a_vocabulary_only_grows() -> None:
     assert vocabulary.seen_from(second, table).tolist() == [False, False, True, True, False]
     assert vocabulary.seen_from(first, table)[: len(first)].tolist() == [False, False, False, True]
     assert vocabulary.of([Dictionary(pl.Series(["sa", "sd"]))]) is whole, "nothing new"
+
+
+def test_what_suits_a_vocabulary() -> None:
+    """What it would hardly grow by; nothing grows an empty one too much."""
+    known, alike, other = (
+        Dictionary(pl.Series(entries)) for entries in (["sa", "sb"], ["sb", "sc"], ["sb", "sx", "sy"])
+    )
+    vocabulary = Vocabulary()
+    assert vocabulary.suits([other])
+    vocabulary.of([known])
+    assert vocabulary.suits([known]) and vocabulary.suits([alike])
+    assert not vocabulary.suits([other]) and not vocabulary.suits([other, known])
+    assert vocabulary.of([known]).entries.to_list() == ["sa", "sb"], "asking adds nothing"

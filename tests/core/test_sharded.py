@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,52 @@ def test_the_same_suggestions_history_and_overlap(pair: tuple[Dataset, Dataset])
     every = {"a": SOME, "b": audience({"type": "event", "kind": "custom", "name": "b"})}
     shared = [others(each, every, now=NOW).nearest(each.evaluate(SOME, now=NOW).mask).rows() for each in pair]
     assert shared[0] == shared[1] and len(shared[0]) == 2
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_what_looks_at_every_shard_tells_how_far_it_is(pair: tuple[Dataset, Dataset], number: int) -> None:
+    data, parts = pair[number], (1, 3)[number]
+    found = data.evaluate(SOME, now=NOW)
+    asks: list[Callable[[Callable[[int, int], None]], object]] = [
+        lambda step: reach(found, step),
+        lambda step: data.entries(now=NOW, progress=step),
+        lambda step: data.inputs(now=NOW, progress=step),
+    ]
+
+    def stop(done: int, total: int) -> None:
+        if done == parts - 1:
+            raise InterruptedError
+
+    for ask in asks:
+        told: list[tuple[int, int]] = []
+        ask(lambda done, total, told=told: told.append((done, total)))  # type: ignore[misc]
+        assert list(dict.fromkeys(told)) == [(done, parts) for done in range(parts + 1)]
+        with pytest.raises(InterruptedError):
+            ask(stop)
+
+
+def test_words_that_shards_share_are_judged_once(tmp_path: Path) -> None:
+    """Words of which every shard has most are one vocabulary; numbers that only one person has are none."""
+    many = Dataset.create(tmp_path / "many", shards=3)
+    words = ["red shoe", "blue shoe", "hat"]
+    bags = {mpid: [{"word": word, "order": f"{mpid}-{word}"} for word in words] for mpid in range(40)}
+    batches = [batch(mpid, *(named("a", custom_attributes=bag) for bag in each)) for mpid, each in bags.items()]
+    many.load_batches(batches, workspace="shop", input="ios")
+
+    def judged(attribute: str, text: str) -> tuple[int, int]:
+        """How many people, and how many dictionaries were judged."""
+        where = [{"attribute": attribute, "operator": "contains", "value": text}]
+        asked = audience({"type": "event", "kind": "custom", "name": "a", "where": where,
+                          "frequency": {"operator": "at_least", "value": 2}})  # fmt: skip
+        pool = many._memory._pool.entries
+        before = {key for key in pool if key[1] == "verdict"}
+        size = many.evaluate(asked, now=NOW).size
+        return size, len({key[2] for key in pool if key[1] == "verdict" and key not in before})
+
+    assert judged("word", "shoe") == (40, 1)
+    assert judged("word", "hat") == (0, 1)
+    assert judged("order", "shoe") == (40, 3)
+    assert judged("order", "1-") == (4, 3), "1, 11, 21 and 31 with three words each"
 
 
 def test_numbers_in_some_shards_and_texts_in_others(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from core import Audience, Dataset, Estimate
 from core.data import sample
 from tests.core.loads import T, batch
-from workbench import panel
+from workbench import progress
 from workbench.builder.waiting import COUNTING, Waiting, estimate_words
 
 
@@ -26,7 +26,7 @@ def test_an_estimate_in_words() -> None:
 def test_what_takes_long_is_estimated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 900 people every second is gold; a sample of 300 is judged while they are counted."""
     monkeypatch.setattr(sample, "SAMPLE", 300)
-    monkeypatch.setattr(panel, "PATIENCE_S", -1)
+    monkeypatch.setattr(progress, "PATIENCE_S", -1)
     data = Dataset.create(tmp_path / "dataset")
     people = [batch(at, time=T, user_attributes={"tier": ("gold", "none")[at % 2]}) for at in range(900)]
     data.load_batches(people, workspace="shop", input="ios")

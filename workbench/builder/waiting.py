@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from core import Audience, Dataset, Estimate
-from workbench import panel
+from workbench import progress
 from workbench.builder.answers import Steady
 
 COUNTING = "Counting members"
 
 
-class Waiting(panel.Progress):
+class Waiting(progress.Progress):
     """The progress of the evaluations of a draft; the first that takes long is estimated from the sample meanwhile."""
 
     def __init__(self, data: Dataset, now: datetime, others: Mapping[str, Audience]) -> None:
@@ -24,7 +24,7 @@ class Waiting(panel.Progress):
         """What the evaluation of an audience is to call."""
 
         def step(done: int, total: int) -> None:
-            if not self._asked and time.monotonic() - self.begun > panel.PATIENCE_S:
+            if not self._asked and time.monotonic() - self.begun > progress.PATIENCE_S:
                 self._asked = True
                 found = self._data.estimate(audience, now=self._now, audiences=self._others, progress=self.step)
                 self.words = estimate_words(found)

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from workbench.panel.blocks import draw
 from workbench.panel.edits import curve_block, effect_block, has_curve
-from workbench.panel.look import PATIENCE_S, Look, Progress
+from workbench.panel.look import Look
 
-__all__ = ["PATIENCE_S", "Look", "Progress", "curve_block", "draw", "effect_block", "has_curve"]
+__all__ = ["Look", "curve_block", "draw", "effect_block", "has_curve"]

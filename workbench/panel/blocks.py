@@ -12,8 +12,9 @@ from core import charts
 from core.charts.style import signed
 from core.composition import Trait, composition, reach, traits
 from workbench import parts
-from workbench.panel.look import Look, Progress, block, show
+from workbench.panel.look import Look, block, show
 from workbench.panel.tabs import tabs
+from workbench.progress import Progress
 
 
 def draw(look: Look, under: DeltaGenerator, below: DeltaGenerator) -> None:
@@ -91,7 +92,12 @@ def _days(look: Look, tables: bool) -> None:
 @parts.fragment
 def _reach(look: Look, tables: bool) -> None:
     found = look.evaluation
-    frame = look.remembered("reach", lambda: reach(found))
+
+    def make() -> Any:
+        with Progress("Counting who can be reached") as step:
+            return reach(found, step)
+
+    frame = look.remembered("reach", make)
     block("Reach by identity", "of members")
     if frame.is_empty():
         st.caption("No member has an identity." if found.size else "There are no members to reach.")

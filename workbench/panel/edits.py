@@ -14,7 +14,8 @@ from core.charts.style import signed
 from core.curves import Curve, as_document, curve, dials
 from core.effect import effect
 from workbench import parts
-from workbench.panel.look import Look, Progress
+from workbench.panel.look import Look
+from workbench.progress import Progress
 
 
 def has_curve(look: Look, path: str) -> bool:

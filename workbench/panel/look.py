@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -17,14 +16,9 @@ from core.hints import Hint, hints
 from core.history import History, backtest
 from core.overlap import Others, others
 from workbench import parts
+from workbench.progress import Progress
 
 T = TypeVar("T")
-
-PATIENCE_S: Final = 0.3
-"""Work that takes longer shows how far it is."""
-
-BREATH_S: Final = 0.03
-"""How often work that goes on makes room for the next edit."""
 
 
 @dataclass(frozen=True)
@@ -90,30 +84,6 @@ class Look:
                 return backtest(self.data, found.audience, now=found.now, audiences=self.named, progress=step)
 
         return self.remembered("backtest", make)
-
-
-class Progress:
-    """A progress bar that appears when work takes long. Between steps Streamlit can turn to the next edit."""
-
-    def __init__(self, words: str) -> None:
-        self.words, self.slot, self.begun = words, st.empty(), time.monotonic()
-        self.told = self.begun
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        return self.step
-
-    def __exit__(self, *error: object) -> None:
-        self.slot.empty()
-
-    def step(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self.told < BREATH_S:
-            return
-        self.told = now
-        if now - self.begun > PATIENCE_S:
-            self.slot.progress(done / max(total, 1), self.words)
-        else:
-            self.slot.empty()
 
 
 def block(name: str, note: str = "") -> None:

@@ -15,7 +15,8 @@ from core.history import History, forecast
 from core.members import SHOWN, some_members
 from core.near_misses import NearMiss, instead_words, near_misses, near_misses_frame
 from workbench import parts, session, why
-from workbench.panel.look import Look, Progress, show, table
+from workbench.panel.look import Look, show, table
+from workbench.progress import Progress
 
 OVERLAPS: Final = 9
 PREVIEWED: Final = 1000
