@@ -13,6 +13,7 @@ import pytest
 from tests.benchmarks.__main__ import STEPS, Mismatch, compare
 from tests.benchmarks.audiences import KINDS, THIRTEEN, Asked
 from tests.benchmarks.engines import Engine, Members
+from tests.benchmarks.measures import apart
 from tests.benchmarks.results import Results, growth
 
 ROOT = Path(__file__).parent.parent.parent
@@ -72,3 +73,10 @@ def test_growth_beside_fewer_events(tmp_path: Path) -> None:
     assert "10 times the events" in told[0] and "(A1, A7) at most 1.5 times" in told[0]
     assert told[-3:] == ["| A1 | 2.0 | 3.0 | 1.5 |", "| A5 | 4.0 | 30.0 | 7.5 |", "| **sum** | 6.0 | 33.0 | 5.5 |"]
     assert growth(big, Results(tmp_path / "none", again=False), 10) == []
+
+
+def test_the_peak_of_a_process_is_its_own() -> None:
+    """However much the one holds that started it."""
+    large = np.ones(1_000_000_000, np.uint8)
+    found, _, peak = apart(len, "four")
+    assert found == 4 and 0.02 < peak < 0.7, len(large)
