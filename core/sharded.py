@@ -7,12 +7,10 @@ shards. Settings, identities and the keys of copies are the whole's.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
+from typing import Final, Self
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -20,23 +18,19 @@ import polars as pl
 
 from core import catalog
 from core.audience import Audience
+from core.contents import Steady
 from core.data.manifest import Manifest, Segment
 from core.data.memory import Memories
 from core.data.segments import shard_of
 from core.data.snapshot import Snapshot
 from core.data.store import Store
-from core.data.values import Mask, millis
-from core.dataset import Dataset, Steady
-from core.errors import CoreError
-from core.evaluate import Evaluation, NodeSize, attribute_frame, measure_frame
+from core.data.values import millis
+from core.dataset import Dataset
+from core.evaluate import Evaluation, attribute_frame
 from core.profile import Profile, Timeline
 from core.sampler import Sampler
 from core.scope import OF_A_VERSION, Scope, Steps
-
-if TYPE_CHECKING:
-    from core.explain import Explanation
-
-T = TypeVar("T")
+from core.summed import Part, ShardedEvaluation, joined, refuse
 
 KEPT_EVENTS: Final = 250_000_000
 """Shards stay in memory between questions as long as they have no more events than this together.
@@ -88,13 +82,13 @@ class ShardedDataset(Dataset):
     @property
     def snapshot(self) -> Snapshot:
         """There is none of the whole: CoreError."""
-        _refuse()
+        refuse()
 
     def scope(
         self, audience: Audience, now: datetime, audiences: Mapping[str, Audience], steps: Steps | None = None
     ) -> Scope:
         """There is none of the whole: CoreError."""
-        _refuse()
+        refuse()
 
     # -- shards ----------------------------------------------------------------------------------------------------
 
@@ -250,14 +244,14 @@ class ShardedDataset(Dataset):
         named: Mapping[str, Audience],
         progress: Steady | None,
     ) -> dict[str, Evaluation]:
-        parts: dict[str, list[_Part]] = {key: [] for key in wanted}
+        parts: dict[str, list[Part]] = {key: [] for key in wanted}
         steps = Steps(progress, len(wanted) * len(self._version.shards))
         steps.here()
         asked = self._still()
         for number, shard in enumerate(asked.shards()):
             for key, audience in wanted.items():
                 found = Evaluation(audience, shard.scope(audience, now, named, steps))
-                parts[key].append(_Part.of(found, stays=number in asked._kept))
+                parts[key].append(Part.of(found, stays=number in asked._kept))
                 steps.next()
         steps.over()
         return {key: ShardedEvaluation(audience, asked, now, named, parts[key]) for key, audience in wanted.items()}
@@ -273,132 +267,3 @@ class ShardedDataset(Dataset):
 
 def _events(manifest: Manifest, number: int) -> int:
     return sum(segment.tables.get("events", 0) for segment in manifest.shards[number].segments)
-
-
-def _refuse() -> NoReturn:
-    raise CoreError("A sharded dataset is read shard by shard.", "Ask each of its `shards()`.")
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What one shard says of an audience."""
-
-    mask: Mask
-    universe: int
-    mpid: np.ndarray[tuple[int], np.dtype[np.int64]]
-    """The shard's own, one a profile."""
-    criteria: Callable[[], list[NodeSize]]
-
-    @classmethod
-    def of(cls, found: Evaluation, stays: bool) -> _Part:
-        """What is kept of an evaluation; of a shard that does not stay, its scope is not."""
-        known = None if stays else found.criteria
-        criteria = (lambda: found.criteria) if known is None else (lambda: known)
-        return cls(found.mask, found.universe, found.scope.snapshot.mpid, criteria)
-
-    @property
-    def members(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """The mpids of the members."""
-        return self.mpid[self.mask]
-
-
-class ShardedEvaluation(Evaluation):
-    """The sum of the evaluations of shards. Measures and attributes are asked of each shard again."""
-
-    def __init__(
-        self,
-        audience: Audience,
-        dataset: ShardedDataset,
-        now: datetime,
-        audiences: Mapping[str, Audience],
-        parts: Sequence[_Part],
-    ) -> None:
-        self.audience, self._dataset, self._now, self._audiences = audience, dataset, now, audiences
-        self._parts = parts
-        self.mask = np.concatenate([part.mask for part in parts])
-
-    @property
-    def scope(self) -> Scope:
-        """There is none of the whole: CoreError."""
-        _refuse()
-
-    def parts(self, steps: Steps | None = None) -> Iterator[tuple[Scope, Mask]]:
-        """What was looked at, one scope a shard, each with its part of `mask`."""
-        for shard, part in zip(self._dataset.shards(), self._parts, strict=True):
-            yield self._scope_in(shard, steps), part.mask
-
-    @property
-    def part_count(self) -> int:
-        """How many shards there are."""
-        return len(self._parts)
-
-    def once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
-        """What `make` gives of this audience's data and moment, remembered while the version stays."""
-        asked, data = self.audience, self._dataset
-        named = tuple(sorted((each, self._audiences[each].model_dump_json()) for each in asked.named_audiences))
-        scope = (data.version, asked.workspaces, asked.inputs, asked.lookback_days, millis(self._now), data._known_ms)
-        return data._memory.remember(("once", scope, named, key), make)
-
-    @property
-    def now(self) -> datetime:
-        """The moment for which this was calculated."""
-        return datetime.fromtimestamp(millis(self._now) / 1000, UTC)
-
-    @cached_property
-    def universe(self) -> int:
-        """The number of profiles that can be members."""
-        return sum(part.universe for part in self._parts)
-
-    @cached_property
-    def members(self) -> pl.DataFrame:
-        """One column `mpid` (Int64), ascending."""
-        return pl.DataFrame({"mpid": np.sort(np.concatenate([part.members for part in self._parts]))})
-
-    @cached_property
-    def criteria(self) -> list[NodeSize]:
-        """Sizes of every node, pre-order; and / or / not included, sequence steps not."""
-        return [
-            replace(
-                same[0],
-                size=sum(node.size for node in same),
-                here=sum(node.here for node in same),
-                unique=sum(node.unique for node in same),
-            )
-            for same in zip(*(part.criteria() for part in self._parts), strict=True)
-        ]
-
-    def measure(self, path: str) -> pl.DataFrame:
-        """The number behind a criterion: `mpid` and `value` of everybody in the universe, ascending by mpid."""
-        node = self.node(path)
-        return joined(lambda shard, texts: measure_frame(self._scope_in(shard), node, texts), self._dataset.shards)
-
-    def profiles(self, attributes: Sequence[str], workspace: str | None = None) -> pl.DataFrame:
-        """The members with user attributes of a workspace (the audience's first), ascending by mpid."""
-        chosen = workspace or self.audience.workspaces[0]
-
-        def frame(shard: Dataset, texts: Container[str]) -> pl.DataFrame:
-            scope = self._scope_in(shard)
-            return attribute_frame(scope, scope.judge(self.audience.root), attributes, chosen, texts)
-
-        return joined(frame, self._dataset.shards)
-
-    def explain(self, mpid: int) -> Explanation:
-        """Why a profile is a member or not, with the evidence; CoreError where there is no such profile."""
-        return Evaluation(self.audience, self._scope_in(self._dataset.home(mpid))).explain(mpid)
-
-    def _scope_in(self, shard: Dataset, steps: Steps | None = None) -> Scope:
-        return shard.scope(self.audience, self._now, self._audiences, steps)
-
-
-def joined(
-    frame: Callable[[Dataset, Container[str]], pl.DataFrame], shards: Callable[[], Iterator[Dataset]]
-) -> pl.DataFrame:
-    """The frames of shards as one, ascending by mpid.
-
-    `frame(shard, texts)`: a column that is numbers in some shards and texts in others is asked for again, as texts.
-    """
-    frames = [frame(shard, ()) for shard in shards()]
-    mixed = {name for name in frames[0].columns if len({each.schema[name] for each in frames}) > 1}
-    if mixed:
-        frames = [frame(shard, mixed) for shard in shards()]
-    return pl.concat(frames).sort("mpid")

@@ -197,19 +197,27 @@ class Memory:
             self._pool.drop((self._owner, *key))
 
 
+_SHARES: Final = {"facts": 0.5, "answers": 0.25, "beside": 0.125, "slice": 0.0625}
+"""Parts of the bound; facts and answers of the slice have one each."""
+
+
 class Memories:
     """What one dataset holds to give it again, by what it is for (decision 36). All of its shards share it."""
 
     def __init__(self, memory_bytes: int, profiles: int, *, shards: int = 0) -> None:
         self.bytes, self._bound = memory_bytes, Bound(memory_bytes)
-        self.facts = Memory(self._bound, 0.5, in_circles=shards > 0)
+        self.facts = Memory(self._bound, _SHARES["facts"], in_circles=shards > 0)
         """Facts taken from several segments or derived, and columns of events."""
-        self.answers, self.beside = Memory(self._bound, 0.25), Memory(self._bound, 0.125)
-        """Answers, and what is looked at beside them."""
-        self.slice_facts = Memory(self._bound, 0.0625, in_circles=shards > 0)
-        self.slice_answers = Memory(self._bound, 0.0625)
+        self.slice_facts = Memory(self._bound, _SHARES["slice"], in_circles=shards > 0)
         """The same of the sample's slice."""
+        self._forget_answers()
         self.leave(profiles)
+
+    def _forget_answers(self) -> None:
+        self.answers = Memory(self._bound, _SHARES["answers"])
+        self.beside = Memory(self._bound, _SHARES["beside"])
+        """Answers of what is looked at beside; see `Dataset.aside`."""
+        self.slice_answers = Memory(self._bound, _SHARES["slice"])
 
     def leave(self, profiles: int) -> None:
         """Takes what so many profiles need off the bound, at most half of it."""
@@ -239,8 +247,7 @@ class Memories:
     def fresh(self) -> Memories:
         """The same facts and no answers."""
         other = copy(self)
-        other.answers, other.beside = Memory(self._bound, 0.25), Memory(self._bound, 0.125)
-        other.slice_answers = Memory(self._bound, 0.0625)
+        other._forget_answers()
         return other
 
 
@@ -252,14 +259,14 @@ def weigh(value: Any) -> int:
 def parts_of(value: Any) -> dict[int, int]:
     """The bytes of the arrays, series and frames that a value holds, by their identity; mapped ones have none."""
     found: dict[int, int] = {}
-    seen: set[int] = set()
+    seen: dict[int, Any] = {}  # held, lest another gets the number of one that is gone
     rest = [value]
     while rest:
         item = rest.pop()
         kind: Any = type(item)
         inside = _inside(kind)
         if inside is not None and id(item) not in seen:
-            seen.add(id(item))
+            seen[id(item)] = item
             rest.extend(inside(item, found))
     return found
 

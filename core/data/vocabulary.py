@@ -12,6 +12,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from core.data.memory import Holder
@@ -58,16 +59,21 @@ class Vocabulary(Holder):
             return self._dictionary
 
     def _extended(self, known: Dictionary, fresh: list[Dictionary]) -> Dictionary:
-        size = len(known.entries)
-        every = pl.concat([known.entries, *(each.entries for each in fresh)])
-        entries = every.unique(maintain_order=True)
-        places = every.slice(size).cast(pl.Enum(entries)).to_physical().to_numpy() + np.uint32(FIRST)
-        at = 0
+        every = pl.concat([each.entries for each in fresh])
+        places = _places(known.entries, every)
+        new = places < 0
+        entries = known.entries
+        if new.any():
+            others = every.filter(pl.Series(new))
+            added = others.unique(maintain_order=True)
+            places[new] = others.cast(pl.Enum(added)).to_physical().cast(pl.Int64).to_numpy() + len(entries)
+            entries = pl.concat([entries, added])
+        at, codes = 0, (places + FIRST).astype(np.uint32)
         for each in fresh:
-            mine = places[at : at + len(each.entries)]
+            mine = codes[at : at + len(each.entries)]
             self._codes[each] = np.concatenate([np.array([ABSENT, NULL], np.uint32), mine])
             at += len(mine)
-        return Dictionary(entries) if len(entries) > size else known
+        return Dictionary(entries) if new.any() else known
 
     def holds(self) -> list[Any]:
         with self._lock:
@@ -81,3 +87,24 @@ class Vocabulary(Holder):
         """A table over the codes here as one over the codes of a dictionary that was asked for."""
         codes = self.codes(dictionary)
         return table[: len(dictionary)] if codes is None else table[codes]
+
+
+def _places(known: pl.Series, texts: pl.Series) -> npt.NDArray[np.int64]:
+    """Where each text stands among known ones, which are distinct; -1 for those that do not.
+
+    They are found by their hashes, which takes a third of the time of a join. The texts are compared then; one whose
+    hash is that of another known one counts as unknown only if it is.
+    """
+    hashes, wanted = known.hash().to_numpy(), texts.hash().to_numpy()
+    order, asked = (pl.Series(each).arg_sort().to_numpy() for each in (hashes, wanted))
+    ascending = hashes[order]
+    at = np.empty(len(wanted), np.int64)
+    at[asked] = np.searchsorted(ascending, wanted[asked])  # in their order they lie close together
+    places = order.astype(np.int64)[np.minimum(at, len(order) - 1)] if len(order) else at
+    alike = hashes[places] == wanted if len(order) else np.zeros(len(at), np.bool_)
+    places[~alike] = -1
+    found = np.flatnonzero(alike)
+    other = found[(known.gather(places[found]) != texts.gather(found)).to_numpy()]
+    for each in other.tolist():
+        places[each] = next(iter((known == texts[each]).arg_true()), -1)
+    return places

@@ -216,7 +216,7 @@ NOT_ASKED = {
     "core.explain.explain": "by the evaluation, of the shard that has the profile",
     "core.registry.calculating.calculate": "evaluates, and keeps it in the registry",
     "core.registry.calculating.estimate": "estimates, and keeps it in the registry",
-    "core.sharded.joined": "puts frames of shards together",
+    "core.summed.joined": "puts frames of shards together",
 }
 
 

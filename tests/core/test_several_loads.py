@@ -164,3 +164,28 @@ def test_what_suits_a_vocabulary() -> None:
     assert vocabulary.suits([known]) and vocabulary.suits([alike])
     assert not vocabulary.suits([other]) and not vocabulary.suits([other, known])
     assert vocabulary.of([known]).entries.to_list() == ["sa", "sb"], "asking adds nothing"
+
+
+def test_few_new_texts_come_behind_many() -> None:
+    vocabulary = Vocabulary()
+    many, few = Dictionary(pl.Series([f"s{at}" for at in range(70_000)])), Dictionary(pl.Series(["snew", "s69999"]))
+    vocabulary.of([many])
+    assert len(vocabulary.of([few]).entries) == 70_001
+    assert vocabulary.codes(few).tolist() == [0, 1, 70_002, 70_001]  # type: ignore[union-attr]
+
+
+def test_texts_of_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were all hashes the same, codes would be as they are."""
+    texts = (["sa", "sb"], ["sc", "sb", "sd"], ["sd", "sa"])
+
+    def codes() -> tuple[list[str], list[list[int]]]:
+        vocabulary = Vocabulary()
+        dictionaries = [Dictionary(pl.Series(entries)) for entries in texts]
+        vocabulary.of(dictionaries[:1])
+        whole = vocabulary.of(dictionaries)
+        return whole.entries.to_list(), [vocabulary.codes(each).tolist() for each in dictionaries[1:]]  # type: ignore[union-attr]
+
+    told = codes()
+    assert told == (["sa", "sb", "sc", "sd"], [[0, 1, 4, 3, 5], [0, 1, 5, 2]])
+    monkeypatch.setattr(pl.Series, "hash", lambda self: pl.repeat(7, len(self), dtype=pl.UInt64, eager=True))
+    assert codes() == told
