@@ -17,7 +17,7 @@ from core.contents import Contents, Steady
 from core.context import Context, Workspace, resolve_inputs
 from core.data import summaries
 from core.data.manifest import Manifest
-from core.data.memory import DEFAULT_BYTES, Memories, Memory
+from core.data.memory import DEFAULT_BYTES, Memories, Memory, MemoryUse
 from core.data.snapshot import Snapshot
 from core.data.store import Store
 from core.data.values import Mask, millis
@@ -73,6 +73,11 @@ class Dataset(Contents):
     def memory_bytes(self) -> int:
         """What bounds all that is remembered; see `open`."""
         return self._memories.bytes
+
+    @property
+    def memory_use(self) -> MemoryUse:
+        """How much of that is used, and whether more would help."""
+        return self._memories.use
 
     @property
     def _memory(self) -> Memory:

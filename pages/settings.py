@@ -67,6 +67,15 @@ def about() -> None:
         "Memory of the app, at most": parts.bytes_words(memory_bytes()),
         "Python": platform.python_version(),
     }
+    data = session.dataset()
+    if data is not None:
+        use = data.memory_use
+        rows["Remembered of the data"] = f"{parts.bytes_words(use.held)} of {parts.bytes_words(use.bound)}"
+        if use.tight:
+            st.warning(
+                f"**What may be remembered is too little for this data.** {parts.bytes_words(use.again)} gave way "
+                "and were read again. Set WORKBENCH_MEMORY to more, where the machine has it."
+            )
     st.html(parts.facts([(name, value, "") for name, value in rows.items()]))
 
 

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 from copy import copy
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, Final, TypeVar
 from weakref import WeakSet
@@ -28,6 +28,9 @@ PROFILE_BYTES: Final = 16
 
 _ENTRY: Final = 500
 """Bytes of an entry beside its arrays."""
+
+_GONE: Final = 10_000
+"""So many keys that gave way are known."""
 
 _VIEW: Final = 16
 """Bytes a text takes beside its characters."""
@@ -79,17 +82,22 @@ class _Pool:
     """The entries of a memory by key, and their bytes; what several of them hold counts once."""
 
     def __init__(self, bound: Bound, share: float, in_circles: bool) -> None:
-        self.bound, self.share, self.held_bytes = bound, share, 0
+        self.bound, self.share, self.held_bytes, self.again_bytes = bound, share, 0, 0
         self.entries: OrderedDict[tuple[Any, ...], _Entry] = OrderedDict()
         self._dice = random.Random(0) if in_circles else None
         self._holders: dict[int, int] = {}
         """By how many entries each part is held."""
+        self._gone: OrderedDict[tuple[Any, ...], None] = OrderedDict()
+        """The last keys that gave way."""
         bound.pools.add(self)
 
     def add(self, key: tuple[Any, ...], entry: _Entry) -> None:
         if entry.size > self.bound.limit_bytes:
             return
         self.entries[key] = entry
+        if key in self._gone:
+            del self._gone[key]
+            self.again_bytes += entry.size
         gained = _ENTRY
         for part, size in entry.parts.items():
             holders = self._holders.get(part, 0)
@@ -104,9 +112,13 @@ class _Pool:
 
     def give_way(self) -> None:
         if self._dice is None:
-            self.drop(next(iter(self.entries)))
+            key = next(iter(self.entries))
         else:
-            self.drop(*self._dice.choices(list(self.entries), [entry.size for entry in self.entries.values()]))
+            key = self._dice.choices(list(self.entries), [entry.size for entry in self.entries.values()])[0]
+        self.drop(key)
+        self._gone[key] = None
+        if len(self._gone) > _GONE:
+            self._gone.popitem(last=False)
 
     def drop(self, key: tuple[Any, ...]) -> None:
         entry = self.entries.pop(key, None)
@@ -155,6 +167,11 @@ class Memory:
         """What it holds, in all of its parts."""
         return self._pool.held_bytes
 
+    @property
+    def again_bytes(self) -> int:
+        """What it was given again so far that had to give way before."""
+        return self._pool.again_bytes
+
     def remember(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """The value of a key, made by `make` where it is not known."""
         found: T | None = self.recall(key)
@@ -201,6 +218,21 @@ _SHARES: Final = {"facts": 0.5, "answers": 0.25, "beside": 0.125, "slice": 0.062
 """Parts of the bound; facts and answers of the slice have one each."""
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """How much of its bound a dataset uses, in bytes."""
+
+    bound: int
+    held: int
+    again: int
+    """Facts that were read again so far, after there was no room for them."""
+
+    @property
+    def tight(self) -> bool:
+        """Whether a greater bound would help: more was read again than the bound holds."""
+        return self.again > self.bound
+
+
 class Memories:
     """What one dataset holds to give it again, by what it is for (decision 36). All of its shards share it."""
 
@@ -222,6 +254,14 @@ class Memories:
     def leave(self, profiles: int) -> None:
         """Takes what so many profiles need off the bound, at most half of it."""
         self._bound.limit(max(self.bytes - PROFILE_BYTES * profiles, self.bytes // 2))
+
+    @property
+    def use(self) -> MemoryUse:
+        """How much of the bound is used."""
+        bound = self._bound
+        with bound.lock:
+            held = sum(pool.held_bytes for pool in bound.pools)
+        return MemoryUse(self.bytes, held, self.facts.again_bytes)
 
     def of(self, shard: int) -> Memories:
         """Those of a shard."""

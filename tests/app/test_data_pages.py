@@ -221,6 +221,23 @@ def test_settings_keep_retention_schedule_people_and_tell_the_log(at_home: Path)
     assert {"profile retention", "schedule", "Noa"} <= {row["Name"] for row in rows(app)}
 
 
+def test_a_bound_on_memory_that_is_too_tight_is_said(at_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_MEMORY", "500000")
+    st.cache_resource.clear()
+    about = tab(page("settings.py"), "settings-tab", "About")
+    assert not about.warning and any("of 500.0 kB" in each.proto.body for each in about.get("html"))
+    data = session.dataset()
+    assert data is not None
+    entries = session.catalog_entries(data, session.moment(data))
+    while not data.memory_use.tight:
+        for entry in entries:
+            if entry.kind == "user_attribute":
+                data.profiles([str(entry.name)], workspace=entry.workspace)
+    about = tab(page("settings.py"), "settings-tab", "About")
+    assert "Set WORKBENCH_MEMORY to more" in about.warning[0].value
+    st.cache_resource.clear()
+
+
 def test_an_audience_that_cannot_be_read_does_not_hide_the_others(at_home: Path) -> None:
     registry, me = home.registry(), home.registry().people.local()
     root = {"type": "event", "kind": "custom", "name": "Gone"}

@@ -95,6 +95,23 @@ def test_a_fresh_memory_has_facts_only() -> None:
     assert fresh.answers.recall(("mask",)) is None and fresh.beside.recall(("aside",)) is None
 
 
+def test_a_bound_that_is_too_tight_is_told() -> None:
+    memories = Memories(100_000, profiles=0)
+
+    def ask(numbers: range) -> None:
+        for number in numbers:
+            memories.facts.remember((number,), lambda: np.zeros(9_500, np.uint8))  # 10,000 with what an entry takes
+
+    ask(range(9))
+    assert (memories.use.bound, memories.use.held, memories.use.again) == (100_000, 90_000, 0)
+    ask(range(9, 30))
+    assert (memories.use.held, memories.use.again) == (100_000, 0), "each was read once"
+    ask(range(10))
+    assert memories.use.again == 100_000 and not memories.use.tight
+    ask(range(10, 11))
+    assert memories.use.again == 110_000 and memories.use.tight
+
+
 def test_profiles_take_no_more_than_half() -> None:
     memories = Memories(1_600_000, profiles=10_000)
     assert memories.facts.limit_bytes == 1_600_000 - 160_000

@@ -206,6 +206,7 @@ NOT_ASKED = {
     "add_input": "writes",
     "set_event_tier": "the pair has one",
     "memory_bytes": "what was asked for when it was opened",
+    "memory_use": "shards hold a little more",
     "path": "where it is",
     "version": "a compaction commits shard by shard",
     "shard_count": "what differs",
