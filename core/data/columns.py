@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 import xxhash
 
-from core.data import loops
+from core.data import kernels, loops
 from core.data.cache import LEAST_ROWS, Cache
 from core.data.letters import Arrays, text_arrays, texts
 from core.data.schema import PRODUCT_FIELDS, scan, there
@@ -120,7 +120,12 @@ class Products:
         """The first product of each event, and behind them how many there are; None where each event has just one."""
         if self.single:
             return None
-        return self._store.remembered("products/begins", lambda: np.concatenate([[0], np.cumsum(self._each)]))
+
+        def make() -> Index:
+            counts = np.bincount(self.owner, minlength=self._store.size)
+            return np.append(0, np.cumsum(counts))
+
+        return self._store.remembered("products/begins", make)
 
     def places(self, rows: Index) -> Index:
         """Where the products of events begin that are given by their rows of the segment."""
@@ -151,25 +156,14 @@ class Products:
         """A mask over the events of ranges (their rows of the segment) as one over their products."""
         if self.begins is None or not len(keep):
             return keep
-        return np.repeat(keep, self._counts(rows))
+        events = loops.numbers_of(rows[0] - self._store.start, rows[1] - self._store.start)
+        return np.repeat(keep, self.begins[events + 1] - self.begins[events])
 
     def some(self, mask: Mask, rows: tuple[Index, Index]) -> Mask:
         """A mask over the products of the events of ranges as one over the events: those with one that it accepts."""
         if self.begins is None:
             return mask
-        hits = np.concatenate([[0], np.cumsum(mask)])
-        ends = np.cumsum(self._counts(rows))
-        found: Mask = hits[ends] > hits[np.concatenate([[0], ends[:-1]])]
-        return found
-
-    def _counts(self, rows: tuple[Index, Index]) -> Index:
-        return self._each[loops.rows_of(rows[0] - self._store.start, rows[1] - self._store.start)]
-
-    @property
-    def _each(self) -> Index:
-        """How many products each event has."""
-        size = self._store.size
-        return self._store.remembered("products/each", lambda: np.bincount(self.owner, minlength=size))
+        return kernels.some(self.owner, mask, rows[0] - self._store.start, rows[1] - self._store.start, self.begins)
 
     @staticmethod
     def arrays(products: pl.Series) -> Arrays:

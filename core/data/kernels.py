@@ -75,6 +75,7 @@ def _examples() -> dict[str, list[tuple[Any, ...]]]:
         "count": [(*read(*rows), np.zeros(1, np.uint8), np.zeros(2, np.uint32))],
         "pick": [(*read(each, one, one + 1, keep), np.zeros(1, np.bool_)) for each in codes],
         "between": [(*read(who, one, one + 1), 0, 0, keep.copy())],
+        "some": [(*read(one, one, one + 1, keep, one), keep.copy())],
         "find": [(*read(codes[0], np.zeros(2, np.int64), codes[0], one), keep.copy())],
         "add": [(*read(*rows, each, who, one), who.copy(), np.zeros(2, np.int64)) for each in codes],
         "highest": [(*read(*rows, each, one, one, one), sums) for each in (*codes, one)],
@@ -291,6 +292,18 @@ def between(clock: Array, starts: Index, stops: Index, low: int, high: int) -> M
     """Which rows of ranges have a clock (uint32) from `low` to `high`, both included: bool, one a row."""
     out = np.empty(int((stops - starts).sum()), np.bool_)
     _loop("between", len(out))(*_frozen(clock, starts, stops), low, high, out)
+    return out
+
+
+def some(owner: Index, mask: Mask, starts: Index, stops: Index, begins: Index) -> Mask:
+    """Which owners in ranges have something that a mask accepts: bool, one an owner.
+
+    The mask has an entry for everything that they own, one behind the other; `owner` and `begins` tell of all owners
+    whose a thing is, where the things of each begin and, last, where all end.
+    """
+    out = np.zeros(int((stops - starts).sum()), np.bool_)
+    shifts = np.cumsum(stops - starts) - stops  # an owner and this are its place among those of the ranges
+    _loop("some", len(mask))(*_frozen(owner, begins[starts], begins[stops], mask, shifts), out)
     return out
 
 

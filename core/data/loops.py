@@ -127,6 +127,20 @@ def _between_numpy(clock: Array, starts: Index, stops: Index, low: int, high: in
     out[:] = (found >= low) & (found <= high)
 
 
+def _some(owner: Index, starts: Index, stops: Index, mask: Mask, shifts: Index, out: Mask) -> None:
+    at = 0
+    for each in range(len(starts)):
+        some, shift = owner[starts[each] : stops[each]], shifts[each]
+        mine = mask[at : at + len(some)]
+        at += len(some)
+        for row in range(len(some)):
+            out[some[row] + shift] |= mine[row]
+
+
+def _some_numpy(owner: Index, starts: Index, stops: Index, mask: Mask, shifts: Index, out: Mask) -> None:
+    out[(owner[rows_of(starts, stops)] + np.repeat(shifts, stops - starts))[mask]] = True
+
+
 def _find(letters: Array, begins: Index, word: Array, rare: Index, out: Mask) -> None:
     # Where two letters of the word stand is told for a page of places at once. Of eight places at a time those with any
     # hit are put together, their eight hits as the bits of a byte; the few that are left are compared.
@@ -291,6 +305,7 @@ LOOPS: Final[Twins] = {
     "count": (_count, _count_numpy),
     "pick": (_pick, _pick_numpy),
     "between": (_between, _between_numpy),
+    "some": (_some, _some_numpy),
     "find": (_find, _find_numpy),
     "add": (_add, _add_numpy),
     "highest": (_highest, _highest_numpy),

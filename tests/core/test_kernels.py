@@ -292,6 +292,18 @@ def test_batches_of_kept_rows() -> None:
     assert both(lambda: kernels.add([weighed], SIZE)).tolist() == expected.tolist()
 
 
+@given(st.lists(st.integers(0, 3), min_size=60, max_size=60), ranges(), st.integers(0, 1 << 60))
+def test_some(owned: list[int], some: tuple[kernels.Ranges, list[int]], bits: int) -> None:
+    begins, (starts, stops, _) = np.cumsum([0, *owned]), some[0]
+    owners = [owner for start, stop in zip(starts, stops, strict=True) for owner in range(start, stop)]
+    whose = [owner for owner in owners for _ in range(owned[owner])]
+    mask = np.array([bits >> place & 1 == 1 for place in range(len(whose))], np.bool_)
+    lucky = {owner for owner, holds in zip(whose, mask, strict=True) if holds}
+    owner = np.repeat(np.arange(60), owned)
+    found = both(lambda: kernels.some(owner, mask, starts, stops, begins))
+    assert found.tolist() == [each in lucky for each in owners]
+
+
 words = st.text("abé ", max_size=4)
 
 
