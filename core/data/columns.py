@@ -204,12 +204,11 @@ class EventStore:
 
     def lazy(self, row: int) -> pl.LazyFrame:
         """One row with every column of the durable file."""
-        return scan("events", [self.events.source.file]).slice(self.start + row, 1)
+        return scan("events", [self.events.source.file], rows=(self.start + row, 1))
 
     def read(self, *columns: str) -> pl.DataFrame:
         """Columns of the durable file, rows in the store's order."""
-        file = scan("events", [self.events.source.file])
-        return file.slice(self.start, self.size).select(columns).collect()
+        return scan("events", [self.events.source.file], columns, (self.start, self.size)).collect()
 
     def bundle(self, name: str, make: Callable[[], Arrays]) -> Arrays:
         """Arrays derived from these events, from the column cache or made."""

@@ -170,7 +170,7 @@ class _Slice:
 
     def read(self, *columns: str) -> pl.DataFrame:
         """Columns of these rows."""
-        return scan("events", [self.file]).slice(self.first, self.rows).select(columns).collect()
+        return scan("events", [self.file], columns, (self.first, self.rows)).collect()
 
 
 def _merge_events(files: list[Path], target: Path) -> int:
@@ -213,7 +213,7 @@ def _chunks(files: list[Path]) -> Iterator[list[_Slice]]:
 def _names(file: Path) -> dict[Name, _Slice]:
     """Where the rows of each (workspace, kind, name) lie in a file; null names come before all others."""
     group = ["workspace", "kind", "name"]
-    counts = scan("events", [file]).group_by(group).agg(rows=pl.len()).collect().rows()
+    counts = scan("events", [file], group).group_by(group).agg(rows=pl.len()).collect().rows()
     keys = sorted(((workspace, kind, name is not None, name or ""), rows) for workspace, kind, name, rows in counts)
     firsts = np.cumsum([0, *(rows for _, rows in keys)]).tolist()
     return {key: _Slice(file, first, rows) for (key, rows), first in zip(keys, firsts, strict=False)}

@@ -144,7 +144,7 @@ class Events:
 
     def read(self, *columns: str) -> pl.DataFrame:
         """Columns of the durable file."""
-        return scan("events", [self.source.file]).select(columns).collect()
+        return scan("events", [self.source.file], columns).collect()
 
     @cached_property
     def _numbers(self) -> dict[tuple[str, str], dict[str | None, int]]:

@@ -97,7 +97,7 @@ class Numbering:
 
 def _numbers(files: list[Path]) -> Arrays:
     """The profiles of some files, ascending by mpid."""
-    frame = scan(_TABLE, files).select("mpid", "profile").collect().sort("mpid")
+    frame = scan(_TABLE, files, ("mpid", "profile")).collect().sort("mpid")
     return {name: frame[name].to_numpy() for name in frame.columns}
 
 

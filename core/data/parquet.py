@@ -79,6 +79,7 @@ def _options(schema: pa.Schema) -> dict[str, Any]:
         "compression_level": {path: 1 for path, _ in leaves if path not in whole},
         "write_statistics": [path for path, _ in leaves if path not in _OWN and "." not in path],
         "write_batch_size": _BATCH_ROWS,
+        "write_page_checksum": True,  # `core.data.checksums`
     }
 
 

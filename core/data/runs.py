@@ -29,8 +29,7 @@ def directory(file: Path) -> Arrays:
     """Where each (workspace, kind, name) begins and ends in a file."""
     group = ["workspace", "kind", "name"]
     names = (
-        scan("events", [file])
-        .select(group)
+        scan("events", [file], group)
         .with_row_index("row")
         .group_by(group)
         .agg(first=pl.col("row").min(), last=pl.col("row").max() + 1)
@@ -53,8 +52,7 @@ def run_arrays(file: Path, names: npt.NDArray[np.int64], size: int) -> Arrays:
     slots, begins, also = ([np.zeros(0, np.int64)] for _ in range(3))
     before = -1
     for first in range(0, size, _AT_ONCE):
-        some = scan("events", [file]).slice(first, _AT_ONCE)
-        frame = some.select("profile", "timestamp_ms", "also").collect()
+        frame = scan("events", [file], ("profile", "timestamp_ms", "also"), (first, _AT_ONCE)).collect()
         mine, times = slice(first, first + frame.height), frame["timestamp_ms"].to_numpy()
         profile[mine], clock[mine] = frame["profile"].to_numpy(), times % DAY_MS
         low, high = np.clip(names, mine.start, mine.stop).T

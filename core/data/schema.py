@@ -12,6 +12,7 @@ from typing import Final
 
 import polars as pl
 
+from core.data.checksums import is_whole
 from core.errors import DatasetError
 
 FORMAT: Final = 4
@@ -257,18 +258,29 @@ def whole(file: Path) -> Path:
         first = opened.read(len(_MAGIC))
         opened.seek(max(file.stat().st_size - len(_MAGIC), 0))
         if first != _MAGIC or opened.read() != _MAGIC:
-            raise DatasetError(f"A file of the dataset is damaged: {file}.", _RESTORE)
+            raise damaged(file)
     return file
 
 
-def scan(table: str, files: Sequence[Path]) -> pl.LazyFrame:
-    """The rows of some files of a table, with all of its columns; DatasetError where one is gone or was cut."""
+def damaged(file: Path) -> DatasetError:
+    """What is said of a file that is not what was written."""
+    return DatasetError(f"A file of the dataset is damaged: {file}.", _RESTORE)
+
+
+def scan(
+    table: str,
+    files: Sequence[Path],
+    columns: Sequence[str] | None = None,
+    rows: tuple[int, int] | None = None,
+) -> pl.LazyFrame:
+    """The rows of some files of a table, with all of its columns or some; of one file, some rows: the first, and how
+    many. DatasetError where one is gone or was cut, or where bytes that are asked for changed."""
+    schema = TABLES[table]
     if not files:
-        return pl.LazyFrame(schema=TABLES[table])
-    return pl.scan_parquet(
-        [whole(file) for file in files],
-        glob=False,
-        schema=TABLES[table],
-        missing_columns="insert",
-        cast_options=_WITHOUT_FIELDS,
-    )
+        return pl.LazyFrame(schema=schema).select(columns or schema.names())
+    for file in files:
+        if not is_whole(whole(file), columns, rows):
+            raise damaged(file)
+    found = pl.scan_parquet([*files], glob=False, schema=schema, missing_columns="insert", cast_options=_WITHOUT_FIELDS)
+    found = found if rows is None else found.slice(*rows)
+    return found if columns is None else found.select(columns)

@@ -127,10 +127,15 @@ class Store:
         return there(self.folder(segment) / name)
 
     def read(
-        self, table: str, manifest: Manifest | None = None, segments: Sequence[Segment] | None = None
+        self,
+        table: str,
+        manifest: Manifest | None = None,
+        segments: Sequence[Segment] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> pl.LazyFrame:
-        """The table's rows at a version (the newest, unless given), with all columns even when there is no row."""
-        return scan(table, self.files(table, manifest, segments))
+        """The table's rows at a version (the newest, unless given), with all columns (or some) even when there is no
+        row."""
+        return scan(table, self.files(table, manifest, segments), columns)
 
     @contextmanager
     def writing(self, wait_seconds: float | None = None) -> Iterator[Writer]:

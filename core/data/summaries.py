@@ -115,7 +115,8 @@ def _carried_use(arrays: Arrays) -> AttributeUse:
 def _carried_parts(kind: str, files: list[Path], start: int) -> list[pl.DataFrame]:
     """What `AttributeUse` holds of some rows."""
     column = CARRIED[kind]
-    rows = scan("events", files).slice(start, _AT_ONCE).filter(pl.col("kind").is_in(EVENT_KINDS))
+    read_columns = ("workspace", "kind", "name", "timestamp_ms", column)
+    rows = scan("events", files, read_columns).slice(start, _AT_ONCE).filter(pl.col("kind").is_in(EVENT_KINDS))
     day = (pl.col("timestamp_ms") // DAY_MS).cast(pl.Int32)
     each = rows.filter(pl.col(column).list.len() > 0).select("workspace", "kind", "name", column, day=day)
     if kind == "product_attribute":

@@ -218,7 +218,8 @@ class Version:
         """The distinct values of a name column of a fact table in a workspace: attribute keys, identity types."""
 
         def read() -> frozenset[str]:
-            frame = self.table(table).filter(pl.col("workspace") == workspace).select(pl.col(column).unique())
+            rows = self.store.read(table, self.manifest, columns=("workspace", column))
+            frame = rows.filter(pl.col("workspace") == workspace).select(pl.col(column).unique())
             return frozenset(frame.collect()[column].drop_nulls().to_list())
 
         return self.remember(("keys", table, column, workspace), read)
