@@ -5,7 +5,7 @@ Whatever is not of the expected type raises Odd: the caller then brings the docu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain, islice
 from typing import Any, Final
 
@@ -18,66 +18,125 @@ from core.data.cells import prefixed, tagged_cells
 Object = dict[str, Any]
 
 _NONE: Final = type(None)
-_TEXT: Final = frozenset({str, _NONE})
+TEXT: Final = frozenset({str, _NONE})
+FLAG: Final = frozenset({bool, _NONE})
 _WHOLE: Final = frozenset({int, _NONE})
 _OBJECT: Final = frozenset({dict, _NONE})
 _LIST: Final = frozenset({list, _NONE})
 _EMPTY: Final[Object] = {}
 
 
-class Objects(list[Object]):
-    """Objects of which some keys were read in one pass: each object comes from far away in memory only once."""
+class Objects:
+    """What some keys of objects hold. They are read when they come: then they are at hand, later far away in memory."""
 
-    def __init__(self, objects: Iterable[Object], keys: Sequence[str] = ()) -> None:
-        super().__init__(objects)
-        self.columns: dict[str, list[Any]] = {}
-        self.read(keys)
+    def __init__(self, *keys: str) -> None:
+        self._columns: dict[str, list[Any]] = {key: [] for key in keys}
+        self._size = 0
 
-    def read(self, keys: Sequence[str]) -> None:
-        """Reads some more keys in one pass."""
-        if self and keys:
-            rows = [list(map(each.get, keys)) for each in self]
-            self.columns |= zip(keys, map(list, zip(*rows, strict=True)), strict=True)
+    def __len__(self) -> int:
+        return self._size
 
-    def take(self, rows: Sequence[int], keys: Sequence[str]) -> Objects:
-        """Some of them, with what was read of these for some keys."""
-        chosen = Objects([self[row] for row in rows])
-        chosen.columns = {key: [self.columns[key][row] for row in rows] for key in keys}
-        return chosen
+    def add(self, objects: Sequence[Object]) -> None:
+        """Reads some more objects."""
+        there = set(chain.from_iterable(objects))
+        for key, column in self._columns.items():
+            if key in there:
+                column.extend([None] * (self._size - len(column)))
+                column.extend([each.get(key) for each in objects])
+        self._size += len(objects)
+
+    def column(self, key: str) -> list[Any]:
+        """The values of a key, None where it is missing."""
+        column = self._columns[key]
+        column.extend([None] * (self._size - len(column)))
+        return column
+
+    def check(self, kinds: frozenset[Any], *keys: str) -> None:
+        """Raises Odd where a key has a value of another kind."""
+        for key in keys:
+            if not kinds.issuperset(map(type, self._columns[key])):
+                raise Odd(key)
+
+    def rows(self, rows: Sequence[int]) -> Objects:
+        """Some of them."""
+        return self if len(rows) == self._size else _Some(self, rows)
 
 
-def values(objects: Sequence[Object], key: str, kinds: frozenset[Any] | None = None) -> list[Any]:
+class _Some(Objects):
+    """Some of many objects."""
+
+    def __init__(self, every: Objects, rows: Sequence[int]) -> None:
+        super().__init__()
+        self._every, self._rows, self._size = every, rows, len(rows)
+
+    def column(self, key: str) -> list[Any]:
+        column = self._every.column(key)
+        return [column[row] for row in self._rows]
+
+
+class Bags:
+    """Attribute bags, read when they come: their lengths, keys and tagged values, in document order."""
+
+    def __init__(self, most: int | None, limits: Limits) -> None:
+        """`most`: so many attributes of a bag are kept, None: all of them."""
+        self._most, self._limits = most, limits
+        self._lengths: list[int] = []
+        self._keys: list[pl.Series] = []
+        self._values: list[pl.Series] = []
+
+    def add(self, found: Sequence[Object]) -> None:
+        """Takes some more bags."""
+        if not any(found):
+            self._lengths += [0] * len(found)
+            return
+        most, limits = self._most, self._limits
+        if most is not None and max(map(len, found)) > most:
+            limits.cut += sum(len(each) - most for each in found if len(each) > most)
+            found = [dict(islice(each.items(), most)) for each in found]
+        keys = list(chain.from_iterable(found))
+        tagged = list(chain.from_iterable(map(dict.values, found)))
+        self._lengths += map(len, found)
+        self._keys.append(pl.Series("key", keys, dtype=pl.String))
+        self._values.append(tag_all(tagged, "value", limits))
+
+    def flat(self, owner: str) -> pl.DataFrame:
+        """All of them: `owner` (which one), key, value; without columns where they hold nothing."""
+        if not self._keys:
+            return pl.DataFrame()
+        of = np.repeat(np.arange(len(self._lengths), dtype=np.uint32), self._lengths)
+        keys = cut(pl.concat(self._keys), Limits.NAME, self._limits)
+        return pl.DataFrame([pl.Series(owner, of), keys, cut_values(pl.concat(self._values), self._limits)])
+
+
+def values(objects: Objects | Sequence[Object], key: str, kinds: frozenset[Any] | None = None) -> list[Any]:
     """The values of a key, None where it is missing; Odd if one is of another kind."""
-    if isinstance(objects, Objects) and key in objects.columns:
-        found = objects.columns[key]
-    else:
-        found = [each.get(key) for each in objects]
+    found = objects.column(key) if isinstance(objects, Objects) else [each.get(key) for each in objects]
     if kinds is not None and not kinds.issuperset(map(type, found)):
         raise Odd(key)
     return found
 
 
-def texts(objects: Sequence[Object], key: str) -> list[str | None]:
+def texts(objects: Objects | Sequence[Object], key: str) -> list[str | None]:
     """Texts or None."""
-    return values(objects, key, _TEXT)
+    return values(objects, key, TEXT)
 
 
-def flags(objects: Sequence[Object], key: str) -> list[bool | None]:
+def flags(objects: Objects | Sequence[Object], key: str) -> list[bool | None]:
     """True, False or None."""
-    return values(objects, key, frozenset({bool, _NONE}))
+    return values(objects, key, FLAG)
 
 
-def lists(objects: Sequence[Object], key: str) -> list[list[Any]]:
+def lists(objects: Objects | Sequence[Object], key: str) -> list[list[Any]]:
     """Lists, empty where missing or null."""
     return [found or [] for found in values(objects, key, _LIST)]
 
 
-def bags(objects: Sequence[Object], key: str) -> list[Object]:
+def bags(objects: Objects | Sequence[Object], key: str) -> list[Object]:
     """Objects, empty where missing or null."""
     return [found or _EMPTY for found in values(objects, key, _OBJECT)]
 
 
-def moments(objects: Sequence[Object], key: str) -> pl.Series:
+def moments(objects: Objects | Sequence[Object], key: str) -> pl.Series:
     """UTC milliseconds between the years 1 and 9999, or null."""
     series = whole(values(objects, key, _WHOLE), key)
     least, most = series.min(), series.max()
@@ -135,27 +194,7 @@ def cut(series: pl.Series, length: int, limits: Limits) -> pl.Series:
 
 
 def tag_all(found: list[Any], name: str, limits: Limits) -> pl.Series:
-    """Tagged values of any kind; null is a value of its own."""
+    """Tagged values of any kind, not cut; null is a value of its own."""
     tag = limits.tag
     tagged = ["s" + each if type(each) is str else f"n{each}" if type(each) is int else tag(each) for each in found]
-    return cut_values(pl.Series(name, tagged, dtype=pl.String), limits)
-
-
-def keyed(found: Sequence[Object], limits: Limits) -> tuple[list[int], pl.Series, pl.Series]:
-    """Attribute bags as lengths, keys and tagged values, in document order."""
-    keys = list(chain.from_iterable(found))
-    tagged = list(chain.from_iterable(map(dict.values, found)))
-    names = cut(pl.Series("key", keys, dtype=pl.String), Limits.NAME, limits)
-    return list(map(len, found)), names, tag_all(tagged, "value", limits)
-
-
-def flat_bags(owner: str, found: Sequence[Object], limits: Limits) -> pl.DataFrame:
-    """Attribute bags of events or products, at most 100 attributes each: `owner` (which one), key, value."""
-    if not any(found):
-        return pl.DataFrame()
-    longest = max(map(len, found))
-    if longest > Limits.ATTRIBUTES:
-        limits.cut += sum(len(each) - Limits.ATTRIBUTES for each in found if len(each) > Limits.ATTRIBUTES)
-        found = [dict(islice(each.items(), Limits.ATTRIBUTES)) for each in found]
-    lengths, keys, tagged = keyed(found, limits)
-    return pl.DataFrame([pl.Series(owner, np.repeat(np.arange(len(found), dtype=np.uint32), lengths)), keys, tagged])
+    return pl.Series(name, tagged, dtype=pl.String)

@@ -10,42 +10,42 @@ import numpy as np
 import orjson
 import polars as pl
 
-from core.data.batch_columns import Object, Objects, bags, cut, flags, flat_bags, lists, scalars, texts, values
-from core.data.batch_shapes import ACTION_KEYS, PLACE_KEYS, PRODUCT_KEYS, PROMOTION_KEYS, Limits, Odd
+from core.data.batch_columns import Object, Objects, bags, cut, flags, lists, scalars, texts, values
+from core.data.batch_pieces import COMMERCE, Pieces
+from core.data.batch_shapes import (
+    ACTION_KEYS,
+    CRASH_FIELDS,
+    PLACE_KEYS,
+    PRODUCT_KEYS,
+    PROMOTION_KEYS,
+    Limits,
+    Odd,
+    says,
+)
 from core.data.schema import PLACE_FIELDS
 
 _ACTIONS: Final = {"remove_from_wishlist": "remove_from_wish_list", "add_to_wish_list": "add_to_wishlist"}
-_ACTION_KEYS: Final = ("action", *ACTION_KEYS, "products")
-_COMMERCE_KEYS: Final = ("product_action", "promotion_action", "product_impressions", "currency_code")
-_CRASH_FIELDS: Final = ("class_name", "severity", "message", "exception_handled")
-
-NAMING_KEYS: Final = ("event_name", "custom_event_type", "screen_name")
-"""Keys of an event's data that most events have, and only their kind reads."""
 
 Rows = list[int]
 Columns = dict[str, Any]
 
 
-def event_rows(kinds: Sequence[str], datas: Objects, limits: Limits) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def event_rows(pieces: Pieces) -> tuple[pl.DataFrame, pl.DataFrame]:
     """One row an event, or two (install and upgrade): `row` (its number), kind, name, custom_type, also, own fields;
-    the products, by number of the event, and their attributes, by number of the product.
-
-    `kinds` are the raw event types, `datas` their data.
-    """
+    and the products, by number of the event."""
     frames = []
-    products, attributes = pl.DataFrame(), pl.DataFrame()
-    for kind, rows in _rows_of(kinds):
-        read = _READERS.get(kind, _other)
-        columns = read(kind, datas.take(rows, NAMING_KEYS), limits)
+    limits = pieces.limits
+    for kind, rows in _rows_of(pieces.kinds):
+        if kind == COMMERCE:
+            columns = _commerce(pieces)
+        else:
+            columns = _READERS.get(kind, _other)(kind, pieces.datas.rows(rows), limits)
         extra = columns.pop("upgraded", [])
-        if "products" in columns:
-            lengths, fields, attributes = columns.pop("products")
-            products = pl.DataFrame([pl.Series("event", np.repeat(np.array(rows, np.uint32), lengths)), *fields])
         frame = _frame(rows, columns, limits)
         frames.append(frame)
         if extra:
             frames.append(_frame([rows[at] for at in extra], {"kind": "upgrade", "also": True}, limits))
-    return pl.concat(frames, how="diagonal").sort("row", "also", nulls_last=False), products, attributes
+    return pl.concat(frames, how="diagonal").sort("row", "also", nulls_last=False), _products(pieces)
 
 
 def _rows_of(kinds: Sequence[str]) -> Iterator[tuple[str, Rows]]:
@@ -103,7 +103,7 @@ def _custom(kind: str, datas: Objects, limits: Limits) -> Columns:
 
 
 def _crash(kind: str, datas: Objects, limits: Limits) -> Columns:
-    return {"kind": "crash", **{name: scalars(values(datas, name), name, limits) for name in _CRASH_FIELDS}}
+    return {"kind": "crash", **{name: scalars(values(datas, name), name, limits) for name in CRASH_FIELDS}}
 
 
 def _transition(kind: str, datas: Objects, limits: Limits) -> Columns:
@@ -115,26 +115,27 @@ def _transition(kind: str, datas: Objects, limits: Limits) -> Columns:
     return {"kind": kinds, "name": [kind if each == "other" else None for each in kinds], "upgraded": both}
 
 
-def _commerce(kind: str, datas: Objects, limits: Limits) -> Columns:
-    datas.read(_COMMERCE_KEYS)
-    actions, promotions = Objects(bags(datas, "product_action"), _ACTION_KEYS), bags(datas, "promotion_action")
+def _commerce(pieces: Pieces) -> Columns:
+    datas, actions, limits = pieces.commerce_datas, pieces.actions, pieces.limits
+    promotions = bags(datas, "promotion_action")
     impressions = lists(datas, "product_impressions")
     names: list[str | None] = []
     kinds: list[str] = []
     asked = values(actions, "action")
-    for data, own, action, promotion, shown in zip(datas, asked, actions, promotions, impressions, strict=True):
-        name = _action(own) if action else _promotion(promotion) if promotion else "impression" if shown else None
-        bare = not (action or promotion or shown)
-        crash = bare and (data.get("class_name") is not None or data.get("exception_handled") is not None)
+    broken = zip(values(datas, "class_name"), values(datas, "exception_handled"), strict=True)
+    for said, own, action, promotion, shown in zip(broken, asked, pieces.acted, promotions, impressions, strict=True):
+        promoted = says(promotion)
+        name = _action(own) if action else _promotion(promotion) if promoted else "impression" if shown else None
+        bare = not (action or promoted or shown)
+        crash = bare and said != (None, None)
         kinds.append("crash" if crash else "ecommerce")
         names.append(name)
     columns: Columns = {"kind": kinds, "name": names, **_commerce_fields(datas, actions, limits)}
-    columns |= _several(actions, promotions, impressions, limits)
+    columns |= _several(pieces, promotions, impressions)
     if "crash" in kinds:
-        crashed = [data if each == "crash" else {} for data, each in zip(datas, kinds, strict=True)]
-        columns |= {name: scalars(values(crashed, name), name, limits) for name in _CRASH_FIELDS}
-    if (products := _products(actions, impressions, limits)) is not None:
-        columns["products"] = products
+        for name in CRASH_FIELDS:
+            told = zip(values(datas, name), kinds, strict=True)
+            columns[name] = scalars([value if each == "crash" else None for value, each in told], name, limits)
     return columns
 
 
@@ -149,26 +150,27 @@ def _promotion(promotion: Object) -> str | None:
     return None if name is None else f"promotion_{name}"
 
 
-def _commerce_fields(datas: list[Object], actions: list[Object], limits: Limits) -> Columns:
+def _commerce_fields(datas: Objects, actions: Objects, limits: Limits) -> Columns:
     columns = {key: scalars(values(actions, key), key, limits) for key in ACTION_KEYS if key != "product_action_list"}
     for key in ("currency_code", "screen_name"):
         columns[key] = scalars(values(datas, key), key, limits)
     return columns
 
 
-def _several(actions: list[Object], promotions: list[Object], impressions: list[Any], limits: Limits) -> Columns:
+def _several(pieces: Pieces, promotions: list[Object], impressions: list[Any]) -> Columns:
     """The fields that hold several values: those of the promotions, and the lists that products stood in."""
     columns: Columns = {}
+    limits = pieces.limits
     offered = lists(promotions, "promotions")
     if any(offered):
         for key in PROMOTION_KEYS:
             columns[f"promotion_{key}"] = _multiple([_each(objects, key) for objects in offered], key, limits)
-    acted = values(actions, "product_action_list")
+    acted = values(pieces.actions, "product_action_list")
     if any(impressions) or acted.count(None) < len(acted):
         shown = [_each(objects, "product_impression_list") for objects in impressions]
         named = [
             others if not action else [] if own is None else [own]
-            for own, others, action in zip(acted, shown, actions, strict=True)
+            for own, others, action in zip(acted, shown, pieces.acted, strict=True)
         ]
         columns["product_list"] = _multiple(named, "product_list", limits)
     return columns
@@ -194,24 +196,13 @@ def _multiple(found: list[list[Any]], name: str, limits: Limits) -> pl.Series | 
     return pl.Series(name, result, dtype=pl.String)
 
 
-def _products(
-    actions: list[Object], impressions: list[Any], limits: Limits
-) -> tuple[list[int], list[pl.Series], pl.DataFrame] | None:
-    """The products of an action, or of all of an event's impressions, none of promotions or carts: how many each event
-    has, their fields and their attributes."""
-    found = [
-        products if action else list(chain.from_iterable(lists(shown, "products"))) if shown else []
-        for action, products, shown in zip(actions, lists(actions, "products"), impressions, strict=True)
-    ]
-    flat = list(chain.from_iterable(found))
-    if not flat:
-        return None
-    if set(map(type, flat)) != {dict}:
-        raise Odd("products")
-    flat = Objects(flat, (*PRODUCT_KEYS, "custom_attributes"))
-    columns = [column for key in PRODUCT_KEYS if (column := scalars(values(flat, key), key, limits)) is not None]
-    own = flat_bags("product", bags(flat, "custom_attributes"), limits)
-    return list(map(len, found)), columns, own
+def _products(pieces: Pieces) -> pl.DataFrame:
+    """The products of commerce events: event, and their fields."""
+    if not pieces.products:
+        return pl.DataFrame()
+    events = np.repeat(np.array(pieces.commerce, np.uint32), pieces.product_counts)
+    fields = (scalars(values(pieces.products, key), key, pieces.limits) for key in PRODUCT_KEYS)
+    return pl.DataFrame([pl.Series("event", events), *(field for field in fields if field is not None)])
 
 
 _READERS: Final[dict[str, Callable[[str, Objects, Limits], Columns]]] = {
@@ -223,7 +214,6 @@ _READERS: Final[dict[str, Callable[[str, Objects, Limits], Columns]]] = {
     "first_run": _plain("install"),
     "uninstall": _plain("uninstall"),
     "application_state_transition": _transition,
-    "commerce_event": _commerce,
 }
 
 

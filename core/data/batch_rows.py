@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import chain
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
-from core.data.batch_columns import (
-    Object,
-    Objects,
-    bags,
-    flags,
-    flat_bags,
-    keyed,
-    lists,
-    moments,
-    scalars,
-    texts,
-    values,
-    whole,
-)
-from core.data.batch_events import NAMING_KEYS, event_rows, places
-from core.data.batch_shapes import NO_UUID, Limits, Odd, device_identity, identity_type
+from core.data.batch_columns import Object, Objects, bags, flags, moments, scalars, texts, values, whole
+from core.data.batch_events import event_rows, places
+from core.data.batch_pieces import Pieces
+from core.data.batch_shapes import SCALARS, Limits, Odd
 from core.data.loading import Part
 from core.data.schema import PLACE_FIELDS
 
@@ -45,83 +32,51 @@ _DEVICE: Final = {
     "carrier": "network_carrier",
 }
 _COUNTRIES: Final = ("device_country", "network_country", "locale_country")
-_BATCH_KEYS: Final = (
-    "events",
-    "mpid",
-    "timestamp_unixtime_ms",
-    "source_request_id",
-    "user_attributes",
-    "user_identities",
-    "deleted_user_attributes",
-    "consent_state",
-    "device_info",
-    "application_info",
-    "context",
-    "attribution_info",
-)
-_DATA_KEYS: Final = (
-    "timestamp_unixtime_ms",
-    "source_message_id",
-    "session_uuid",
-    "session_id",
-    "custom_attributes",
-    "location",
-    *NAMING_KEYS,
-)
-_DEVICE_KEYS: Final = (*_DEVICE.values(), *_COUNTRIES, "locale_language", "is_tablet")
 _TEXT_PLACES: Final = ("country", "state", "city", "zip", "dma")
 
 
-def part_of(batches: list[Object], limits: Limits, received_ms: int | None, locate: Locate | None) -> Part:
+def part_of(pieces: Pieces, received_ms: int | None, locate: Locate | None) -> Part:
     """The rows of batches that arrived in this order. Odd: one is not in the shape, has no user or no time."""
-    batches = Objects(batches, _BATCH_KEYS)
-    found = lists(batches, "events")
-    events = list(chain.from_iterable(found))
-    if not {dict}.issuperset(map(type, events)):
-        raise Odd("events")
-    lengths = np.fromiter(map(len, found), dtype=np.int64, count=len(found))
+    pieces.check()
+    batches, datas, limits = pieces.batches, pieces.datas, pieces.limits
+    lengths = np.array(pieces.lengths, np.int64)
     of_batch = np.repeat(np.arange(len(batches), dtype=np.uint32), lengths)
     arrivals = np.arange(len(batches), dtype=np.int64) + np.cumsum(lengths) - lengths
-    events = Objects(events, ("event_type", "data"))
-    datas = Objects(bags(events, "data"), _DATA_KEYS)
     own, times = _times(batches, datas, of_batch, received_ms)
     stamp = pl.DataFrame(
         {"user": np.arange(len(batches), dtype=np.uint32), "time_ms": own, "arrival": arrivals},
     )
-    devices = Objects(bags(batches, "device_info"), _DEVICE_KEYS)
     tables = {
-        "identities": _identities(batches, devices, stamp),
-        "attributes": _attributes(batches, stamp, limits),
+        "identities": _identities(pieces, stamp),
+        "attributes": _attributes(pieces, stamp),
         "consents": _consents(batches, stamp),
     }
     request = pl.Series("request_id", [each or None for each in texts(batches, "source_request_id")], dtype=pl.String)
     tables["batches"] = stamp.with_columns(request)
-    context, tables["devices"] = _devices(batches, devices, stamp, limits)
+    context, tables["devices"] = _devices(pieces, stamp)
     located = _batch_places(batches, limits, locate)
     if located is not None:
         context = context.hstack(located)
         tables["locations"] = _locations(stamp.hstack(located), "batch")
     tables["attributions"] = _attributions(batches, stamp, limits)
     _check_users(batches, tables["identities"])
-    if events:
+    if datas:
         place = pl.DataFrame(
-            {"user": of_batch, "timestamp_ms": times, "arrival": np.arange(len(events)) + of_batch + np.int64(1)}
+            {"user": of_batch, "timestamp_ms": times, "arrival": np.arange(len(datas)) + of_batch + np.int64(1)}
         )
-        _add_events(tables, events, datas, place, context, limits)
+        _add_events(tables, pieces, place, context)
     users = pl.DataFrame([whole(_mpids(batches), "mpid"), stamp["arrival"], request])
-    return Part(users, {name: frame for name, frame in tables.items() if len(frame)}, len(batches) + len(events))
+    return Part(users, {name: frame for name, frame in tables.items() if len(frame)}, len(batches) + len(datas))
 
 
-def _mpids(batches: list[Object]) -> list[int | None]:
+def _mpids(batches: Objects) -> list[int | None]:
     found = values(batches, "mpid")
     if not {int, type(None)}.issuperset(map(type, found)):
         raise Odd("mpid")
     return found
 
 
-def _times(
-    batches: list[Object], datas: Objects, of_batch: Any, received_ms: int | None
-) -> tuple[pl.Series, pl.Series]:
+def _times(batches: Objects, datas: Objects, of_batch: Any, received_ms: int | None) -> tuple[pl.Series, pl.Series]:
     """Times of batches (their own, else the latest event's, else the arrival's) and of events (else the batch's)."""
     own = moments(batches, "timestamp_unixtime_ms")
     times = moments(datas, "timestamp_unixtime_ms")
@@ -141,39 +96,9 @@ def _times(
     return own, times
 
 
-def identities_of(batch: Object, device: Object) -> Iterable[tuple[str, str]]:
-    """The (type, value) pairs of a batch in document order; null, empty and all-zero values are none."""
-    found = batch.get("user_identities")
-    if found:
-        if type(found) is dict:
-            pairs = list(found.items())
-        elif type(found) is list and all(type(each) is dict for each in found):
-            pairs = [(each.get("identity_type"), each.get("identity")) for each in found]
-        else:
-            raise Odd("user_identities")
-        for kind, value in pairs:
-            if type(kind) is not str or type(value) not in (str, type(None)):
-                raise Odd("user_identities")
-            if value and value != NO_UUID:
-                yield identity_type(kind), value
-    for key in device:
-        name = device_identity(key)
-        if name is not None:
-            value = device[key]
-            if type(value) not in (str, type(None)):
-                raise Odd(key)
-            if value and value != NO_UUID:
-                yield name, value
-
-
-def _identities(batches: list[Object], devices: list[Object], stamp: pl.DataFrame) -> pl.DataFrame:
-    rows = [(at, *pair) for at, batch in enumerate(batches) for pair in identities_of(batch, devices[at])]
-    frame = (
-        pl.DataFrame(rows, schema={"user": pl.UInt32, "identity_type": pl.String, "value": pl.String}, orient="row")
-        if rows
-        else pl.DataFrame(schema={"user": pl.UInt32, "identity_type": pl.String, "value": pl.String})
-    )
-    return _stamped(frame, stamp)
+def _identities(pieces: Pieces, stamp: pl.DataFrame) -> pl.DataFrame:
+    schema = {"user": pl.UInt32, "identity_type": pl.String, "value": pl.String}
+    return _stamped(pl.DataFrame(pieces.identities, schema=schema, orient="row"), stamp)
 
 
 def _stamped(frame: pl.DataFrame, stamp: pl.DataFrame) -> pl.DataFrame:
@@ -182,24 +107,19 @@ def _stamped(frame: pl.DataFrame, stamp: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(stamp["time_ms"].gather(at), stamp["arrival"].gather(at))
 
 
-def _check_users(batches: list[Object], identities: pl.DataFrame) -> None:
+def _check_users(batches: Objects, identities: pl.DataFrame) -> None:
     named = set(identities["user"].to_list())
-    if any(batch.get("mpid") is None and at not in named for at, batch in enumerate(batches)):
+    if any(mpid is None and at not in named for at, mpid in enumerate(values(batches, "mpid"))):
         raise Odd("user")
 
 
-def _attributes(batches: list[Object], stamp: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+def _attributes(pieces: Pieces, stamp: pl.DataFrame) -> pl.DataFrame:
     """User attributes set and deleted; a key that a batch both deletes and sets is set."""
-    given = bags(batches, "user_attributes")
-    lengths, keys, tagged = keyed(given, limits)
-    users = np.repeat(np.arange(len(batches), dtype=np.uint32), lengths)
-    frames = [pl.DataFrame([pl.Series("user", users), keys, tagged])]
-    gone = [
-        (at, name)
-        for at, names in enumerate(lists(batches, "deleted_user_attributes"))
-        for name in dict.fromkeys(_texts_only(names))
-        if name not in given[at]
-    ]
+    limits = pieces.limits
+    frames = [pieces.attributes.flat("user")]
+    if not frames[0].width:
+        frames = [pl.DataFrame(schema={"user": pl.UInt32, "key": pl.String, "value": pl.String})]
+    gone = pieces.deleted
     if gone:
         deleted = pl.DataFrame(gone, schema={"user": pl.UInt32, "key": pl.String}, orient="row")
         cut_keys = deleted["key"].str.slice(0, Limits.NAME)
@@ -207,18 +127,12 @@ def _attributes(batches: list[Object], stamp: pl.DataFrame, limits: Limits) -> p
         frames.insert(0, deleted.with_columns(cut_keys, value=pl.lit(None, dtype=pl.String)))
     # Names that are equal after the cut: the last one of the document stands, and a set one before a deleted one.
     frame = pl.concat(frames)
-    if gone or (keys.str.len_bytes().max() or 0) >= Limits.NAME:  # type: ignore[operator]
+    if gone or (frame["key"].str.len_bytes().max() or 0) >= Limits.NAME:  # type: ignore[operator]
         frame = frame.unique(["user", "key"], keep="last", maintain_order=True)
     return _stamped(frame, stamp)
 
 
-def _texts_only(names: list[Any]) -> list[str]:
-    if not {str}.issuperset(map(type, names)):
-        raise Odd("deleted_user_attributes")
-    return names
-
-
-def _consents(batches: list[Object], stamp: pl.DataFrame) -> pl.DataFrame:
+def _consents(batches: Objects, stamp: pl.DataFrame) -> pl.DataFrame:
     rows: list[tuple[int, str, str | None, bool]] = []
     for at, state in enumerate(bags(batches, "consent_state")):
         if not state:
@@ -246,11 +160,9 @@ def _records(found: Any) -> Iterable[tuple[str, bool]]:
         yield purpose, consented
 
 
-def _devices(
-    batches: list[Object], devices: list[Object], stamp: pl.DataFrame, limits: Limits
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _devices(pieces: Pieces, stamp: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The context that events take from their batch, one row a batch, and the rows of `devices`."""
-    applications = bags(batches, "application_info")
+    applications, devices, limits = pieces.applications, pieces.devices, pieces.limits
     context = [scalars(values(applications, key), field, limits) for field, key in _CONTEXT.items()]
     held = [scalars(values(devices, key), field, limits) for field, key in _DEVICE.items()]
     countries = [values(devices, key) for key in _COUNTRIES]
@@ -273,7 +185,7 @@ def _devices(
     return pl.DataFrame([stamp["user"], *columns]).drop("user"), pl.concat(rows) if rows else empty
 
 
-def _batch_places(batches: list[Object], limits: Limits, locate: Locate | None) -> pl.DataFrame | None:
+def _batch_places(batches: Objects, limits: Limits, locate: Locate | None) -> pl.DataFrame | None:
     given = bags(bags(batches, "context"), "location")
     if locate is not None:
         given = [
@@ -297,9 +209,11 @@ def _locations(frame: pl.DataFrame, source: str) -> pl.DataFrame:
     return plain.with_columns(source=pl.lit(source))
 
 
-def _attributions(batches: list[Object], stamp: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+def _attributions(batches: Objects, stamp: pl.DataFrame, limits: Limits) -> pl.DataFrame:
     told = bags(batches, "attribution_info")
     rows = [at for at, each in enumerate(told) if any(value is not None for value in each.values())]
+    if not all(type(told[at].get(key)) in SCALARS for at in rows for key in ("publisher", "campaign")):
+        raise Odd("attribution_info")
     return _attribution_rows(stamp[rows], ["install"] * len(rows), [told[at] for at in rows], "batch", limits)
 
 
@@ -318,19 +232,9 @@ def _tags(told: list[Object], key: str, limits: Limits) -> pl.Series | None:
     return pl.Series(key, found, dtype=pl.String) if any(found) else None
 
 
-def _add_events(
-    tables: dict[str, pl.DataFrame],
-    events: list[Object],
-    datas: Objects,
-    place: pl.DataFrame,
-    context: pl.DataFrame,
-    limits: Limits,
-) -> None:
+def _add_events(tables: dict[str, pl.DataFrame], pieces: Pieces, place: pl.DataFrame, context: pl.DataFrame) -> None:
     """Adds the rows of events, and the locations and attributions that events gave."""
-    kinds = values(events, "event_type")
-    if not {str}.issuperset(map(type, kinds)) or "" in kinds:
-        raise Odd("event_type")
-    told = bags(datas, "custom_attributes")
+    datas, limits = pieces.datas, pieces.limits
     common = place.with_columns(
         pl.Series("message_id", [each or None for each in texts(datas, "source_message_id")], dtype=pl.String),
         pl.Series("session_uuid", [each or None for each in texts(datas, "session_uuid")], dtype=pl.String),
@@ -344,14 +248,14 @@ def _add_events(
         of_batch = _with_places(of_batch, own)
     if of_batch.width:
         common = common.hstack(of_batch)
-    rows, products, tables["product_attributes"] = event_rows(kinds, datas, limits)
-    bag = flat_bags("event", told, limits)
+    rows, products = event_rows(pieces)
+    bag, tables["product_attributes"] = pieces.event_attributes.flat("event"), pieces.product_attributes.flat("product")
     numbers = rows["row"]
     plain = len(numbers) == len(common)
     tables["events"] = (common if plain else common[numbers]).hstack(rows.drop("row"))
     tables["event_attributes"] = bag if plain else _repeated(bag, numbers)
     tables["products"] = products if plain else _repeated(products, numbers)
-    _add_attributions(tables, rows, place, told, limits)
+    _add_attributions(tables, rows, place, pieces.told, limits)
 
 
 def _repeated(flat: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
@@ -378,7 +282,7 @@ def _add_locations(tables: dict[str, pl.DataFrame], place: pl.DataFrame, own: pl
 
 
 def _add_attributions(
-    tables: dict[str, pl.DataFrame], rows: pl.DataFrame, place: pl.DataFrame, told: list[Object], limits: Limits
+    tables: dict[str, pl.DataFrame], rows: pl.DataFrame, place: pl.DataFrame, told: dict[int, Object], limits: Limits
 ) -> None:
     """An attribution event named `attribution` or `uninstall`, or an uninstall that names a publisher or campaign."""
     if not set(rows["kind"].unique()) & {"attribution", "uninstall"}:

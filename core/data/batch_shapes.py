@@ -47,6 +47,10 @@ DEVICE_KEYS: Final = (
     "device_country",
 )
 APPLICATION_KEYS: Final = ("application_version", "application_build_number", "application_name")
+EVENT_TEXTS: Final = ("event_name", "custom_event_type", "screen_name", "application_transition_type")
+EVENT_FLAGS: Final = ("is_first_run", "is_upgrade")
+CRASH_FIELDS: Final = ("class_name", "severity", "message", "exception_handled")
+EVENT_SCALARS: Final = ("session_id", "session_duration_ms", *CRASH_FIELDS, "currency_code")
 PLACE_KEYS: Final = (
     "country_code",
     "region_code",
@@ -149,17 +153,16 @@ def _event(event: Any) -> dict[str, Any]:
     data["timestamp_unixtime_ms"] = moment(data.get("timestamp_unixtime_ms"), "timestamp_unixtime_ms")
     for key in ("source_message_id", "session_uuid"):
         data[key] = text_or_number(data.get(key), key) or None
-    for key in ("event_name", "custom_event_type", "screen_name", "application_transition_type"):
+    for key in EVENT_TEXTS:
         if not isinstance(data.get(key), str | None):
             raise Refused(f"{key} must be a text, not {_named(data[key])}.")
     data["location"] = _object(data.get("location"), "location")
     _check_scalars(data["location"], PLACE_KEYS, "location.")
     data["custom_attributes"] = _object(data.get("custom_attributes"), "custom_attributes")
     _check_values(data["custom_attributes"], "custom_attributes")
-    for key in ("is_first_run", "is_upgrade"):
+    for key in EVENT_FLAGS:
         data[key] = _boolean(data.get(key), key)
-    scalars = ("session_id", "session_duration_ms", "class_name", "severity", "message", "exception_handled")
-    _check_scalars(data, (*scalars, "currency_code"), "")
+    _check_scalars(data, EVENT_SCALARS, "")
     if kind == "commerce_event":
         _commerce(data)
     return {"event_type": kind, "data": data}
@@ -206,8 +209,13 @@ def _commerce(data: dict[str, Any]) -> None:
         _check_scalars(each, ("product_impression_list",), "product_impressions.")
         each["products"] = _products(each.get("products"), "product_impressions.products")
     for part, key in ((action, "product_action"), (promotion, "promotion_action")):
-        if set(part) <= {"products", "promotions"} and not any(part.values()):
+        if not says(part):
             data[key] = {}
+
+
+def says(action: dict[str, Any]) -> bool:
+    """Whether a product or promotion action holds more than empty lists."""
+    return any(value or key not in ("products", "promotions") for key, value in action.items())
 
 
 def _products(value: Any, name: str) -> list[dict[str, Any]]:

@@ -17,22 +17,20 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from core.data.batch_rows import Locate, identities_of, part_of
+from core.data.batch_pieces import EVENTS, Pieces, identities_of
+from core.data.batch_rows import Locate, part_of
 from core.data.batch_shapes import Limits, Odd, Refused, canonical
 from core.data.geoip import locator
 from core.data.loading import Loader, LoadReport, Part, Refusal
-from core.data.sources import Block, Broken, Found, blocks, documents, files_of
+from core.data.sources import Block, Broken, Found, blocks, files_of
 from core.data.store import Store
 from core.errors import InputError
 
 Progress = Callable[[int, int | None], None]
 Environment = Literal["production", "development", "all"]
 
-PART_EVENTS: Final = 20_000
-"""Batches are read into rows in parts of about this many events: the documents of one part are in memory at a time."""
-_PART_BATCHES: Final = 10_000
-_BLOCK_BYTES: Final = 2 << 20
-"""So much of a file is read by another process at a time."""
+BLOCK_BYTES: Final = 8 << 20
+"""So much of a file is read at a time, here or by another process, and is one part of a load."""
 
 
 def load_batches(
@@ -62,7 +60,7 @@ def load_batches(
     received_ms = None if received_at is None else _milliseconds(received_at)
     sources = _sources(batches)
     meter = _Meter(sources, progress)
-    how = _How(environment, received_ms, geoip_path)
+    how = How(environment, received_ms, geoip_path)
     with Loader(store, workspace=workspace, input=input, kind=kind) as load:
         if processes > 1:
             told = _in_processes(sources, meter, how, processes, load.stage)
@@ -73,7 +71,7 @@ def load_batches(
 
 
 @dataclass(frozen=True)
-class _How:
+class How:
     """How batches are read."""
 
     environment: Environment
@@ -96,25 +94,18 @@ class _Told:
         self.refusals += other.refusals
 
 
-_Read = tuple[list[Part], _Told]
+_Read = tuple[Part | None, _Told]
 
 
-def _here(sources: Iterable[Any], meter: _Meter, how: _How, deliver: Callable[[Part], None]) -> _Told:
-    with _reading(how, deliver) as reading:
-        for found in documents(sources, meter.bytes_read):
-            reading.take(found)
-            meter.batches_read(1)
-    return reading.told()
-
-
-@contextmanager
-def _reading(how: _How, deliver: Callable[[Part], None]) -> Iterator[_Reading]:
-    """A reading that hands over parts and, at the end, what is left."""
-    geoip = nullcontext() if how.geoip_path is None else locator(how.geoip_path)
-    with geoip as locate, _collector_paused():
-        reading = _Reading(deliver, how.environment, how.received_ms, locate)
-        yield reading
-        reading.flush()
+def _here(sources: Iterable[Any], meter: _Meter, how: How, deliver: Callable[[Part], None]) -> _Told:
+    told = _Told()
+    for block in blocks(sources, meter.bytes_read, BLOCK_BYTES):
+        part, more = _read_block(how, block)
+        if part is not None:
+            deliver(part)
+        told.add(more)
+        meter.batches_read(len(block.parsed))
+    return told
 
 
 @contextmanager
@@ -130,7 +121,7 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _in_processes(
-    sources: Iterable[Any], meter: _Meter, how: _How, processes: int, deliver: Callable[[Part], None]
+    sources: Iterable[Any], meter: _Meter, how: How, processes: int, deliver: Callable[[Part], None]
 ) -> _Told:
     """Reads blocks in other processes, a few ahead, and hands over their parts in order.
 
@@ -142,14 +133,14 @@ def _in_processes(
     def finish() -> None:
         if not pending[0].done():
             next((each for each in reversed(pending) if each.taken_over()), None)
-        parts, more = pending.popleft().result()
-        for part in parts:
+        part, more = pending.popleft().result()
+        if part is not None:
             deliver(part)
         told.add(more)
 
     pool = ProcessPoolExecutor(processes, _processes())
     try:
-        for block in blocks(sources, meter.bytes_read, _BLOCK_BYTES):
+        for block in blocks(sources, meter.bytes_read, BLOCK_BYTES):
             pending.append(_Reader(pool, how, block))
             meter.batches_read(len(block.parsed))
             if len(pending) > 2 * processes + 1:
@@ -169,7 +160,7 @@ def _in_processes(
 class _Reader:
     """A block that another process reads, or this one."""
 
-    def __init__(self, pool: ProcessPoolExecutor, how: _How, block: Block) -> None:
+    def __init__(self, pool: ProcessPoolExecutor, how: How, block: Block) -> None:
         self._how, self._block = how, block
         self._future = pool.submit(_read_block, how, block)
         self._here: _Read | None = None
@@ -199,12 +190,15 @@ def _processes() -> BaseContext:
     return context
 
 
-def _read_block(how: _How, block: Block) -> _Read:
-    parts: list[Part] = []
-    with _reading(how, parts.append) as reading:
-        for found in block.documents():
-            reading.take(found)
-    return parts, reading.told()
+def _read_block(how: How, block: Block) -> _Read:
+    """The part that a block is, None if there is nothing in it. Where one batch is not in the shape that is read fast,
+    all of the block are brought into it, or refused."""
+    geoip = nullcontext() if how.geoip_path is None else locator(how.geoip_path)
+    with geoip as locate, _collector_paused():
+        try:
+            return Reading(how, locate, shaping=False).read(block)
+        except Odd:
+            return Reading(how, locate, shaping=True).read(block)
 
 
 def _milliseconds(moment: datetime) -> int:
@@ -253,93 +247,74 @@ class _Meter:
             self._progress(self._done, self._total)
 
 
-class _Reading:
-    """Collects documents into parts; those that are not in shape are brought into it or refused."""
+class Reading:
+    """Reads documents as they come, and collects the few that are at hand."""
 
-    def __init__(
-        self,
-        deliver: Callable[[Part], None],
-        environment: Environment,
-        received_ms: int | None,
-        locate: Locate | None,
-    ) -> None:
-        self._deliver, self._environment, self._received_ms, self._locate = deliver, environment, received_ms, locate
-        self._batches: list[dict[str, Any]] = []
-        self._places: list[Found] = []
+    def __init__(self, how: How, locate: Locate | None, *, shaping: bool) -> None:
+        """`shaping`: every batch is brought into its one shape or refused; else what is not in it raises Odd."""
+        self._how, self._locate, self._shaping = how, locate, shaping
+        self._pieces = Pieces(Limits())
+        self._last: list[dict[str, Any]] = []
         self._events = 0
-        self.limits = Limits()
-        self.skipped = 0
-        self.refusals: list[Refusal] = []
+        self._told = _Told()
 
-    def told(self) -> _Told:
-        """What was counted."""
-        return _Told(self.skipped, self.limits.cut, self.refusals)
+    def read(self, block: Block) -> _Read:
+        """The part that a block is, None if there is nothing in it, and what was told of it."""
+        for found in block.documents():
+            batch = self._batch(found)
+            if batch is not None:
+                events = batch.get("events")
+                self._last.append(batch)
+                self._events += len(events) if type(events) is list else 0
+                if self._events >= EVENTS or len(self._last) >= EVENTS // 10:
+                    self._read_last()
+        self._read_last()
+        part = part_of(self._pieces, self._how.received_ms, self._locate) if len(self._pieces.batches) else None
+        self._told.cut = self._pieces.limits.cut
+        return part, self._told
 
-    def take(self, found: Found) -> None:
+    def _read_last(self) -> None:
+        self._pieces.add(self._last)
+        self._last, self._events = [], 0
+
+    def _batch(self, found: Found) -> dict[str, Any] | None:
+        """The batch of a document, None if it is refused or of another environment."""
         batch = found.document
         if isinstance(batch, Broken):
             self._refuse(found, batch.reason)
-            return
-        if type(batch) is not dict or (found.source == "batches" and not _speaks_json(batch)):
-            try:
-                batch, reasons = canonical(batch)
-            except Refused as refusal:
-                self._refuse(found, str(refusal))
-                return
-            for reason in reasons:
-                self._refuse(found, reason)
-        if self._wanted(batch.get("environment")):
-            events = batch.get("events")
-            self._batches.append(batch)
-            self._places.append(found)
-            self._events += len(events) if type(events) is list else 0
-            if self._events >= PART_EVENTS or len(self._batches) >= _PART_BATCHES:
-                self.flush()
-        else:
-            self.skipped += 1
+            return None
+        if type(batch) is dict and not self._wanted(batch.get("environment")):
+            self._told.skipped += 1
+            return None
+        if not self._shaping:
+            if type(batch) is not dict or (found.source == "batches" and not _speaks_json(batch)):
+                raise Odd("batch")
+            return batch
+        try:
+            shaped, reasons = canonical(batch)
+            self._check(shaped)
+        except Refused as refusal:
+            self._refuse(found, str(refusal))
+            return None
+        for reason in reasons:
+            self._refuse(found, reason)
+        return shaped
 
     def _wanted(self, environment: Any) -> bool:
-        if self._environment == "all":
+        if self._how.environment == "all":
             return True
         development = isinstance(environment, str) and environment.lower() == "development"
-        return development == (self._environment == "development")
+        return development == (self._how.environment == "development")
 
     def _refuse(self, found: Found, reason: str) -> None:
         item = "" if found.item is None else f"item {found.item}: "
-        self.refusals.append(Refusal(found.source, found.line, item + reason))
-
-    def flush(self) -> None:
-        """Hands over what was collected."""
-        if not self._batches:
-            return
-        before = self.limits.cut
-        try:
-            part = part_of(self._batches, self.limits, self._received_ms, self._locate)
-        except Odd:
-            self.limits.cut = before
-            shaped = list(self._shaped())
-            part = part_of(shaped, self.limits, self._received_ms, self._locate)
-        self._deliver(part)
-        self._batches, self._places, self._events = [], [], 0
-        gc.collect(0)
-
-    def _shaped(self) -> Iterator[dict[str, Any]]:
-        for batch, found in zip(self._batches, self._places, strict=True):
-            try:
-                shaped, reasons = canonical(batch)
-                self._check(shaped)
-            except Refused as refusal:
-                self._refuse(found, str(refusal))
-                continue
-            for reason in reasons:
-                self._refuse(found, reason)
-            yield shaped
+        self._told.refusals.append(Refusal(found.source, found.line, item + reason))
 
     def _check(self, batch: dict[str, Any]) -> None:
         if batch["mpid"] is None and not any(identities_of(batch, batch["device_info"])):
             raise Refused("It has neither an mpid nor an identity.")
         times = (batch, *(event["data"] for event in batch["events"]))
-        if self._received_ms is None and all(each["timestamp_unixtime_ms"] is None for each in times):
+        if self._how.received_ms is None and all(each["timestamp_unixtime_ms"] is None for each in times):
             raise Refused("It has no time of its own, no event with a time and no time of arrival.")
 
 

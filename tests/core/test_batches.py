@@ -527,7 +527,7 @@ def test_lines_keep_their_numbers_whatever_the_size_of_blocks(tmp_path: Path, si
 
 
 def test_several_processes_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.data.batches._BLOCK_BYTES", 2000)
+    monkeypatch.setattr("core.data.batches.BLOCK_BYTES", 2000)
     lines = [
         orjson.dumps(
             batch(number % 7, named("e", source_message_id=f"{number % 50}"), user_attributes={"n": number}, time=T)
