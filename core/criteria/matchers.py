@@ -87,6 +87,9 @@ _ORDER: Final[dict[str, Callable[[Any, Any], Any]]] = {
 }
 
 
+_FEW: Final = 1_000
+"""So few texts are judged one by one before polars has begun."""
+
 _PIECE: Final = 100_000
 """So many texts are judged at once; more are judged side by side."""
 
@@ -149,6 +152,9 @@ class Text(Matcher):
             return dictionary.spread(dictionary.containing(self.value.lower()))
         regex = self.operator.twin == "matches_regex"
         texts = dictionary.raw if regex else dictionary.lower
+        if len(texts) <= _FEW and (plainly := self._plainly()) is not None:
+            few = [text is not None and plainly(text) for text in texts.to_list()]
+            return dictionary.spread(np.array(few, np.bool_))
         holds = self._holds(pl.col("text")).fill_null(value=False)
         frame = texts.alias("text").to_frame()
         if len(texts) > 2 * _PIECE:  # polars looks at one text after the other, unless it is given several pieces
@@ -157,6 +163,23 @@ class Text(Matcher):
         else:
             found = frame.select(holds)
         return dictionary.spread(found.to_series().to_numpy())
+
+    def _plainly(self) -> Callable[[str], bool] | None:
+        """The verdict on one lower-cased text; None where that takes a pattern."""
+        value = self.value
+        if value is None:
+            return "".__eq__
+        if isinstance(value, tuple):
+            return frozenset(item.lower() for item in value).__contains__
+        wanted = value.lower()
+        match self.operator.twin:
+            case "exact_match":
+                return wanted.__eq__
+            case "starts_with":
+                return lambda text: text.startswith(wanted)
+            case "ends_with":
+                return lambda text: text.endswith(wanted)
+        return None
 
     def _holds(self, texts: pl.Expr) -> pl.Expr:
         value = self.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def how_many(
 def whether(event: Event, scope: Scope, inputs: Inputs) -> Mask | None:
     """Who has an event that qualifies: bool, one a profile; None where that takes as long as counting them."""
     told = _told(event, scope, inputs, (-EVER, EVER), without_lookback=False)
-    return np.logical_or.reduce([each.some(scope.size) for each in told]) if told else None
+    return reduce(np.logical_or, (each.some(scope.size) for each in told)) if told else None
 
 
 def newest(
