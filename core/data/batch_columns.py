@@ -31,6 +31,7 @@ class Objects:
 
     def __init__(self, *keys: str) -> None:
         self._columns: dict[str, list[Any]] = {key: [] for key in keys}
+        self._kinds: dict[str, set[Any]] = {key: {_NONE} for key in keys}
         self._size = 0
 
     def __len__(self) -> int:
@@ -42,7 +43,9 @@ class Objects:
         for key, column in self._columns.items():
             if key in there:
                 column.extend([None] * (self._size - len(column)))
-                column.extend([each.get(key) for each in objects])
+                found = [each.get(key) for each in objects]
+                column.extend(found)
+                self._kinds[key].update(map(type, found))
         self._size += len(objects)
 
     def column(self, key: str) -> list[Any]:
@@ -51,10 +54,14 @@ class Objects:
         column.extend([None] * (self._size - len(column)))
         return column
 
+    def kinds(self, key: str) -> set[Any]:
+        """The types of a key's values, and perhaps some more; None's among them."""
+        return self._kinds[key]
+
     def check(self, kinds: frozenset[Any], *keys: str) -> None:
         """Raises Odd where a key has a value of another kind."""
         for key in keys:
-            if not kinds.issuperset(map(type, self._columns[key])):
+            if not self.kinds(key) <= kinds:
                 raise Odd(key)
 
     def rows(self, rows: Sequence[int]) -> Objects:
@@ -68,6 +75,9 @@ class _Some(Objects):
     def __init__(self, every: Objects, rows: Sequence[int]) -> None:
         super().__init__()
         self._every, self._rows, self._size = every, rows, len(rows)
+
+    def kinds(self, key: str) -> set[Any]:
+        return self._every.kinds(key)
 
     def column(self, key: str) -> list[Any]:
         column = self._every.column(key)
@@ -110,7 +120,11 @@ class Bags:
 
 def values(objects: Objects | Sequence[Object], key: str, kinds: frozenset[Any] | None = None) -> list[Any]:
     """The values of a key, None where it is missing; Odd if one is of another kind."""
-    found = objects.column(key) if isinstance(objects, Objects) else [each.get(key) for each in objects]
+    if isinstance(objects, Objects):
+        if kinds is not None:
+            objects.check(kinds, key)
+        return objects.column(key)
+    found = [each.get(key) for each in objects]
     if kinds is not None and not kinds.issuperset(map(type, found)):
         raise Odd(key)
     return found
@@ -153,9 +167,15 @@ def whole(found: list[int | None], name: str) -> pl.Series:
         raise Odd(name) from error
 
 
-def scalars(found: list[Any], name: str, limits: Limits) -> pl.Series | None:
-    """Tagged single values, null for null; None when all are null."""
-    kinds = set(map(type, found))
+def singles(objects: Objects, key: str, name: str, limits: Limits) -> pl.Series | None:
+    """The tagged single values of a key, null for null; None when all are null."""
+    kinds = objects.kinds(key)
+    return None if kinds <= {_NONE} else scalars(objects.column(key), name, limits, kinds)
+
+
+def scalars(found: list[Any], name: str, limits: Limits, kinds: set[Any] | None = None) -> pl.Series | None:
+    """Tagged single values, null for null; None when all are null. `kinds`: their types, where they are known."""
+    kinds = set(map(type, found)) if kinds is None else kinds
     if not kinds <= SCALARS:
         raise Odd(name)
     if kinds <= {_NONE}:

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import polars as pl
 
-from core.data.batch_columns import Object, Objects, bags, cut, flags, lists, scalars, texts, values
+from core.data.batch_columns import Object, Objects, bags, cut, flags, lists, scalars, singles, texts, values
 from core.data.batch_pieces import COMMERCE, Pieces
 from core.data.batch_shapes import (
     ACTION_KEYS,
@@ -82,7 +82,7 @@ def _other(kind: str, datas: Objects, limits: Limits) -> Columns:
 
 
 def _session_end(kind: str, datas: Objects, limits: Limits) -> Columns:
-    duration = scalars(values(datas, "session_duration_ms"), "session_duration_ms", limits)
+    duration = singles(datas, "session_duration_ms", "session_duration_ms", limits)
     return {"kind": "session_end", "session_duration_ms": duration}
 
 
@@ -103,7 +103,7 @@ def _custom(kind: str, datas: Objects, limits: Limits) -> Columns:
 
 
 def _crash(kind: str, datas: Objects, limits: Limits) -> Columns:
-    return {"kind": "crash", **{name: scalars(values(datas, name), name, limits) for name in CRASH_FIELDS}}
+    return {"kind": "crash", **{name: singles(datas, name, name, limits) for name in CRASH_FIELDS}}
 
 
 def _transition(kind: str, datas: Objects, limits: Limits) -> Columns:
@@ -151,9 +151,9 @@ def _promotion(promotion: Object) -> str | None:
 
 
 def _commerce_fields(datas: Objects, actions: Objects, limits: Limits) -> Columns:
-    columns = {key: scalars(values(actions, key), key, limits) for key in ACTION_KEYS if key != "product_action_list"}
+    columns = {key: singles(actions, key, key, limits) for key in ACTION_KEYS if key != "product_action_list"}
     for key in ("currency_code", "screen_name"):
-        columns[key] = scalars(values(datas, key), key, limits)
+        columns[key] = singles(datas, key, key, limits)
     return columns
 
 
@@ -201,7 +201,7 @@ def _products(pieces: Pieces) -> pl.DataFrame:
     if not pieces.products:
         return pl.DataFrame()
     events = np.repeat(np.array(pieces.commerce, np.uint32), pieces.product_counts)
-    fields = (scalars(values(pieces.products, key), key, pieces.limits) for key in PRODUCT_KEYS)
+    fields = (singles(pieces.products, key, key, pieces.limits) for key in PRODUCT_KEYS)
     return pl.DataFrame([pl.Series("event", events), *(field for field in fields if field is not None)])
 
 
@@ -221,8 +221,10 @@ def places(objects: list[Object], limits: Limits) -> pl.DataFrame | None:
     """The place fields (tagged) of locations, one row each; None when none has any."""
     if not any(objects):
         return None
+    found = Objects(*PLACE_KEYS)
+    found.add(objects)
     named = zip(PLACE_FIELDS, PLACE_KEYS, strict=True)
-    columns = {field: scalars(values(objects, key), field, limits) for field, key in named}
+    columns = {field: singles(found, key, field, limits) for field, key in named}
     if all(column is None for column in columns.values()):
         return None
     blank = pl.Series([None] * len(objects), dtype=pl.String)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from core.data.batch_columns import Object, Objects, bags, flags, moments, scalars, texts, values, whole
+from core.data.batch_columns import Object, Objects, bags, flags, moments, scalars, singles, texts, values, whole
 from core.data.batch_events import event_rows, places
 from core.data.batch_pieces import Pieces
 from core.data.batch_shapes import SCALARS, Limits, Odd
@@ -163,15 +163,15 @@ def _records(found: Any) -> Iterable[tuple[str, bool]]:
 def _devices(pieces: Pieces, stamp: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The context that events take from their batch, one row a batch, and the rows of `devices`."""
     applications, devices, limits = pieces.applications, pieces.devices, pieces.limits
-    context = [scalars(values(applications, key), field, limits) for field, key in _CONTEXT.items()]
-    held = [scalars(values(devices, key), field, limits) for field, key in _DEVICE.items()]
+    context = [singles(applications, key, field, limits) for field, key in _CONTEXT.items()]
+    held = [singles(devices, key, field, limits) for field, key in _DEVICE.items()]
     countries = [values(devices, key) for key in _COUNTRIES]
     country = [next((each for each in found if each is not None), None) for found in zip(*countries, strict=True)]
     tablet = [None if each is None else "tablet" if each else "phone" for each in flags(devices, "is_tablet")]
     facts = [
         *held,
         scalars(country, "device_country", limits),
-        scalars(values(devices, "locale_language"), "language", limits),
+        singles(devices, "locale_language", "language", limits),
         scalars(tablet, "device_type", limits),
     ]
     when = stamp.select("user", "time_ms")
@@ -239,7 +239,7 @@ def _add_events(tables: dict[str, pl.DataFrame], pieces: Pieces, place: pl.DataF
         pl.Series("message_id", [each or None for each in texts(datas, "source_message_id")], dtype=pl.String),
         pl.Series("session_uuid", [each or None for each in texts(datas, "session_uuid")], dtype=pl.String),
     )
-    session = scalars(values(datas, "session_id"), "session_id", limits)
+    session = singles(datas, "session_id", "session_id", limits)
     common = common if session is None else common.with_columns(session)
     of_batch = context[place["user"]] if context.width else context
     own = places(bags(datas, "location"), limits)
