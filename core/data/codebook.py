@@ -30,9 +30,11 @@ class Codebook:
         self._tagged: dict[str, tuple[pl.Series, int]] = {}
         self._lock = Lock()
 
-    def coded(self, column: str, texts: pl.Series) -> pl.Series:
-        """The texts of a column as codes; a series that is not String stays as it is."""
-        begun = self._of(column, texts) if texts.dtype == pl.String() else None
+    def coded(self, column: str, texts: pl.Series, rows: int | None = None) -> pl.Series:
+        """The texts of a column as codes; a series that is not String stays as it is. `rows`: of how many the texts
+        are, if each stands for many."""
+        rows = len(texts) if rows is None else rows
+        begun = self._of(column, texts, rows) if texts.dtype == pl.String() else None
         if begun is None:
             return texts
         coded = texts.cast(begun.dtype)
@@ -59,7 +61,8 @@ class Codebook:
         if series.dtype == pl.String():
             return self.coded(column, made(series))
         every = np.arange(_above(series), dtype=np.uint32)
-        return self.coded(column, made(texts_of(every, series.dtype))).gather(series.to_physical())
+        made_of = made(texts_of(every, series.dtype))
+        return self.coded(column, made_of, len(series)).gather(series.to_physical())
 
     def numbered(self, column: str, texts: pl.Series) -> tuple[pl.Series, pl.Series]:
         """The distinct texts of a column so far, and for each text its place among them, null for null."""
@@ -77,13 +80,14 @@ class Codebook:
                 begun = self._begun[column] = _begun()
         return pl.Series([text]).cast(begun.dtype).new_from_index(0, rows)
 
-    def _of(self, column: str, texts: pl.Series) -> pl.Series | None:
+    def _of(self, column: str, texts: pl.Series, rows: int) -> pl.Series | None:
         with self._lock:
-            if column not in self._begun and len(texts) < _FEW:
+            if column not in self._begun and rows < _FEW:
                 return None
             if column not in self._begun:
                 some = texts.drop_nulls().head(_LOOKED_AT)
-                repeated = len(some) <= _FEW or some.n_unique() * 2 <= len(some)
+                among = rows if rows > len(texts) else len(some)
+                repeated = len(some) <= _FEW or some.n_unique() * 2 <= among
                 self._begun[column] = _begun() if repeated else None
             return self._begun[column]
 

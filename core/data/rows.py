@@ -210,7 +210,7 @@ def _events(cells: Cells, mapping: Mapping) -> tuple[pl.DataFrame, pl.Series]:
     meanings = pl.DataFrame([_meaning(mapping, value) for value in distinct], schema=_EVENT, orient="row")
     unnamed = (distinct == "") & ~meanings["kind"].is_in([*NAMELESS])
     coded = [
-        cells.codebook.coded(each.name, each) if each.name in ("kind", "name", "custom_type") else each
+        cells.codebook.coded(each.name, each, size) if each.name in ("kind", "name", "custom_type") else each
         for each in meanings.get_columns()
     ]
     events = pl.DataFrame([meaning.gather(codes) for meaning in coded])

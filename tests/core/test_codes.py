@@ -52,6 +52,24 @@ def test_texts_that_seldom_repeat_stay_texts() -> None:
     assert distinct.gather(places).to_list() == ids.to_list()
 
 
+@pytest.mark.parametrize("distinct", [3, 300])
+def test_few_texts_of_many_rows_are_coded(distinct: int) -> None:
+    """What is made of the dictionary of many rows stands for all of them, though each of its texts comes once."""
+    book, rows = Codebook(), text(*(f"x{each % distinct}" for each in range(3000)))
+    made = book.recoded("b", book.coded("a", rows), lambda each: "s" + each)
+    assert made.dtype != pl.String
+    assert made.cast(pl.String).to_list() == [f"sx{each % distinct}" for each in range(3000)]
+    few = text(*(f"x{each}" for each in range(distinct)))
+    assert book.coded("c", few, 3000).dtype != pl.String
+    assert book.coded("d", few, distinct).dtype == pl.String
+
+
+def test_one_text_in_many_rows() -> None:
+    book = Codebook()
+    first, second = book.repeated("field", "platform", 3), book.repeated("field", "os_version", 2)
+    assert pl.concat([first, second]).cast(pl.String).to_list() == ["platform"] * 3 + ["os_version"] * 2
+
+
 @pytest.mark.parametrize("coded", [True, False])
 def test_codes_answer_as_texts_do(coded: bool) -> None:
     book, plain = begun("a", "b"), text("b", None, "", "a", "b")
