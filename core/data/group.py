@@ -128,10 +128,11 @@ class Group:
         named = self.mpids if self.alive is None else self.mpids[self.alive]
         order = pl.Series(named).arg_sort().to_numpy()
         ordered = named[order]
-        begins = np.ones(len(named), np.bool_)
-        begins[1:] = ordered[1:] != ordered[:-1]
+        begins = np.zeros(len(named), np.bool_)
+        np.not_equal(ordered[1:], ordered[:-1], out=begins[1:])
         places = np.empty(len(named), np.int64)
-        places[order] = np.cumsum(begins) - 1
+        places[order] = np.cumsum(begins)
+        begins[:1] = True
         if self.alive is not None:
             some, places = places, np.full(len(self.mpids), -1)
             places[self.alive] = some

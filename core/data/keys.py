@@ -30,7 +30,7 @@ def keys_of(scope: str, texts: pl.Series, mpids: npt.NDArray[np.int64] | None = 
     digest, binary = xxhash.xxh3_128_digest, texts.cast(pl.Binary)
     keys = np.empty((2, len(texts)), np.uint64)
     for start in range(0, len(texts), _AT_ONCE):  # so few at once lie in memory that is at hand
-        digests = b"".join([digest(text) for text in binary.slice(start, _AT_ONCE).to_list()])
+        digests = b"".join(map(digest, binary.slice(start, _AT_ONCE).to_list()))
         keys[:, start : start + _AT_ONCE] = np.frombuffer(digests, dtype=">u8").reshape(-1, 2).T
     keys ^= np.frombuffer(xxhash.xxh3_128_digest(scope.encode()), dtype=">u8").astype(np.uint64)[:, None]
     if mpids is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -32,29 +33,36 @@ def event_order(events: pl.DataFrame, profile: npt.NDArray[np.uint32]) -> Index:
 
 def stable_order(keys: list[npt.NDArray[Any]]) -> Index:
     """The order by keys (whole numbers from 0 on), the first one first, else as they are: packed where they fit."""
-    return grouped(keys)[0]
+    return _ordered(keys)[0]
 
 
 def grouped(keys: list[npt.NDArray[Any]]) -> tuple[Index, Index]:
     """The same, and where in it rows begin that have the same keys."""
+    order, ordered_keys = _ordered(keys)
+    return order, _begins(*ordered_keys())
+
+
+def _ordered(keys: list[npt.NDArray[Any]]) -> tuple[Index, Callable[[], Iterable[npt.NDArray[Any]]]]:
+    """The order, and what gives the keys in that order, packed or each by itself."""
     size = len(keys[0])
     bits = [int(key.max(initial=0)).bit_length() for key in keys]
     own = size.bit_length()
     if sum(bits) > 64:
         order = np.lexsort(keys[::-1])
-        return order, _begins(*(key[order] for key in keys))
+        return order, lambda: (key[order] for key in keys)
     packed = np.zeros(size, np.uint64)
     for key, width in zip(keys, bits, strict=True):
         packed <<= np.uint64(width)
-        packed |= key.astype(np.uint64)
+        np.bitwise_or(packed, key, out=packed, casting="unsafe", dtype=np.uint64)
     if sum(bits) + own > 64:
         order = np.argsort(packed, kind="stable")
-        return order, _begins(packed[order])
+        return order, lambda: [packed[order]]
     # With its own number in the lower bits a row needs no stable order, and numbers are sorted faster than places.
     packed <<= np.uint64(own)
     packed |= np.arange(size, dtype=np.uint64)
-    packed = pl.Series(packed).sort().to_numpy()
-    return (packed & np.uint64((1 << own) - 1)).astype(np.int64), _begins(packed >> np.uint64(own))
+    ascending = pl.Series(packed).sort().to_numpy()
+    order = (ascending & np.uint64((1 << own) - 1)).view(np.int64)
+    return order, lambda: [ascending >> np.uint64(own)]
 
 
 def _begins(*keys: npt.NDArray[Any]) -> Index:
