@@ -142,6 +142,14 @@ class Recap:
         """What tells the covered segments from all others."""
         return _source(self.covered)
 
+    def since(self, first_ms: int) -> Mask:
+        """Who has one of the events at a moment or later."""
+        if first_ms > self.bounds[0]:
+            return np.asarray(self.latest >= first_ms)
+        some: Mask = self.before[-1] != 0
+        some[self.often] = True
+        return some
+
     def between(self, first_ms: int, last_ms: int) -> Counts:
         """How many of the events each profile has between two moments, both included; as narrow as they may be.
 
@@ -277,7 +285,7 @@ class Told:
         if self.recap is None:
             some = np.zeros(size, np.bool_)
         elif self._newest_known:
-            some = _grown(self.recap.latest >= self.first_ms, size, nothing=False)
+            some = _grown(self.recap.since(self.first_ms), size, nothing=False)
         else:
             some = _grown(self.recap.between(self.first_ms, self.last_ms) > 0, size, nothing=False)
         return per_profile.marked(self.rest, some)

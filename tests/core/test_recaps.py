@@ -257,6 +257,15 @@ def test_more_than_a_byte_counts_and_every_bound(tmp_path: Path) -> None:
                 assert known.between(first, last).tolist() == [expected[who] for who in order], (first, last)
 
 
+def test_who_ever_did_it_as_often_as_a_byte_wraps(tmp_path: Path) -> None:
+    rows = [(1, NOW - each) for each in range(512)] + [(2, NOW - DAY), (2, NOW)]
+    dataset = Dataset.create(tmp_path / "dataset")
+    dataset.load_table(table(rows), MAPPING, workspace="app", input="web")
+    dataset.load_table(table([(3, NOW)], "click"), MAPPING, workspace="app", input="web")
+    with worth.always():
+        assert counts(dataset, ASKED["view"][0], NOW) == {1: 512, 2: 2, 3: 0}
+
+
 def test_what_few_rows_more_leave_and_many_make_again(tmp_path: Path) -> None:
     """A load that is small beside the others is looked at beside the recap; people who came later count, too."""
     rows = [(who, NOW - who * 1000 - day * DAY) for who in range(100) for day in range(20)]
