@@ -42,10 +42,13 @@ class Sampler:
         return other
 
     def _take(self, memories: Memories) -> None:
+        self._whole = memories.slice_answers, memories.slice_facts
+        self._part()
+
+    def _part(self) -> None:
         """What is remembered of slices of another size is not this one's."""
         size = () if self._store is None else (self._store.one_in,)
-        self._memories = memories
-        self.memory, self._facts = memories.slice_answers.of(*size), memories.slice_facts.of(*size)
+        self.memory, self._facts = (memory.of(*size) for memory in self._whole)
 
     def fill(self, whole: Snapshot, profiles: int, going: Callable[[], bool]) -> None:
         """Make the slice of a version and its columns, as long as it is `going`."""
@@ -63,5 +66,5 @@ class Sampler:
             return None
         if self._store is None or self._store.one_in != one_in:
             self._store, self._snapshot = SampleStore(whole.store, one_in), None
-            self._take(self._memories)
+            self._part()
         return self._store

@@ -103,21 +103,26 @@ class ShardedDataset(Dataset):
         if known is not None:
             return known
         stays = sum(_events(self._version, each) for each in range(number + 1)) <= KEPT_EVENTS
-        shard = Dataset(self._store.shard(number, self._version), self._memories_of(number, stays))
-        shard._known_ms = self._known_ms
-        shard._sampler = self._samplers.setdefault(number, shard._sampler)  # slices are small: they all stay
-        (self._kept if stays else self._loose)[number] = shard
+        (self._kept if stays else self._loose)[number] = shard = self._opened_shard(number, stays)
         return shard
 
-    def _memories_of(self, number: int, stays: bool) -> Memories:
-        """A shard that does not stay takes what it remembered with it."""
+    def _opened_shard(self, number: int, stays: bool) -> Dataset:
+        """A shard; one that does not stay takes what it remembered with it."""
         own = self._memories.of(number)
-        return own if stays else own.apart(self._version.shards[number].profiles, len(self._version.shards))
+        if not stays:
+            own = own.apart(self._version.shards[number].profiles, len(self._version.shards))
+        shard = Dataset(self._store.shard(number, self._version), own)
+        shard._known_ms = self._known_ms
+        shard._sampler = self._samplers.setdefault(number, shard._sampler)  # slices are small: they all stay
+        return shard
 
     def prepare(self, going: Callable[[], bool] = lambda: True) -> None:
-        for shard in self.shards():
+        """See `Dataset.prepare`. A shard that nobody has asked yet is opened for this alone, with what it maps."""
+        still = self._still()
+        for number in range(len(still._version.shards)):
             if going():
-                shard._prepare(going, self._version.profiles)
+                shard = still._kept.get(number) or still._loose.get(number) or still._opened_shard(number, stays=False)
+                shard._prepare(going, still._version.profiles)
 
     def home(self, mpid: int) -> Dataset:
         """The shard in which an mpid is, or would be."""
