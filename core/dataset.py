@@ -48,7 +48,7 @@ class Dataset(Contents):
         """A new, empty dataset in a folder; DatasetError if something is there. `memory_bytes`: see `open`.
 
         With `shards` it is split by user, and answers are put together from one shard after the other, so that memory
-        stays bounded however many profiles there are (`core.sharded`).
+        stays bounded however many profiles there are (`core.sharded`). One for every 50 million events is about right.
         """
         return cls._opened(Store.create(Path(path), shards), memory_bytes)
 
@@ -57,7 +57,8 @@ class Dataset(Contents):
         """The dataset in a folder; DatasetError if there is none, DatasetTooNew if a newer program wrote it.
 
         `memory_bytes` bounds what is held to be given again: answers, facts, dictionaries of columns and what derives
-        from them. Columns are mapped from files, whose pages the system takes back when it needs them.
+        from them. Columns are mapped from files, whose pages the system takes back when it needs them. What a load
+        holds while it runs lies outside of it (docs/performance.md).
         """
         return cls._opened(Store.open(Path(path)), memory_bytes)
 

@@ -38,7 +38,12 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("--environment", choices=("production", "development", "all"), help="of mParticle batches")
     parser.add_argument("--received-at", type=options.moment_of, metavar="ISO", help="the arrival (default: the clock)")
     parser.add_argument("--processes", type=options.positive, default=1, metavar="N", help="for mParticle files")
-    parser.add_argument("--shards", type=options.positive, metavar="N", help="split a new dataset by user")
+    parser.add_argument(
+        "--shards",
+        type=options.positive,
+        metavar="N",
+        help="split a new dataset by user, above 100 million events: one for every 50 million",
+    )
     options.add_json(parser)
     parser.set_defaults(run=run_import)
 
