@@ -337,7 +337,7 @@ def test_settings_are_of_the_whole(tmp_path: Path) -> None:
 
 def test_groups_of_a_big_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments_module, "GROUP_EVENTS", 40)
-    monkeypatch.setattr("core.data.batches.PART_EVENTS", 10)
+    monkeypatch.setattr("core.data.batches.EVENTS", 10)
     dataset = filled(Dataset.create(tmp_path / "many", shards=3))
     assert not list(dataset.path.glob("shards/*/segments/*/staged-*"))
     one = filled(Dataset.create(tmp_path / "one"))
