@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from pytest import MonkeyPatch
 
 from core.criteria import matchers
-from core.data import events, kernels, worth
+from core.data import compiling, events, worth
 from tests.oracle_world import World
 from tests.strategies import Load, Situation
 
@@ -30,11 +30,11 @@ def moment(at: int) -> datetime:
 
 
 @contextmanager
-def counting(loops: kernels.Mode) -> Iterator[None]:
+def counting(loops: compiling.Mode) -> Iterator[None]:
     """One kind of loops: compiled ones read recaps and postings of every event, days that a window cuts with the others
     and few texts one by one; numpy's none, such days apart and texts all at once, so that all of it is tried."""
     compiled = loops == "compiled"
-    with kernels.only(loops), worth.always(compiled), MonkeyPatch.context() as patch:
+    with compiling.only(loops), worth.always(compiled), MonkeyPatch.context() as patch:
         if not compiled:
             patch.setattr(events, "_FEW", 0)
             patch.setattr(matchers, "_FEW", -1)

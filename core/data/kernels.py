@@ -1,36 +1,26 @@
-"""The inner loops over rows: compiled by numba once that is loaded, numpy until then, with the same answers.
+"""The inner loops over rows, run over all of them: in pieces, by several threads where there are many.
 
-Loading starts in the background when a process has looked at enough rows for it to pay, and nobody waits for it. All
-numbers are whole, so that no order of adding matters. Rows are ranges (`starts`, `stops`) of the arrays that hold them;
-`keep` says which rows of all ranges, one behind the other, count (empty: all of them). Nothing is copied row by row
-before it is counted: the loops read the columns where they lie.
+All numbers are whole, so that no order of adding matters. Rows are ranges (`starts`, `stops`) of the arrays that hold
+them; `keep` says which rows of all ranges, one behind the other, count (empty: all of them). Nothing is copied row by
+row before it is counted: the loops read the columns where they lie.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
 from os import cpu_count
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from core.data import pages
-from core.data.loops import LOOPS, NEVER, PAGE, Array, Index, Mask, Twins, numbers_of
-from core.data.orders import ORDERS
+from core.data.compiling import frozen, loop_of
+from core.data.loops import NEVER, PAGE, Array, Index, Mask, numbers_of
 
 Ranges: TypeAlias = tuple[Index, Index, Mask]
 """`starts`, `stops`, `keep`."""
-
-EVERY: Final[Twins] = LOOPS | ORDERS
-"""Each loop and its twin."""
-
-ENOUGH: Final = 3_000_000
-"""So many rows in one process, and the compiler pays."""
 
 BLOCK: Final = 1 << 19
 """Rows that a thread takes at once."""
@@ -60,103 +50,6 @@ class Part(NamedTuple):
     """One entry a row, or tables that rows are looked up in: the same for every range."""
     each: tuple[Array, ...] = ()
     """One entry a range."""
-
-
-Mode = Literal["numpy", "compiled"]
-MODES: Final[tuple[Mode, ...]] = ("numpy", "compiled")
-
-
-def _examples() -> dict[str, list[tuple[Any, ...]]]:
-    """Calls of every shape that occurs, so that each is compiled."""
-    who, one, keep = np.zeros(1, np.uint32), np.zeros(1, np.int64), np.zeros(1, np.bool_)
-    codes = [np.zeros(1, dtype) for dtype in (np.uint8, np.uint16, np.uint32)]
-    rows, marks, read, sums = (who, one, one + 1, keep), np.zeros(1, np.uint64), _frozen, np.zeros(1, np.int64)
-    return {
-        "count": [(*read(*rows), np.zeros(1, np.uint8), np.zeros(2, np.uint32))],
-        "pick": [(*read(each, one, one + 1, keep), np.zeros(1, np.bool_)) for each in codes],
-        "between": [(*read(who, one, one + 1), 0, 0, keep.copy())],
-        "some": [(*read(one, one, one + 1, keep, one), keep.copy())],
-        "find": [(*read(codes[0], np.zeros(2, np.int64), codes[0], one), keep.copy())],
-        "add": [(*read(*rows, each, who, one), who.copy(), np.zeros(2, np.int64)) for each in codes],
-        "highest": [(*read(*rows, each, one, one, one), sums) for each in (*codes, one)],
-        "mark": [(*read(*rows, marks), np.zeros(1, np.uint64))],
-        "edge": [(*read(*rows, each, who, who, one, one, one), sums, sums, who.copy()) for each in codes],
-        "distinct": [(*read(who, who), 1, sums)],
-        "place": [(*read(*rows, who, codes[1], one), sums, one, codes[1])],
-        "chain": [(*read(np.zeros(2, np.int64)), one, codes[1], 1, 0, sums)],
-    }
-
-
-class _State:
-    """Which loops run; one for the process, like the code that it holds and the memory that they fill."""
-
-    def __init__(self) -> None:
-        pages.keep()
-        self.lock = threading.Lock()
-        self.thread: threading.Thread | None = None
-        self.compiled: dict[str, Callable[..., None]] = {}
-        self.only: Mode | None = None
-        self.rows = 0
-
-    def load(self) -> None:
-        """Compile every loop, or take it from numba's cache on disk. Stops between two when the program ends."""
-        import numba
-
-        for name, calls in _examples().items():
-            if not threading.main_thread().is_alive():
-                return
-            plain: Any = EVERY[name][0]
-            try:
-                loop = numba.njit(nogil=True, cache=True)(plain)
-            except RuntimeError:  # no folder to keep compiled code in: it is compiled anew in every process
-                loop = numba.njit(nogil=True)(plain)
-            for call in calls:
-                loop(*call)
-            self.compiled[name] = loop
-
-    def wake(self) -> None:
-        """Begin to load in the background, once."""
-        with self.lock:
-            if self.thread is None:
-                self.thread = threading.Thread(target=self.load, name="kernels")
-                self.thread.start()
-
-
-_state: Final = _State()
-
-
-@contextmanager
-def only(mode: Mode) -> Iterator[None]:
-    """Within it, every loop is of one kind; for tests and measurements. Waits until the compiled ones are loaded."""
-    if mode == "compiled":
-        _state.wake()
-        assert _state.thread is not None
-        _state.thread.join()
-    before, _state.only = _state.only, mode
-    try:
-        yield
-    finally:
-        _state.only = before
-
-
-def _loop(name: str, rows: int) -> Callable[..., None]:
-    _state.rows += rows
-    if _state.rows >= ENOUGH and _state.thread is None:
-        _state.wake()
-    twin = EVERY[name][1]
-    return twin if _state.only == "numpy" else _state.compiled.get(name, twin)
-
-
-def _frozen(*arrays: Array) -> list[Array]:
-    """The arrays read only and in one piece: mapped ones are, and each kind of array would be compiled by itself."""
-    found = []
-    for array in arrays:
-        view = array
-        if view.flags.writeable or not view.flags.c_contiguous:
-            view = np.ascontiguousarray(array).view()
-            view.flags.writeable = False
-        found.append(view)
-    return found
 
 
 @cache
@@ -194,7 +87,7 @@ def _fill(
     loop: Callable[..., None], parts: Iterable[Part], *out: Array, after: Callable[..., None] | None = None
 ) -> tuple[Array, ...]:
     for profile, ranges, columns, each in parts:
-        loop(*_frozen(profile, *ranges, *columns, *each), *out)
+        loop(*frozen(profile, *ranges, *columns, *each), *out)
         if after is not None:
             after(*out)
     return out
@@ -214,7 +107,7 @@ def _filled(
     filled = [fresh()]
 
     def fill(some: list[Part], rows: int) -> None:
-        loop, threads = _loop(name, rows), _pool()._max_workers if rows >= SHARE else 1
+        loop, threads = loop_of(name, rows), _pool()._max_workers if rows >= SHARE else 1
         cut = (piece for part in some for piece in _cut(part))
         if threads == 1:
             _fill(loop, cut, *filled[0], after=after)
@@ -276,12 +169,12 @@ def count(parts: Iterable[Part], size: int) -> Array:
 def pick(codes: Array, starts: Index, stops: Index, table: Mask) -> Mask:
     """`table[codes]` of the rows of ranges: bool, one a row."""
     out = np.empty(int((stops - starts).sum()), np.bool_)
-    loop = _loop("pick", len(out))
+    loop = loop_of("pick", len(out))
     pieces = list(_pieces((starts, stops, ALL)))
 
     def run(piece: tuple[Ranges, slice, slice]) -> None:
         (first, last, _), _, at = piece
-        loop(*_frozen(codes, first, last, table), out[at])
+        loop(*frozen(codes, first, last, table), out[at])
 
     for _ in map(run, pieces) if len(pieces) == 1 else _pool().map(run, pieces):
         pass
@@ -291,7 +184,7 @@ def pick(codes: Array, starts: Index, stops: Index, table: Mask) -> Mask:
 def between(clock: Array, starts: Index, stops: Index, low: int, high: int) -> Mask:
     """Which rows of ranges have a clock (uint32) from `low` to `high`, both included: bool, one a row."""
     out = np.empty(int((stops - starts).sum()), np.bool_)
-    _loop("between", len(out))(*_frozen(clock, starts, stops), low, high, out)
+    loop_of("between", len(out))(*frozen(clock, starts, stops), low, high, out)
     return out
 
 
@@ -303,7 +196,7 @@ def some(owner: Index, mask: Mask, starts: Index, stops: Index, begins: Index) -
     """
     out = np.zeros(int((stops - starts).sum()), np.bool_)
     shifts = np.cumsum(stops - starts) - stops  # an owner and this are its place among those of the ranges
-    _loop("some", len(mask))(*_frozen(owner, begins[starts], begins[stops], mask, shifts), out)
+    loop_of("some", len(mask))(*frozen(owner, begins[starts], begins[stops], mask, shifts), out)
     return out
 
 
@@ -318,13 +211,13 @@ def find(letters: Array, begins: Index, word: bytes) -> Mask:
     wanted = np.frombuffer(word, np.uint8)
     often = np.bincount(letters[:: len(letters) // PAGE + 1], minlength=256)
     rare = np.argsort(often[wanted], kind="stable")[:2]
-    loop, pieces = _loop("find", len(out)), len(letters) // LETTERS + 1
+    loop, pieces = loop_of("find", len(out)), len(letters) // LETTERS + 1
     bounds = np.searchsorted(begins, np.arange(pieces + 1) * (len(letters) // pieces))
     bounds[-1] = len(out)
 
     def run(piece: int) -> None:
         first, last = bounds[piece], bounds[piece + 1]
-        loop(*_frozen(letters, begins[first : last + 1], wanted, rare), out[first:last])
+        loop(*frozen(letters, begins[first : last + 1], wanted, rare), out[first:last])
 
     for _ in map(run, range(pieces)) if pieces == 1 else _pool().map(run, range(pieces)):
         pass
@@ -393,7 +286,7 @@ def edge(parts: Sequence[Part], turn: int, size: int) -> Array:
     both, the one that comes last by turn. Parts are looked at one after the other.
     """
     times, places, last = np.full(size, NEVER, np.int64), np.empty(size, np.int64), np.zeros(size, np.uint32)
-    loop, sign = _loop("edge", sum(_rows(part.ranges) for part in parts)), np.array([turn])
+    loop, sign = loop_of("edge", sum(_rows(part.ranges) for part in parts)), np.array([turn])
     _fill(loop, (part._replace(columns=(*part.columns, sign)) for part in parts), times, places, last)
     return last
 
@@ -402,7 +295,7 @@ def distinct(profile: Array, values: Array, width: int, size: int) -> Index:
     """How many different values (uint32 below `width`) the rows of each profile have: int64, shape (size,)."""
     assert len(profile) <= np.iinfo(np.uint32).max, "places are numbers of 32 bits"
     counts = np.zeros(size, np.int64)
-    _loop("distinct", len(profile))(*_frozen(profile, values), max(width, 1), counts)
+    loop_of("distinct", len(profile))(*frozen(profile, values), max(width, 1), counts)
     return counts
 
 
@@ -419,7 +312,7 @@ def chain(steps: Sequence[Sequence[Part]], within: int | None, size: int) -> Ind
     rows = int(ends[-1])
     times, step, free = np.empty(rows, np.int64), np.empty(rows, np.uint16), np.where(everybody, ends[:-1], -1)
     moments, bound = np.full(size, NEVER, np.int64), np.iinfo(np.int64).max if within is None else within
-    place, loop = _loop("place", rows), _loop("chain", rows)
+    place, loop = loop_of("place", rows), loop_of("chain", rows)
     # Block by block of profiles, whose rows the processor's cache holds.
     edges = np.linspace(0, size, max(rows // BLOCK, 1) + 1).astype(np.uint32)
     blocks = [[_by_profiles(part, edges) for part in parts] for parts in steps]
@@ -431,7 +324,7 @@ def chain(steps: Sequence[Sequence[Part]], within: int | None, size: int) -> Ind
             mine = (part[block]._replace(columns=(*part[block].columns, which)) for part in parts)
             _fill(place, mine, free, times, step)
         first, last = int(edges[block]), int(edges[block + 1])
-        loop(*_frozen(ends[first : last + 1]), times, step, len(steps), bound, moments[first:last])
+        loop(*frozen(ends[first : last + 1]), times, step, len(steps), bound, moments[first:last])
 
     for _ in map(run, range(1)) if len(edges) == 2 else _pool().map(run, range(len(edges) - 1)):
         pass

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from core import Audience, Dataset, Estimate
-from core.data import kernels
+from core.data import compiling
 from tests.benchmarks.audiences import SPENT_EVER, THIRTEEN, Asked
 from tests.benchmarks.data import END_MS, EVENT_MAPPING, INPUTS, PROFILE_MAPPING
 from tests.benchmarks.in_polars import QUERIES, Frames
@@ -50,7 +50,7 @@ class Workbench(Engine):
 
     def __init__(self, folder: Path, memory_bytes: int) -> None:
         self.dataset = Dataset.open(folder, memory_bytes=memory_bytes)
-        with kernels.only("compiled"):
+        with compiling.only("compiled"):
             pass  # the compiled loops load in the background of a process's first second; they are waited for here
         self.named: Mapping[str, Audience] = {
             each.name: Audience.from_dict(each.document()) for each in THIRTEEN if each.name in ("A2", "A7", "A8")
@@ -78,7 +78,7 @@ class NumpyOnly(Workbench):
     name, everything = "workbench-numpy", False
 
     def size(self, asked: Asked, edit: int) -> int:
-        with kernels.only("numpy"):
+        with compiling.only("numpy"):
             return super().size(asked, edit)
 
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from core import Audience, Dataset, DefinitionError
-from core.data import kernels
+from core.data import compiling
 from tests.conformance.cases import Case, cases, dataset_of
 from tests.worlds import SHAPES, counting
 
@@ -41,7 +41,7 @@ def shelf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.parametrize("case", MEMBERS, ids=[case.id for case in MEMBERS])
 def test_members(case: Case, shelf: Shelf) -> None:
     audiences = {key: Audience.from_dict(document) for key, document in case.audiences.items()}
-    for loops in kernels.MODES:
+    for loops in compiling.MODES:
         with counting(loops):
             dataset = Dataset.open(shelf[case].path)  # one that remembers nothing
             result = dataset.evaluate(Audience.from_dict(case.audience), now=case.now, audiences=audiences)

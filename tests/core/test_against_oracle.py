@@ -15,7 +15,7 @@ from hypothesis import Phase, given, settings
 from hypothesis.strategies import sampled_from
 
 from core import Audience, CoreError, Dataset
-from core.data import kernels
+from core.data import compiling
 from tests.oracle import node_sizes, scope_of
 from tests.smaller import smallest
 from tests.strategies import Dice, Situation, situation, situations
@@ -26,10 +26,10 @@ def differences(found: Situation, shape: str = "plain") -> list[str]:
     """What the engine answers otherwise than the oracle, in words, with each kind of loops; empty when they agree."""
     with scratch() as folder:
         path = dataset_of(found, folder / "data", shape).path
-        return [f"{what} ({loops} loops)" for loops in kernels.MODES for what in _said(found, path, loops)]
+        return [f"{what} ({loops} loops)" for loops in compiling.MODES for what in _said(found, path, loops)]
 
 
-def _said(found: Situation, path: Path, loops: kernels.Mode) -> list[str]:
+def _said(found: Situation, path: Path, loops: compiling.Mode) -> list[str]:
     world, named = world_of(found), named_audiences(found)
     said: list[str] = []
     with counting(loops):

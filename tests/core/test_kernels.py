@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data import kernels, loops
+from core.data import compiling, kernels, loops
 
 SIZE = 20
 
@@ -18,8 +18,8 @@ SIZE = 20
 def both(run: Callable[[], Any]) -> Any:
     """What a call gives, the same with both kinds of loops."""
     found = []
-    for mode in kernels.MODES:
-        with kernels.only(mode):
+    for mode in compiling.MODES:
+        with compiling.only(mode):
             found.append(run())
     assert np.array_equal(found[0], found[1])
     return found[0]
@@ -325,14 +325,14 @@ def test_find_over_pages() -> None:
 
 
 def test_the_compiler_is_loaded_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = kernels._State()
-    monkeypatch.setattr(kernels, "_state", state)
-    monkeypatch.setattr(kernels, "ENOUGH", 100)
+    state = compiling._State()
+    monkeypatch.setattr(compiling, "_state", state)
+    monkeypatch.setattr(compiling, "ENOUGH", 100)
     profile, one = np.zeros(60, np.uint32), (np.array([0]), np.array([60]), kernels.ALL)
     assert kernels.count([kernels.Part(profile, one)], 1).tolist() == [60]
     assert state.thread is None, "too little to do"
     assert kernels.count([kernels.Part(profile, one)], 1).tolist() == [60]
     assert state.thread is not None
     state.thread.join()
-    assert set(state.compiled) == set(kernels.EVERY)
+    assert set(state.compiled) == set(compiling.EVERY)
     assert kernels.count([kernels.Part(profile, one)], 1).tolist() == [60]

@@ -13,7 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis.strategies import sampled_from
 
 from core import Audience, Dataset
-from core.data import kernels
+from core.data import compiling
 from tests.definitions import Frame, Surroundings, event_parts, node, sequence
 from tests.strategies import DAY, Dice, Document, Load, Situation, dices, inputs_of, situation
 from tests.worlds import SHAPES, counting, dataset_of, moment, named_audiences, scratch
@@ -24,7 +24,7 @@ law = settings(max_examples=max(20, settings.default.max_examples // 10), phases
 Members = list[int]
 
 
-@pytest.fixture(autouse=True, scope="module", params=kernels.MODES)
+@pytest.fixture(autouse=True, scope="module", params=compiling.MODES)
 def loops(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every law holds with each kind of loops."""
     with counting(request.param):

@@ -16,7 +16,7 @@ import pytest
 
 from core import Audience, Dataset
 from core.criteria import verdicts
-from core.data import kernels
+from core.data import compiling
 from core.data.values import FIRST, Dictionary
 from core.data.vocabulary import Vocabulary
 from tests.core.test_cache import NOW
@@ -70,9 +70,9 @@ def number(text: str) -> Fraction | None:
     return None if text == "none" else Fraction(text)
 
 
-@pytest.mark.parametrize("loops", kernels.MODES)
+@pytest.mark.parametrize("loops", compiling.MODES)
 @pytest.mark.parametrize("function", ["sum", "average"])
-def test_windows_of_sums_that_move(tmp_path: Path, function: str, loops: kernels.Mode) -> None:
+def test_windows_of_sums_that_move(tmp_path: Path, function: str, loops: compiling.Mode) -> None:
     """Whatever is remembered of other windows, moments and loads, a sum is that of its own events, exactly."""
     with counting(loops):
         dataset, rows = Dataset.create(tmp_path / "dataset"), pl.DataFrame()
@@ -105,11 +105,11 @@ def test_windows_of_sums_that_move(tmp_path: Path, function: str, loops: kernels
                 assert result.members["mpid"].to_list() == sorted(who for who, each in whole.items() if each >= 5)
 
 
-@pytest.mark.parametrize("loops", kernels.MODES)
+@pytest.mark.parametrize("loops", compiling.MODES)
 @pytest.mark.parametrize("many", [1, 5_000_000])
 @pytest.mark.parametrize(("operator", "value"), [("starts_with", "of home"), ("does_not_match", "of help")])
 def test_properties_that_are_the_same_for_a_name(
-    tmp_path: Path, operator: str, value: str, many: int, loops: kernels.Mode, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, operator: str, value: str, many: int, loops: compiling.Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Names are left out where a property settles it, and rows are looked at where it does not; whether the values of
     the loads are put together or each load's are judged by themselves."""
