@@ -24,6 +24,9 @@ _SCATTERED: Final = frozenset({"mpid", "hash"})
 _OWN: Final = frozenset({"message_id", "request_id", "session_uuid"})
 """Texts of which every row has its own, mostly."""
 
+_SOUGHT: Final = frozenset({"workspace", "kind", "name", "key", "identity_type", "field", "value"})
+"""Texts by which rows are found: most files are ordered by them."""
+
 _BATCH_ROWS: Final = 16 << 10
 """So many rows of a column are encoded at once."""
 
@@ -66,8 +69,8 @@ def write_groups(groups: Iterable[Arrays], file: Path, filled: Collection[str] =
 
 def _options(schema: pa.Schema) -> dict[str, Any]:
     """Whole numbers as the differences of neighbours, which need no compressor; texts that repeat as dictionaries, the
-    others with their lengths apart, which the compressor likes better. What lists hold and what every row has of its
-    own is not searched by least and greatest values."""
+    others with their lengths apart, which the compressor likes better. Only of texts that rows are found by are least
+    and greatest values worth finding."""
     leaves = [leaf for field in schema for leaf in _leaves(field.name, field.type)]
     whole = [path for path, kind in leaves if pa.types.is_integer(kind)]
     plain = {*whole, *(path for path, kind in leaves if path in _OWN or pa.types.is_boolean(kind))}
@@ -77,10 +80,14 @@ def _options(schema: pa.Schema) -> dict[str, Any]:
         "column_encoding": encodings | {path: "DELTA_LENGTH_BYTE_ARRAY" for path, _ in leaves if path in _OWN},
         "compression": {path: "none" if path in whole else "zstd" for path, _ in leaves},
         "compression_level": {path: 1 for path, _ in leaves if path not in whole},
-        "write_statistics": [path for path, _ in leaves if path not in _OWN and "." not in path],
+        "write_statistics": [path for path, kind in leaves if path in _SOUGHT or not _is_text(kind)],
         "write_batch_size": _BATCH_ROWS,
         "write_page_checksum": True,  # `core.data.checksums`
     }
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_dictionary(kind) or pa.types.is_large_string(kind) or pa.types.is_string(kind))
 
 
 def _leaves(path: str, kind: Any) -> Iterator[tuple[str, Any]]:
