@@ -21,6 +21,9 @@ import pyarrow.parquet as pq
 _FILES: Final = 4096
 """So many files are remembered with what was checked of them."""
 
+_SMALL: Final = 100
+"""The index of a file with so many chunks is kept, too."""
+
 _STOP, _I32, _BINARY, _LIST, _STRUCT = 0, 5, 8, 9, 12
 _FIXED: Final = {1: 0, 2: 0, 3: 1, 7: 8}
 """Bytes of values of one width by their type: booleans have none of their own."""
@@ -70,6 +73,7 @@ class _Checked:
         self._names = np.array([about.schema.column(at).path.partition(".")[0] for at in columns], np.str_)
         self._begins = np.cumsum([0, *(about.row_group(group).num_rows for group in groups)])
         self._whole = np.zeros((len(groups), len(columns)), np.bool_)
+        self._about = about if self._whole.size <= _SMALL else None
 
     def is_whole(self, columns: Collection[str] | None, rows: tuple[int, int] | None) -> bool:
         """As the function of that name."""
@@ -80,7 +84,7 @@ class _Checked:
             wanted &= np.isin(self._names, [*columns])
         if not wanted.any():
             return True
-        about = pq.read_metadata(self._file)
+        about = self._about or pq.read_metadata(self._file)
         with self._file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
             for group, column in np.argwhere(wanted).tolist():
                 chunk = about.row_group(group).column(column)
