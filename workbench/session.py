@@ -139,15 +139,14 @@ def _catalogs() -> dict[tuple[str, int, datetime], list[Entry]]:
 
 
 def _catalog(path: str, version: int, now: datetime) -> list[Entry]:
-    """The entries of a catalog; the last few that were asked for are kept. Shows progress where it takes long."""
+    """The entries of a catalog; the last few that were read are kept. Shows progress where it takes long."""
     kept, key = _catalogs(), (path, version, now)
-    found = kept.pop(key, None)
+    found = kept.get(key)
     if found is None:
         with Progress("Reading the catalog") as step:
-            found = _dataset(path).entries(now=now, progress=step)
-    kept[key] = found
-    for old in list(kept)[:-CATALOGS]:
-        kept.pop(old, None)
+            found = kept[key] = _dataset(path).entries(now=now, progress=step)
+        for old in list(kept)[:-CATALOGS]:
+            kept.pop(old, None)
     return found
 
 
