@@ -89,7 +89,8 @@ class _Pool:
         """By how many entries each part is held."""
         self._gone: OrderedDict[tuple[Any, ...], None] = OrderedDict()
         """The last keys that gave way."""
-        bound.pools.add(self)
+        with bound.lock:
+            bound.pools.add(self)
 
     def add(self, key: tuple[Any, ...], entry: _Entry) -> None:
         if entry.size > self.bound.limit_bytes:
