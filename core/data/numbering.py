@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Final
 
@@ -83,9 +84,8 @@ class Numbering:
 
     def _new(self, mpids: Mpids) -> tuple[Indexes, pl.DataFrame]:
         """New indexes of mpids, and their rows."""
-        digest, eights = xxhash.xxh3_64_intdigest, mpids.astype("<i8").tobytes()
-        each = (digest(eights[start : start + 8], seed=1) for start in range(0, len(eights), 8))
-        hashes = np.fromiter(each, np.uint64, len(mpids))
+        eights = mpids.astype("<i8").view("V8").tolist()  # of bytes
+        hashes = np.fromiter(map(xxhash.xxh3_64_intdigest, eights, repeat(1)), np.uint64, len(mpids))
         order = np.argsort(hashes)
         numbers = np.arange(self.count, self.count + len(mpids)).astype(np.uint32)
         self.count += len(mpids)
