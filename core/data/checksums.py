@@ -34,14 +34,14 @@ _MOST: Final = 1 << 16
 _KIND, _SIZE, _COMPRESSED_SIZE, _CRC = 1, 2, 3, 4
 """Fields of a page's header (parquet.thrift)."""
 
-_DATA, _DICTIONARY = 0, 2
-_PAGES: Final = {_DATA: 5, _DICTIONARY: 7}
-"""Kinds of pages, and the field that tells more of one."""
+_DICTIONARY: Final = 2
+_PAGES: Final = {0: (5, 2), _DICTIONARY: (7, 2), 3: (8, 4)}
+"""Kinds of pages (those of data are of two versions): the field that tells more of one, and the encoding in it."""
 
-_KNOWN: Final = {_KIND, _SIZE, _COMPRESSED_SIZE, *_PAGES.values()}
+_VALUES: Final = 1
+"""The number of values in it."""
 
-_VALUES, _ENCODING = 1, 2
-"""What it tells."""
+_KNOWN: Final = {_KIND, _SIZE, _COMPRESSED_SIZE, *(field for field, _ in _PAGES.values())}
 
 _ENCODINGS: Final = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 9})
 
@@ -104,15 +104,16 @@ def _pages_are_whole(data: mmap.mmap, begin: int, chunk: Any) -> bool:
             page: dict[int, Any] = {}
             at = _struct(data, begin, page)
             stop = at + page.get(_COMPRESSED_SIZE, end)
-            told = page.get(_PAGES.get(page.get(_KIND, -1), -1), {})
-            if stop > end or told.get(_ENCODING) not in _ENCODINGS:
+            field, encoding = _PAGES.get(page.get(_KIND, -1), (-1, -1))
+            told = page.get(field, {})
+            if not at <= stop <= end or told.get(encoding) not in _ENCODINGS:
                 return False
             if _CRC not in page:
                 return page.keys() <= _KNOWN
             with bytes_of[at:stop] as held:
                 if zlib.crc32(held) != page[_CRC] & 0xFFFFFFFF:
                     return False
-            values += told.get(_VALUES, 0) if page[_KIND] == _DATA else 0
+            values += 0 if page[_KIND] == _DICTIONARY else told.get(_VALUES, 0)
             size += at - begin + page.get(_SIZE, 0)
             begin = stop
     return bool(values == chunk.num_values and size == chunk.total_uncompressed_size)

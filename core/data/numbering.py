@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Final
@@ -76,7 +77,7 @@ class Numbering:
                 if (rows := segment.tables[_TABLE]) < LEAST_ROWS:
                     small.append(file)
                 else:
-                    arrays = Source(file).bundle("numbers", rows, lambda file=file: _numbers([file]))  # type: ignore[misc]
+                    arrays = Source(file).bundle("numbers", rows, partial(_numbers, [file]))
                     yield arrays["mpid"], arrays["profile"]
         if small:
             arrays = _numbers(small)

@@ -97,6 +97,16 @@ def test_no_bit_of_a_page_or_its_header_gives_other_rows(dataset: Dataset, table
     assert told > (last - 4) / 5 / 2
 
 
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_pages_of_both_versions_are_read(tmp_path: Path, version: str) -> None:
+    file = tmp_path / "file.parquet"
+    table = pl.DataFrame({"a": range(5000), "b": [["x"], None] * 2500}).to_arrow()
+    pq.write_table(table, file, data_page_version=version, write_page_checksum=True)
+    assert is_whole(file)
+    flip(file, pages(file)["b"][1] - 1)
+    assert not is_whole(file)
+
+
 def test_files_without_checksums_pass(tmp_path: Path) -> None:
     file = tmp_path / "old.parquet"
     pq.write_table(pl.DataFrame({"a": [1, 2], "b": ["x", None]}).to_arrow(), file)
