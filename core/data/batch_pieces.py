@@ -138,14 +138,26 @@ class Pieces:
             products if own else list(chain.from_iterable(lists(shown, "products"))) if shown else []
             for own, products, shown in zip(acted, lists(actions, "products"), impressions, strict=True)
         ]
-        if any(own and shown for own, shown in zip(acted, impressions, strict=True)):
-            raise Odd("product_impressions")  # nobody reads them, but they may be wrong
+        _check_unread([one for own, shown in zip(acted, impressions, strict=True) if own for one in shown])
         products = list(chain.from_iterable(found))
         if not {dict}.issuperset(map(type, products)):
             raise Odd("products")
         self.product_counts += map(len, found)
         self.products.add(products)
         self.product_attributes.add(bags(products, "custom_attributes"))
+
+
+def _check_unread(impressions: list[Object]) -> None:
+    """Raises Odd where impressions beside a product action, which nobody reads, are not as `canonical` wants them."""
+    values(impressions, "product_impression_list", SCALARS)
+    products = list(chain.from_iterable(lists(impressions, "products")))
+    if not {dict}.issuperset(map(type, products)):
+        raise Odd("products")
+    for key in PRODUCT_KEYS:
+        values(products, key, SCALARS)
+    unread = Limits()
+    for value in chain.from_iterable(map(dict.values, bags(products, "custom_attributes"))):
+        unread.tag(value)
 
 
 def identities_of(batch: Object, device: Object) -> Iterable[tuple[str, str]]:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing.context import BaseContext
@@ -192,13 +192,15 @@ def _processes() -> BaseContext:
 
 def _read_block(how: How, block: Block) -> _Read:
     """The part that a block is, None if there is nothing in it. Where one batch is not in the shape that is read fast,
-    all of the block are brought into it, or refused."""
+    all of the block are brought into it, or refused. Should one still not be in it, each is read by itself first, and
+    refused where that fails: no batch ends a load."""
     geoip = nullcontext() if how.geoip_path is None else locator(how.geoip_path)
     with geoip as locate, _collector_paused():
-        try:
+        with suppress(Odd):
             return Reading(how, locate, shaping=False).read(block)
-        except Odd:
+        with suppress(Odd):
             return Reading(how, locate, shaping=True).read(block)
+        return Reading(how, locate, shaping=True, alone=True).read(block)
 
 
 def _milliseconds(moment: datetime) -> int:
@@ -250,9 +252,10 @@ class _Meter:
 class Reading:
     """Reads documents as they come, and collects the few that are at hand."""
 
-    def __init__(self, how: How, locate: Locate | None, *, shaping: bool) -> None:
-        """`shaping`: every batch is brought into its one shape or refused; else what is not in it raises Odd."""
-        self._how, self._locate, self._shaping = how, locate, shaping
+    def __init__(self, how: How, locate: Locate | None, *, shaping: bool, alone: bool = False) -> None:
+        """`shaping`: every batch is brought into its one shape or refused; else what is not in it raises Odd.
+        `alone`: refused is also what cannot be read by itself in this shape."""
+        self._how, self._locate, self._shaping, self._alone = how, locate, shaping, alone
         self._pieces = Pieces(Limits())
         self._last: list[dict[str, Any]] = []
         self._events = 0
@@ -269,9 +272,12 @@ class Reading:
                 if self._events >= EVENTS or len(self._last) >= EVENTS // 10:
                     self._read_last()
         self._read_last()
-        part = part_of(self._pieces, self._how.received_ms, self._locate) if len(self._pieces.batches) else None
+        part = self._part(self._pieces) if len(self._pieces.batches) else None
         self._told.cut = self._pieces.limits.cut
         return part, self._told
+
+    def _part(self, pieces: Pieces) -> Part:
+        return part_of(pieces, self._how.received_ms, self._locate)
 
     def _read_last(self) -> None:
         self._pieces.add(self._last)
@@ -316,6 +322,13 @@ class Reading:
         times = (batch, *(event["data"] for event in batch["events"]))
         if self._how.received_ms is None and all(each["timestamp_unixtime_ms"] is None for each in times):
             raise Refused("It has no time of its own, no event with a time and no time of arrival.")
+        if self._alone:
+            try:
+                pieces = Pieces(Limits())
+                pieces.add([batch])
+                self._part(pieces)
+            except Odd as odd:
+                raise Refused(f"It cannot be read: {odd}.") from odd
 
 
 def _speaks_json(batch: dict[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import polars as pl
 import pytest
 import zstandard
 
@@ -167,6 +168,22 @@ def test_impressions(store: Store) -> None:
     frame = store.read("events").collect()
     assert frame["product_list"].to_list() == ['m["sHome","sDeals"]']
     assert [each["id"] for each in frame["products"].to_list()[0]] == ["sa", "sb", "sc"]
+
+
+def test_impressions_beside_an_action_are_loaded_whatever_stands_beside_them(store: Store) -> None:
+    """The event is its action: name, list and products; the impressions are not read (DEFINITION 6)."""
+    shown = [{"product_impression_list": "related", "products": [{"id": "b"}]}]
+    action = {"action": "view_detail", "products": [{"id": "a"}]}
+    both = event("commerce_event", product_action=action, product_impressions=shown)
+    report = load(
+        store,
+        [batch(1, both), batch("2", named("other")), batch(3, both, event("commerce_event", product_impressions=[5]))],
+    )
+    assert (report.batches, report.events, len(report.refusals)) == (3, 3, 1)
+    frame = store.read("events").filter(pl.col("kind") == "ecommerce").collect()
+    assert frame["name"].to_list() == ["view_detail"] * 2
+    assert frame["product_list"].to_list() == [None, None]
+    assert [[each["id"] for each in products] for products in frame["products"].to_list()] == [["sa"], ["sa"]]
 
 
 def test_event_attributes_keep_order_and_null(store: Store) -> None:
