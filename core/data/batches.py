@@ -32,6 +32,9 @@ Environment = Literal["production", "development", "all"]
 BLOCK_BYTES: Final = 8 << 20
 """So much of a file is read at a time, here or by another process, and is one part of a load."""
 
+BLOCK_EVENTS: Final = 20_000
+"""So many batches and events are, where they do not come as lines of a file: as dicts, or as one array."""
+
 
 def load_batches(
     store: Store,
@@ -99,13 +102,22 @@ _Read = tuple[Part | None, _Told]
 
 def _here(sources: Iterable[Any], meter: _Meter, how: How, deliver: Callable[[Part], None]) -> _Told:
     told = _Told()
-    for block in blocks(sources, meter.bytes_read, BLOCK_BYTES):
+    for block in _blocks(sources, meter):
         part, more = _read_block(how, block)
         if part is not None:
             deliver(part)
         told.add(more)
         meter.batches_read(len(block.parsed))
     return told
+
+
+def _blocks(sources: Iterable[Any], meter: _Meter) -> Iterator[Block]:
+    return blocks(sources, meter.bytes_read, BLOCK_BYTES, BLOCK_EVENTS, lambda document: 1 + _events_in(document))
+
+
+def _events_in(batch: Any) -> int:
+    events = batch.get("events") if type(batch) is dict else None
+    return len(events) if type(events) is list else 0
 
 
 @contextmanager
@@ -140,7 +152,7 @@ def _in_processes(
 
     pool = ProcessPoolExecutor(processes, _processes())
     try:
-        for block in blocks(sources, meter.bytes_read, BLOCK_BYTES):
+        for block in _blocks(sources, meter):
             pending.append(_Reader(pool, how, block))
             meter.batches_read(len(block.parsed))
             if len(pending) > 2 * processes + 1:
@@ -266,9 +278,8 @@ class Reading:
         for found in block.documents():
             batch = self._batch(found)
             if batch is not None:
-                events = batch.get("events")
                 self._last.append(batch)
-                self._events += len(events) if type(events) is list else 0
+                self._events += _events_in(batch)
                 if self._events >= EVENTS or len(self._last) >= EVENTS // 10:
                     self._read_last()
         self._read_last()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from glob import glob
+from itertools import chain, groupby, starmap
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
@@ -21,6 +22,7 @@ from core.errors import InputError
 _SUFFIXES: Final = (".json", ".jsonl", ".ndjson", ".txt")
 _PACKED: Final = (".gz", ".zst")
 _BLOCK_BYTES: Final = 256 << 10
+_BLOCK_DOCUMENTS: Final = 1000
 _WHOLE_BYTES: Final = 256 << 20
 """Files up to this size may hold one JSON value over several lines; longer ones hold one a line."""
 
@@ -91,45 +93,67 @@ class Block:
                     yield Found(source, number, value)
 
 
-def blocks(sources: Iterable[Any], heard: Callable[[int], None] | None, size: int) -> Iterator[Block]:
+def blocks(
+    sources: Iterable[Any],
+    heard: Callable[[int], None] | None,
+    size: int,
+    most: int,
+    weigh: Callable[[Any], int] = lambda _: 1,
+) -> Iterator[Block]:
     """Every document of an iterable of documents (dicts, or `Found` elsewhere) and paths, in order, in blocks.
 
-    A block ends at `size` bytes of a file, or at a thousandth as many documents. `heard` gets the number of bytes
-    read of files since it was last called.
+    A block of lines ends at `size` bytes, one of documents (also of an array in a file) once they weigh `most`.
+    `heard` gets the number of bytes read of files since it was last called.
 
     Raises InputError for a file that cannot be read to its end.
     """
-    held: list[Found] = []
-    for number, source in enumerate(sources, start=1):
-        is_path = isinstance(source, str | os.PathLike)
-        if held and (is_path or len(held) >= size // 1000):
-            yield Block("", parsed=held)
-            held = []
-        if is_path:
-            for file in files_of(source):
-                yield from _of_file(file, heard, size)
+    for are_paths, some in groupby(enumerate(sources, start=1), lambda each: isinstance(each[1], str | os.PathLike)):
+        if are_paths:
+            for file in chain.from_iterable(files_of(path) for _, path in some):
+                yield from _of_file(file, heard, size, most, weigh)
         else:
-            held.append(source if isinstance(source, Found) else Found("batches", number, source))
+            yield from _bounded("", starmap(_found, some), most, weigh)
+
+
+def _found(number: int, source: Any) -> Found:
+    return source if isinstance(source, Found) else Found("batches", number, source)
+
+
+def _bounded(source: str, found: Iterable[Found], most: int, weigh: Callable[[Any], int]) -> Iterator[Block]:
+    """Documents, so many at a time that they weigh `most`."""
+    held: list[Found] = []
+    weight = 0
+    for each in found:
+        held.append(each)
+        weight += weigh(each.document)
+        if weight >= most:
+            yield Block(source, parsed=held)
+            held, weight = [], 0
     if held:
-        yield Block("", parsed=held)
+        yield Block(source, parsed=held)
 
 
 def documents(sources: Iterable[Any], heard: Callable[[int], None] | None = None) -> Iterator[Found]:
     """Every document of an iterable of documents (dicts, or `Found` elsewhere) and paths, in order; see `blocks`."""
-    for block in blocks(sources, heard, _BLOCK_BYTES):
+    for block in blocks(sources, heard, _BLOCK_BYTES, _BLOCK_DOCUMENTS):
         yield from block.documents()
 
 
-def _of_file(file: Path, heard: Callable[[int], None] | None, size: int) -> Iterator[Block]:
+def _of_file(
+    file: Path, heard: Callable[[int], None] | None, size: int, most: int, weigh: Callable[[Any], int]
+) -> Iterator[Block]:
     source = str(file)
     with readable(source), file.open("rb") as raw:
         before = 0
         whole = _whole(file)
         if whole is not None:
-            yield Block(source, parsed=list(_items(source, whole[0], whole[1])))
+            yield from _bounded(source, _items(source, *whole), most, weigh)
         else:
             for block in _line_blocks(source, unpacked(raw), size):
-                yield block
+                if len(block.text) > 2 * size:  # its last line is long, an array perhaps
+                    yield from _bounded(source, block.documents(), most, weigh)
+                else:
+                    yield block
                 if heard is not None:
                     here = raw.tell()
                     heard(here - before)

@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 import zstandard
 
+from core.data.batch_shapes import canonical
 from core.data.loading import Refusal
 from core.data.sources import Broken, blocks
 from core.data.store import Store
@@ -532,7 +533,7 @@ def test_lines_keep_their_numbers_whatever_the_size_of_blocks(tmp_path: Path, si
     """A mark of byte order, blank lines, both ends of lines, a line that is longer than a block, no end at the end."""
     file = tmp_path / "documents.jsonl"
     file.write_bytes(b'\xef\xbb\xbf{"a":1}\r\n\n  \n{"b":"' + b"x" * 40 + b'"}\n[{"c":3},{"d":4}]\nno\n\n{"e":5}')
-    found = [each for block in blocks([file], None, size) for each in block.documents()]
+    found = [each for block in blocks([file], None, size, 1) for each in block.documents()]
     assert [(each.line, each.item) for each in found] == [(1, None), (4, None), (5, 1), (5, 2), (6, None), (8, None)]
     assert [each.document for each in found if not isinstance(each.document, Broken)] == [
         {"a": 1},
@@ -541,6 +542,39 @@ def test_lines_keep_their_numbers_whatever_the_size_of_blocks(tmp_path: Path, si
         {"d": 4},
         {"e": 5},
     ]
+
+
+EIGHT = [batch(number, *[named("e")] * 3) for number in range(8)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, json.dumps(EIGHT).encode(), json.dumps(EIGHT, indent=1).encode()],
+    ids=["dicts", "an array on a line", "an array over lines"],
+)
+def test_blocks_of_documents_end_by_what_they_hold(tmp_path: Path, text: bytes | None) -> None:
+    """Three events and itself: a batch weighs 4, so that two of them weigh 8 and three more than 10."""
+    file = tmp_path / "batches.json"
+    if text is not None:
+        file.write_bytes(text)
+    sources = EIGHT if text is None else [file]
+    held = [list(block.documents()) for block in blocks(sources, None, 200, 10, lambda each: 1 + len(each["events"]))]
+    assert [[each.document["mpid"] for each in some] for some in held] == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    place = "line" if text is None else "item"
+    assert [getattr(each, place) for some in held for each in some] == [*range(1, 9)]
+
+
+def test_an_odd_batch_has_only_few_others_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    shaped: list[Any] = []
+
+    def noted(found: Any) -> Any:
+        shaped.append(found["mpid"])
+        return canonical(found)
+
+    monkeypatch.setattr("core.data.batches.canonical", noted)
+    monkeypatch.setattr("core.data.batches.BLOCK_EVENTS", 12)
+    assert load(store, [*EIGHT[:4], batch("4"), *EIGHT[5:]]).batches == 8
+    assert shaped == [3, "4", 5, 6]  # 4 + 1 + 4 + 4 reach 12
 
 
 def test_several_processes_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -263,7 +263,7 @@ def test_small_parts_and_groups_are_one_load(tmp_path: Path, seed: int, monkeypa
     documents = some_batches(seed)
     whole, parts = Store.create(tmp_path / "whole"), Store.create(tmp_path / "parts")
     expected = load(whole, documents)
-    monkeypatch.setattr(batches_module, "BLOCK_BYTES", 5000)  # five documents
+    monkeypatch.setattr(batches_module, "BLOCK_EVENTS", 15)  # about five documents
     monkeypatch.setattr(segments_module, "GROUP_EVENTS", 12)
     assert load(parts, documents) == expected
     assert len(parts.manifest().segments) > 1
