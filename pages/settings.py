@@ -70,11 +70,12 @@ def about() -> None:
     data = session.dataset()
     if data is not None:
         use = data.memory_use
-        rows["Remembered of the data"] = f"{parts.bytes_words(use.held)} of {parts.bytes_words(use.bound)}"
+        held, bound = parts.bytes_words(use.held), parts.bytes_words(use.bound)
+        rows["Columns and answers in memory"] = f"{held} of at most {bound}"
         if use.tight:
             st.warning(
-                f"**What may be remembered is too little for this data.** {parts.bytes_words(use.again)} gave way "
-                "and were read again. Set WORKBENCH_MEMORY to more, where the machine has it."
+                f"**The memory for columns and answers is too small for this data.** {parts.bytes_words(use.again)} "
+                "had to be read again. Set WORKBENCH_MEMORY to more, where the machine has it."
             )
     st.html(parts.facts([(name, value, "") for name, value in rows.items()]))
 

@@ -225,7 +225,7 @@ def test_a_bound_on_memory_that_is_too_tight_is_said(at_home: Path, monkeypatch:
     monkeypatch.setenv("WORKBENCH_MEMORY", "500000")
     st.cache_resource.clear()
     about = tab(page("settings.py"), "settings-tab", "About")
-    assert not about.warning and any("of 500.0 kB" in each.proto.body for each in about.get("html"))
+    assert not about.warning and any("of at most 500.0 kB" in each.proto.body for each in about.get("html"))
     data = session.dataset()
     assert data is not None
     entries = session.catalog_entries(data, session.moment(data))
