@@ -12,7 +12,7 @@ from core.scope import OF_A_VERSION
 
 
 class Sampler:
-    """The slice of one dataset or shard, from version to version, with a memory of its own."""
+    """The slice of one dataset or shard, from version to version, with keys of its own in the memories of slices."""
 
     def __init__(self, memories: Memories) -> None:
         """`memories`: those of the dataset or shard."""

@@ -1,11 +1,11 @@
-"""Memory: what is worth keeping, bounded by the bytes that it holds; what was asked for longest ago goes first."""
+"""Memory: what is worth keeping, within a bound of bytes that several memories may share."""
 
 from __future__ import annotations
 
 import random
 import threading
 from abc import ABC, abstractmethod
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable
 from copy import copy
 from dataclasses import dataclass, fields, is_dataclass
@@ -45,13 +45,44 @@ class Holder(ABC):
 
 
 class _Entry:
-    """A value, the bytes of what it holds by identity, all of them together, and how often it was asked for."""
+    """A value, the bytes of what it held by identity when it was weighed, all of them together, how often it was asked
+    for, and its place in an urn."""
 
-    __slots__ = ("asked", "parts", "size", "value")
+    __slots__ = ("asked", "key", "parts", "place", "size", "value")
 
-    def __init__(self, value: Any, parts: dict[int, int], asked: int = 0) -> None:
-        self.value, self.parts, self.asked = value, parts, asked
+    def __init__(self, key: tuple[Any, ...], value: Any, parts: dict[int, int], asked: int = 0) -> None:
+        self.key, self.value, self.parts, self.asked, self.place = key, value, parts, asked, 0
         self.size = sum(parts.values()) + _ENTRY
+
+
+class _Urn:
+    """Entries one of which is drawn, any byte as likely as any other; how many there are makes no difference."""
+
+    def __init__(self) -> None:
+        self._dice = random.Random(0)
+        self._alike: defaultdict[int, list[_Entry]] = defaultdict(list)
+        """By the bits of their sizes: none is twice as big as another."""
+        self._bytes: defaultdict[int, int] = defaultdict(int)
+
+    def put(self, entry: _Entry) -> None:
+        bits = entry.size.bit_length()
+        entry.place = len(self._alike[bits])
+        self._alike[bits].append(entry)
+        self._bytes[bits] += entry.size
+
+    def take(self, entry: _Entry) -> None:
+        bits = entry.size.bit_length()
+        last = self._alike[bits].pop()
+        if last is not entry:
+            self._alike[bits][entry.place], last.place = last, entry.place
+        self._bytes[bits] -= entry.size
+
+    def draw(self) -> _Entry:
+        bits = self._dice.choices(list(self._bytes), list(self._bytes.values()))[0]
+        while True:
+            entry = self._dice.choice(self._alike[bits])
+            if self._dice.random() * (1 << bits) < entry.size:  # so is every second one, or more
+                return entry
 
 
 class Bound:
@@ -72,10 +103,12 @@ class Bound:
 
     def fit(self) -> None:
         """Has memories give way until the limit is kept; the lock is held."""
-        if self.held_bytes > self.limit_bytes:
-            self.held_bytes = sum(pool.held_bytes for pool in self.pools)
+        if self.held_bytes <= self.limit_bytes:
+            return
+        pools = list(self.pools)  # held, lest one is gone that was counted
+        self.held_bytes = sum(pool.held_bytes for pool in pools)
         while self.held_bytes > self.limit_bytes:
-            max(self.pools, key=lambda pool: pool.held_bytes / pool.share).give_way()
+            max(pools, key=lambda pool: pool.held_bytes / pool.share).give_way()
 
 
 class _Pool:
@@ -84,26 +117,29 @@ class _Pool:
     def __init__(self, bound: Bound, share: float, in_circles: bool) -> None:
         self.bound, self.share, self.held_bytes, self.again_bytes = bound, share, 0, 0
         self.entries: OrderedDict[tuple[Any, ...], _Entry] = OrderedDict()
-        self._dice = random.Random(0) if in_circles else None
-        self._holders: dict[int, int] = {}
-        """By how many entries each part is held."""
+        self._urn = _Urn() if in_circles else None
+        self._holders: dict[tuple[int, int], int] = {}
+        """How many entries were found to hold a part, by its identity and bytes. Identity alone would not do: a value
+        may have let go of a part since, and another part got its number."""
         self._gone: OrderedDict[tuple[Any, ...], None] = OrderedDict()
         """The last keys that gave way."""
         with bound.lock:
             bound.pools.add(self)
 
-    def add(self, key: tuple[Any, ...], entry: _Entry) -> None:
+    def add(self, entry: _Entry) -> None:
         if entry.size > self.bound.limit_bytes:
             return
-        self.entries[key] = entry
-        if key in self._gone:
-            del self._gone[key]
+        self.entries[entry.key] = entry
+        if self._urn is not None:
+            self._urn.put(entry)
+        if entry.key in self._gone:
+            del self._gone[entry.key]
             self.again_bytes += entry.size
         gained = _ENTRY
-        for part, size in entry.parts.items():
+        for part in entry.parts.items():
             holders = self._holders.get(part, 0)
             self._holders[part] = holders + 1
-            gained += 0 if holders else size
+            gained += 0 if holders else part[1]
         self._weigh(gained)
         self.bound.fit()
 
@@ -112,10 +148,7 @@ class _Pool:
         self.bound.held_bytes += gained
 
     def give_way(self) -> None:
-        if self._dice is None:
-            key = next(iter(self.entries))
-        else:
-            key = self._dice.choices(list(self.entries), [entry.size for entry in self.entries.values()])[0]
+        key = next(iter(self.entries)) if self._urn is None else self._urn.draw().key
         self.drop(key)
         self._gone[key] = None
         if len(self._gone) > _GONE:
@@ -125,12 +158,14 @@ class _Pool:
         entry = self.entries.pop(key, None)
         if entry is None:
             return
+        if self._urn is not None:
+            self._urn.take(entry)
         lost = _ENTRY
-        for part, size in entry.parts.items():
+        for part in entry.parts.items():
             self._holders[part] -= 1
             if not self._holders[part]:
                 del self._holders[part]
-                lost += size
+                lost += part[1]
         self._weigh(-lost)
 
 
@@ -139,9 +174,9 @@ class Memory:
     both make its value."""
 
     def __init__(self, bound: int | Bound = DEFAULT_BYTES, share: float = 1.0, *, in_circles: bool = False) -> None:
-        """`bound`: bytes, or what it shares with other memories. `in_circles`: it is asked for one shard's values after
-        the other's, again and again. What was asked for longest ago would be what is needed next; so any byte is as
-        likely to go as any other."""
+        """`bound`: bytes, or what it shares with other memories. What was asked for longest ago goes first.
+        `in_circles`: it is asked for one shard's values after the other's, again and again. What was asked for longest
+        ago would be what is needed next; so any byte is as likely to go as any other."""
         self._pool = _Pool(Bound(bound) if isinstance(bound, int) else bound, share, in_circles)
         self._owner: tuple[int, ...] = ()
 
@@ -190,17 +225,21 @@ class Memory:
                 return None
             pool.entries.move_to_end(own)
             entry.asked += 1
-            if not entry.asked & (entry.asked - 1):  # values grow: a dictionary reads its texts when first asked to
-                pool.drop(own)
-                pool.add(own, _Entry(entry.value, parts_of(entry.value), entry.asked))
-            return entry.value
+            often = entry.asked
+        if not often & (often - 1):  # values grow: a dictionary reads its texts when first asked to
+            parts = parts_of(entry.value)  # nobody waits for it; it may take as long as another makes a vocabulary
+            with pool.bound.lock:
+                if pool.entries.get(own) is entry:
+                    pool.drop(own)
+                    pool.add(_Entry(own, entry.value, parts, entry.asked))
+        return entry.value
 
     def keep(self, key: tuple[Any, ...], value: Any) -> None:
         """Sets the value of a key; one that is too big for this memory is not kept."""
         pool, own, parts = self._pool, (self._owner, *key), parts_of(value)
         with pool.bound.lock:
             pool.drop(own)
-            pool.add(own, _Entry(value, parts))
+            pool.add(_Entry(own, value, parts))
 
     def forget(self, kinds: Collection[str]) -> None:
         """Drops every key that begins with one of these."""

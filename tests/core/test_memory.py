@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gc
 import random
+import threading
+import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,10 +17,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core import Audience, Dataset
-from core.data.memory import Bound, Memories, Memory, weigh
-from core.data.values import Column
+from core.data.memory import Bound, Holder, Memories, Memory, weigh
+from core.data.values import Column, merge
 from tests.core.test_cache import MAPPING, NOW, table
 
 
@@ -60,6 +66,31 @@ def test_a_circle_that_is_too_big_is_mostly_found() -> None:
     room = 8 * 1_500
     assert found(Memory(room)) == 0
     assert found(Memory(room, in_circles=True)) > 500
+
+
+def test_any_byte_is_as_likely_to_go_as_any_other() -> None:
+    memory, gone = Memory(1 << 20, in_circles=True), Counter[int]()
+    for size in (1_000, 3_000, 6_000):  # what an entry takes included
+        memory.keep((size,), np.zeros(size - 500, np.uint8))
+    for _ in range(10_000):
+        memory._pool.give_way()
+        size = 10_000 - memory.held_bytes
+        gone[size] += 1
+        memory.keep((size,), np.zeros(size - 500, np.uint8))
+    assert [round(gone[size] / 10_000, 1) for size in (1_000, 3_000, 6_000)] == [0.1, 0.3, 0.6]
+
+
+def test_what_goes_at_random_is_found_among_many() -> None:
+    """A thousand of 20,000 entries give way. When all were looked at for each of them, that took seconds."""
+    memory = Memory(20_000 * 1_000, in_circles=True)
+    for number in range(20_000):
+        memory.keep((number,), np.empty(500, np.uint8))
+    assert memory.held_bytes == memory.limit_bytes
+    start = time.thread_time()
+    for number in range(1_000):
+        memory.keep(("new", number), np.empty(500, np.uint8))
+    assert time.thread_time() - start < 1
+    assert memory.held_bytes == memory.limit_bytes
 
 
 def test_memories_use_what_others_leave() -> None:
@@ -164,6 +195,160 @@ def test_a_value_that_grows_is_weighed_again() -> None:
     assert found.dictionary.lower.len() == 1_000
     tight.recall(("column",))
     assert tight.recall(("column",)) is None and tight.held_bytes <= tight.limit_bytes, "it outgrew all of it"
+
+
+class Shelf(Holder):
+    """Holds arrays; more or fewer from time to time."""
+
+    def __init__(self, *arrays: np.ndarray[Any, Any]) -> None:
+        self.arrays = list(arrays)
+
+    def holds(self) -> list[Any]:
+        return list(self.arrays)
+
+
+def sized(array: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+    """The array with another size. It keeps its identity, as when one is gone and the next one gets its number."""
+    array.resize(size, refcheck=False)
+    return array
+
+
+def test_a_part_that_is_another_by_now_counts_as_what_it_was_and_is() -> None:
+    memory, array = Memory(1 << 20), np.zeros(3_000, np.uint8)
+    memory.keep(("large",), Shelf(array))
+    memory.keep(("small",), Shelf(sized(array, 10)))
+    assert memory.held_bytes == (3_000 + 500) + (10 + 500)
+    memory.drop(("large",))
+    assert memory.held_bytes == 10 + 500
+    memory.keep(("large",), Shelf(sized(array, 5_000)))
+    assert memory.held_bytes == (5_000 + 500) + (10 + 500), "not what it was when it was small"
+    for name in ("small", "large"):
+        memory.drop((name,))
+    assert memory.held_bytes == 0
+
+
+def test_bytes_of_dictionaries_that_let_go_are_not_counted_for_ever() -> None:
+    """A dictionary forgets what was merged with it when there is too much; the next arrays get the numbers of these."""
+    memory = Memory(1 << 30)
+    base = Column.of(pl.Series([f"s{number:05}" for number in range(10_000)]))
+    memory.keep(("base",), base)
+    for turn in range(40):
+        merge([base, Column.of(pl.Series([f"s{number:05}" for number in range(5_000, 11_000 + turn)]))])
+        for _ in range(2):
+            memory.recall(("base",))
+        memory.keep(("x", turn % 3), np.zeros(1_000 + turn, np.uint8))
+        memory.keep(("y", turn % 5), Column.of(pl.Series([f"s{number}" for number in range(turn + 1)])))
+    memory.forget(("base", "x", "y"))
+    assert memory.held_bytes == 0
+
+
+STEPS = st.tuples(
+    st.sampled_from(["keep", "keep", "recall", "drop", "resize", "fill", "empty", "forget", "limit"]),
+    st.integers(0, 1),
+    st.integers(0, 3),
+    st.integers(0, 5_000),
+)
+
+
+@given(st.lists(STEPS, min_size=20, max_size=80))
+def test_bytes_are_those_that_entries_were_weighed_at(steps: list[tuple[str, int, int, int]]) -> None:
+    """Two memories with one bound; what they hold has parts in common, shrinks and grows between asks."""
+    bound = Bound(20_000)
+    memories = [Memory(bound, 0.5, in_circles=True), Memory(bound, 0.25)]
+    arrays = [np.zeros(100 * at, np.uint8) for at in range(4)]
+    shelves = [Shelf(arrays[at], arrays[at - 1]) for at in range(4)]
+    for step, which, at, size in steps:
+        memory = memories[which]
+        if step == "keep":
+            memory.keep(("of", at), shelves[at])
+        elif step == "recall":
+            assert memory.recall(("of", at)) in (None, shelves[at])
+        elif step == "drop":
+            memory.drop(("of", at))
+        elif step == "resize":
+            sized(arrays[at], size)
+        elif step == "fill":
+            shelves[at].arrays.append(arrays[size % 4])
+        elif step == "empty":
+            shelves[at].arrays.clear()
+        elif step == "forget":
+            memory.forget(("of",))
+        else:
+            bound.limit(3_000 + 4 * size)
+        pools = [each._pool for each in memories]
+        for pool in pools:
+            entries = pool.entries.values()
+            parts = {part for entry in entries for part in entry.parts.items()}
+            assert pool.held_bytes == sum(size for _, size in parts) + 500 * len(entries)
+        assert bound.held_bytes == sum(pool.held_bytes for pool in pools) <= bound.limit_bytes
+    for memory in memories:
+        memory.forget(("of",))
+    assert bound.held_bytes == 0
+
+
+class Slow(Holder):
+    """Tells what it holds when it is let to, as a vocabulary that is being made does."""
+
+    def __init__(self) -> None:
+        self.asked, self.let = threading.Event(), threading.Event()
+        self.let.set()
+
+    def holds(self) -> list[Any]:
+        self.asked.set()
+        assert self.let.wait(60)
+        return []
+
+
+def test_nobody_waits_while_a_value_is_weighed() -> None:
+    memory, slow = Memory(1 << 20), Slow()
+    memory.keep(("slow",), slow)
+    memory.keep(("mask",), 1)
+    slow.asked.clear()
+    slow.let.clear()
+    weighing = threading.Thread(target=memory.recall, args=[("slow",)], daemon=True)
+    weighing.start()
+    assert slow.asked.wait(60)
+    found: list[Any] = []
+
+    def ask() -> None:
+        found.append(memory.recall(("mask",)))
+        memory.keep(("slow",), 2)
+
+    other = threading.Thread(target=ask, daemon=True)
+    other.start()
+    other.join(10)
+    assert found == [1] and not other.is_alive()
+    slow.let.set()
+    weighing.join(60)
+    assert memory.recall(("slow",)) == 2, "what was set meanwhile stays"
+    assert memory.held_bytes == 2 * 500
+
+
+def test_several_threads_with_hardly_any_room() -> None:
+    """Their values share parts and grow; no thread fails, and nothing is counted that nobody holds."""
+    memories = Memories(20_000, profiles=0, shards=4)
+    shared = [np.zeros(700 * at, np.uint8) for at in range(6)]
+
+    def session(number: int) -> None:
+        dice = random.Random(number)
+        mine = memories.of(number % 4)
+        for turn in range(2_000):
+            memory = dice.choice([mine.facts, mine.facts.common, mine.answers, mine.beside, mine.slice_facts])
+            shelf = memory.remember(("shelf", dice.randrange(12)), lambda: Shelf(dice.choice(shared)))
+            shelf.arrays = [*shelf.arrays[-2:], np.zeros(dice.randrange(900), np.uint8)]
+            if turn % 97 == 0:
+                mine.fresh().answers.keep(("shelf", 0), Shelf(shared[5]))
+            if turn % 301 == 0:
+                memory.forget(("shelf",))
+
+    with ThreadPoolExecutor(6) as sessions:
+        list(sessions.map(session, range(6)))
+    assert memories.use.held <= 20_000
+    for shard in range(4):
+        for part in (memories.of(shard), memories):
+            for memory in (part.facts, part.answers, part.beside, part.slice_facts):
+                memory.forget(("shelf",))
+    assert memories.use.held == 0
 
 
 def test_facts_are_bounded_for_real(tmp_path: Path) -> None:
