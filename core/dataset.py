@@ -50,6 +50,7 @@ class Dataset(Contents):
         With `shards` it is split by user, and answers are put together from one shard after the other, so that memory
         stays bounded however many profiles there are (`core.sharded`). One for every 50 million events is about right.
         """
+        _check_bound(memory_bytes)
         return cls._opened(Store.create(Path(path), shards), memory_bytes)
 
     @classmethod
@@ -60,6 +61,7 @@ class Dataset(Contents):
         from them. Columns are mapped from files, whose pages the system takes back when it needs them. What a load
         holds while it runs lies outside of it (docs/performance.md).
         """
+        _check_bound(memory_bytes)
         return cls._opened(Store.open(Path(path)), memory_bytes)
 
     @staticmethod
@@ -331,3 +333,8 @@ class Dataset(Contents):
 
     def _knows(self, names: str, workspace: str, name: str) -> bool:
         return catalog.knows(self._snapshot, names, workspace, name)
+
+
+def _check_bound(memory_bytes: int) -> None:
+    if memory_bytes < 0:
+        raise CoreError(f"memory_bytes is {memory_bytes}.", "Give a number of bytes; 0 remembers nothing.")

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import Audience, Dataset
+from core import Audience, CoreError, Dataset
 from core.data.memory import Bound, Holder, Memories, Memory, weigh
 from core.data.values import Column, merge
 from tests.core.test_cache import MAPPING, NOW, table
@@ -499,3 +499,12 @@ def test_a_window_that_moves_counts_its_edges_only(tmp_path: Path, monkeypatch: 
     counted.clear()
     dataset.evaluate(weekly, now=NOW + timedelta(hours=2))
     assert counted and max(counted) <= 2, "an hour or two at each end"
+
+
+def test_a_bound_below_nothing_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
+    with pytest.raises(CoreError, match="memory_bytes is -1"):
+        Dataset.create(tmp_path / "dataset", memory_bytes=-1)
+    assert not (tmp_path / "dataset").exists()
+    with pytest.raises(CoreError, match="memory_bytes is -1"):
+        Dataset.open(Dataset.create(tmp_path / "dataset").path, memory_bytes=-1)
+    assert Dataset.open(tmp_path / "dataset", memory_bytes=0).memory_use.held == 0
