@@ -8,15 +8,24 @@ earlier versions wrote them, pass.
 from __future__ import annotations
 
 import mmap
+import os
+import struct
 import zlib
 from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+_LENGTH: Final = struct.Struct("<I4s")
+"""How a file ends: the length of its index, and the magic."""
+
+_SEAL: Final = struct.Struct("<4sI")
+_SEALED: Final = b"CRCI"
+"""What stands before the index: this, and the checksum of all that follows."""
 
 _FILES: Final = 4096
 """So many files are remembered with what was checked of them."""
@@ -47,15 +56,49 @@ _ENCODINGS: Final = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 9})
 
 
 def is_whole(file: Path, columns: Collection[str] | None = None, rows: tuple[int, int] | None = None) -> bool:
-    """Whether the pages of columns (None: all) and rows (the first, and how many; None: all) are as they were written.
+    """Whether the index and the pages of columns (None: all) and rows (the first, and how many; None: all) are as they
+    were written.
 
     OSError where the file cannot be read.
     """
     stat = file.stat()
     try:
         return _checked(file, stat.st_size, stat.st_mtime_ns, stat.st_ino).is_whole(columns, rows)
-    except (pa.ArrowException, IndexError, RecursionError):  # an index, or a page's header, that says nothing
-        return False
+    except OSError as error:
+        if error.errno is None:  # pyarrow's, of an index
+            return False
+        raise
+    except (pa.ArrowException, ValueError, TypeError, IndexError, RecursionError):
+        return False  # an index, or a page's header, that says nothing
+
+
+def seal(file: Path) -> None:
+    """Puts the checksum of a file's index before it."""
+    with file.open("r+b") as opened:
+        begin = _index(opened)
+        index = opened.read()
+        opened.seek(begin)
+        opened.write(_SEAL.pack(_SEALED, zlib.crc32(index)) + index)
+
+
+def _index_is_whole(file: Path) -> bool:
+    with file.open("rb") as opened:
+        begin = _index(opened)
+        opened.seek(max(begin - _SEAL.size, 0))
+        before, index = opened.read(min(begin, _SEAL.size)), opened.read()
+    return not before.startswith(_SEALED) or before == _SEAL.pack(_SEALED, zlib.crc32(index))
+
+
+def _index(opened: BinaryIO) -> int:
+    """Where the index begins; there the file stands then. ValueError where that cannot be."""
+    end = opened.seek(0, os.SEEK_END) - _LENGTH.size
+    if end < 0:
+        raise ValueError(end)
+    opened.seek(end)
+    begin = end - int(_LENGTH.unpack(opened.read())[0])
+    if begin < 0:
+        raise ValueError(begin)
+    return opened.seek(begin)
 
 
 @lru_cache(_FILES)
@@ -68,6 +111,8 @@ class _Checked:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        if not _index_is_whole(file):
+            raise ValueError(file)
         about = pq.read_metadata(file)
         groups, columns = range(about.num_row_groups), range(about.num_columns)
         self._names = np.array([about.schema.column(at).path.partition(".")[0] for at in columns], np.str_)

@@ -21,7 +21,7 @@ from core.data.keys import merge_files
 from core.data.manifest import Manifest, Retired, Segment
 from core.data.ordering import ordered
 from core.data.parquet import Arrays, arrow_of, write, write_groups
-from core.data.schema import TABLES, scan, whole
+from core.data.schema import TABLES, held_columns, scan
 from core.data.segments import BATCH_KEYS, EVENT_KEYS
 from core.data.store import Store, explained
 from core.errors import DatasetBusy
@@ -176,7 +176,7 @@ class _Slice:
 def _merge_events(files: list[Path], target: Path) -> int:
     """Merges files that are sorted alike, some names (or some days of a big name) at a time."""
     total = 0
-    held = {name for file in files for name in pl.read_parquet_schema(whole(file))}
+    held = {name for file in files for name in held_columns(file)}
     columns = [name for name in TABLES["events"] if name in held]
 
     def groups() -> Iterator[Arrays]:

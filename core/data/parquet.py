@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.data.checksums import seal
 from core.data.codebook import texts_of
 
 GROUP_ROWS: Final = 512 << 10
@@ -65,6 +66,8 @@ def write_groups(groups: Iterable[Arrays], file: Path, filled: Collection[str] =
             beside.shutdown()
             if writer is not None:
                 writer.close()
+    if writer is not None:
+        seal(file)
 
 
 def _options(schema: pa.Schema) -> dict[str, Any]:

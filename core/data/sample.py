@@ -24,8 +24,9 @@ import xxhash
 
 from core.data.columns import Source
 from core.data.manifest import Manifest, Segment
-from core.data.schema import TABLES
+from core.data.schema import TABLES, held_columns, scan
 from core.data.store import CACHE, Store
+from core.errors import DatasetError
 
 SAMPLE: Final = 50_000
 """About how many profiles are sampled for an estimate."""
@@ -115,26 +116,28 @@ class SampleStore(Store):
         except OSError:
             return  # it only costs time
         try:
-            rows = {table: _sliced(file, unfinished, kept) for table, file in self._files(segment).items()}
+            rows = {table: _sliced(table, file, unfinished, kept) for table, file in self._files(segment).items()}
             tables = {table: count for table, count in rows.items() if count}
             checksums = {table: _checksum(unfinished / f"{table}.parquet") for table in tables}
             index = {"source": self._source(segment), "tables": tables, "checksums": checksums}
             (unfinished / INDEX).write_bytes(orjson.dumps(index))
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(unfinished, folder)
-        except (OSError, pl.exceptions.PolarsError):
+        except (OSError, pl.exceptions.PolarsError, DatasetError):  # of damaged files, whoever asks them tells
             shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _sliced(file: Path, target: Path, kept: npt.NDArray[np.uint32]) -> int:
-    """Write the rows of some profiles (ascending) to a file of the same name in another folder; how many they are."""
+def _sliced(table: str, file: Path, target: Path, kept: npt.NDArray[np.uint32]) -> int:
+    """Write the rows of some profiles (ascending) to a file of the same name in another folder; how many they are.
+
+    DatasetError where the file is damaged."""
 
     def renumbered(profile: pl.Series) -> pl.Series:
         return pl.Series(profile.name, np.searchsorted(kept, profile.to_numpy()).astype(np.uint32))
 
     mine = pl.col("profile").is_in(pl.Series(kept).implode())
     number = pl.col("profile").map_batches(renumbered, return_dtype=pl.UInt32, is_elementwise=True)
-    rows = pl.scan_parquet(file, glob=False).filter(mine).with_columns(number)
+    rows = scan(table, [file], held_columns(file)).filter(mine).with_columns(number)
     rows.sink_parquet(target / file.name, maintain_order=True)
     return int(pl.scan_parquet(target / file.name, glob=False).select(pl.len()).collect().item())
 

@@ -6,7 +6,7 @@ times are UTC milliseconds. A *tagged* column holds free-form values as one stri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -267,6 +267,19 @@ def damaged(file: Path) -> DatasetError:
     return DatasetError(f"A file of the dataset is damaged: {file}.", _RESTORE)
 
 
+def checked(file: Path, columns: Collection[str] | None = None, rows: tuple[int, int] | None = None) -> Path:
+    """A Parquet file that the manifest promises; DatasetError where it is gone or was cut, or where its index or what
+    is about to be read changed."""
+    if not is_whole(whole(file), columns, rows):
+        raise damaged(file)
+    return file
+
+
+def held_columns(file: Path) -> list[str]:
+    """The columns of a table that a file holds. DatasetError as `checked`."""
+    return [*pl.read_parquet_schema(checked(file, ()))]
+
+
 def scan(
     table: str,
     files: Sequence[Path],
@@ -278,9 +291,7 @@ def scan(
     schema = TABLES[table]
     if not files:
         return pl.LazyFrame(schema=schema).select(columns or schema.names())
-    for file in files:
-        if not is_whole(whole(file), columns, rows):
-            raise damaged(file)
-    found = pl.scan_parquet([*files], glob=False, schema=schema, missing_columns="insert", cast_options=_WITHOUT_FIELDS)
+    read = [checked(file, columns, rows) for file in files]
+    found = pl.scan_parquet(read, glob=False, schema=schema, missing_columns="insert", cast_options=_WITHOUT_FIELDS)
     found = found if rows is None else found.slice(*rows)
     return found if columns is None else found.select(columns)

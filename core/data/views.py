@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from core.data.manifest import Manifest
-from core.data.schema import TABLES, whole
+from core.data.schema import TABLES, held_columns
 from core.data.store import Store
 from core.data.values import DATE_PATTERN, NUMBER_PATTERN
 
@@ -152,7 +152,7 @@ def _files(part: Part, table: str) -> str:
     """The table's rows with all of its columns: its Parquet files, or no row."""
     store, manifest = part
     files = store.files(table, manifest)
-    held = {name for file in files for name in pl.read_parquet_schema(whole(file))}
+    held = {name for file in files for name in held_columns(file)}
     columns = ", ".join(
         # The cast gives products the fields that no file has.
         _quoted(name)

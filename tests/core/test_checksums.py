@@ -12,7 +12,7 @@ import pytest
 
 from core import Audience, Dataset, DatasetError
 from core.data.checksums import is_whole
-from core.data.schema import scan
+from core.data.schema import held_columns, scan
 from tests.core.test_parquet import files, loaded
 
 NOW = datetime(2023, 11, 15, tzinfo=UTC)
@@ -95,6 +95,46 @@ def test_no_bit_of_a_page_or_its_header_gives_other_rows(dataset: Dataset, table
             told += 1
         other.unlink()
     assert told > (last - 4) / 5 / 2
+
+
+@pytest.mark.parametrize("table", ["events", "profiles"])
+def test_no_bit_of_the_index_gives_anything_but_words(dataset: Dataset, table: str) -> None:
+    """The index ends the file: a thrift struct, its length, and the magic. Its checksum stands before it."""
+    file = files(dataset, table)[0]
+    untouched = file.read_bytes()
+    begin = len(untouched) - 8 - int.from_bytes(untouched[-8:-4], "little")
+    assert untouched[begin - 8 : begin - 4] == b"CRCI"
+    for at in range(begin - 4, len(untouched)):
+        other = file.with_name(f"{at}.parquet")
+        other.write_bytes(untouched)
+        flip(other, at, 1 << at % 8)
+        with pytest.raises(DatasetError, match="is damaged") as caught:
+            scan(table, [other], ["profile"])
+        assert str(other) in caught.value.message
+        with pytest.raises(DatasetError, match="is damaged"):
+            held_columns(other)
+        other.unlink()
+
+
+@pytest.mark.parametrize("held", [b"PAR1", b"PAR1PAR1", b"PAR1\xff\xff\xff\x7fPAR1", b"PAR1\0\0\0\0PAR1"])
+def test_a_file_that_has_no_index_is_damaged(tmp_path: Path, held: bytes) -> None:
+    file = tmp_path / "events.parquet"
+    file.write_bytes(held)
+    with pytest.raises(DatasetError, match="is damaged"):
+        scan("events", [file])
+
+
+@pytest.mark.parametrize("place", [0, 12])
+def test_an_index_without_checksum_that_says_nothing_is_damaged(tmp_path: Path, place: int) -> None:
+    """As earlier versions wrote it: what pyarrow cannot read is told in the same words."""
+    file = tmp_path / "profiles.parquet"
+    pq.write_table(pl.DataFrame({"profile": [1], "mpid": [1]}).to_arrow(), file)
+    held = bytearray(file.read_bytes())
+    begin = len(held) - 8 - int.from_bytes(held[-8:-4], "little")
+    held[begin + place : begin + place + 8] = b"\xff" * 8
+    file.write_bytes(held)
+    with pytest.raises(DatasetError, match="is damaged"):
+        scan("profiles", [file])
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis.strategies import sampled_from
 
-from core import Audience, Dataset
+from core import Audience, Dataset, DatasetError
 from core.data import sample
 from core.data.sample import INDEX, SampleStore, one_in_of
 from core.scope import Steps
 from core.sharded import ShardedDataset
 from tests.core.loads import T, batch, named
+from tests.core.test_checksums import flip, pages
+from tests.core.test_parquet import files
 from tests.strategies import Situation, situations
 from tests.worlds import SHAPES, dataset_of, moment, named_audiences, scratch
 
@@ -140,6 +142,26 @@ def test_a_damaged_slice_is_none(tmp_path: Path, damage: str) -> None:
     assert not sliced(again) and again.estimate(SOME, now=NOW) == whole
     again.prepare()
     assert sliced(again) and again.estimate(SOME, now=NOW) == whole
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("column", ["timestamp_ms", "name"])
+def test_no_slice_is_made_of_a_page_that_changed(tmp_path: Path, column: str) -> None:
+    dataset = Dataset.create(tmp_path / "data")
+    fill(dataset, 0, 1_000)
+    (file,) = files(dataset, "events")
+    untouched = file.read_bytes()
+    flip(file, pages(file)[column][1] - 1)
+    with pytest.raises(DatasetError, match="is damaged"):
+        Dataset.open(dataset.path).prepare()
+    again = Dataset.open(dataset.path)
+    again._sampler.fill(again.snapshot, again.size[0], lambda: True)
+    assert not sliced(again)
+    assert not list(dataset.path.rglob("sample-*/**/events.parquet"))
+    file.write_bytes(untouched)
+    restored = Dataset.open(dataset.path)
+    restored.prepare()
+    assert sliced(restored)
 
 
 @pytest.mark.usefixtures("few")
