@@ -11,17 +11,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from core.data.keys import merge_files
 from core.data.manifest import Manifest, Retired, Segment
 from core.data.ordering import ordered
 from core.data.parquet import Arrays, arrow_of, write, write_groups
-from core.data.schema import TABLES, held_columns, scan
+from core.data.schema import PRODUCT, TABLES, checked, scan
 from core.data.segments import BATCH_KEYS, EVENT_KEYS
 from core.data.store import Store, explained
 from core.errors import DatasetBusy
@@ -168,26 +170,37 @@ class _Slice:
     first: int
     rows: int
 
-    def read(self, *columns: str) -> pl.DataFrame:
-        """Columns of these rows."""
-        return scan("events", [self.file], columns, (self.first, self.rows)).collect()
+    def read(self, *columns: str, types: Mapping[str, pl.DataType] = MappingProxyType({})) -> pl.DataFrame:
+        """Columns of these rows; `types` as in `scan`."""
+        return scan("events", [self.file], columns, (self.first, self.rows), types).collect()
 
 
 def _merge_events(files: list[Path], target: Path) -> int:
     """Merges files that are sorted alike, some names (or some days of a big name) at a time."""
     total = 0
-    held = {name for file in files for name in held_columns(file)}
-    columns = [name for name in TABLES["events"] if name in held]
+    columns, filled, types = _told(files)
 
     def groups() -> Iterator[Arrays]:
         nonlocal total
         for slices in _chunks(files):
-            frame = ordered(pl.concat([part.read(*columns) for part in slices]))
+            frame = ordered(pl.concat([part.read(*columns, types=types) for part in slices]))
             yield {column.name: arrow_of(column) for column in frame.get_columns()}
             total += frame.height
 
-    write_groups(groups(), target)
+    write_groups(groups(), target, filled)
     return total
+
+
+def _told(files: list[Path]) -> tuple[list[str], list[str], dict[str, pl.DataType]]:
+    """The columns that some events file has, those that are null in no row of any, and what the products are that have
+    the fields which some file has."""
+    schemas = [pq.read_schema(checked(file, ())) for file in files]
+    columns = [name for name in TABLES["events"] if any(name in each.names for each in schemas)]
+    filled = [name for name in columns if all(name in each.names and not each.field(name).nullable for each in schemas)]
+    products = [each.field("products").type.value_type for each in schemas if "products" in each.names]
+    fields = {field.name for product in products for field in product}
+    kept = [field for field in PRODUCT.fields if field.name in fields]
+    return columns, filled, {"products": pl.List(pl.Struct(kept))} if kept else {}
 
 
 def _chunks(files: list[Path]) -> Iterator[list[_Slice]]:

@@ -6,8 +6,9 @@ times are UTC milliseconds. A *tagged* column holds free-form values as one stri
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import polars as pl
@@ -285,10 +286,12 @@ def scan(
     files: Sequence[Path],
     columns: Sequence[str] | None = None,
     rows: tuple[int, int] | None = None,
+    types: Mapping[str, pl.DataType] = MappingProxyType({}),
 ) -> pl.LazyFrame:
     """The rows of some files of a table, with all of its columns or some; of one file, some rows: the first, and how
-    many. DatasetError where one is gone or was cut, or where bytes that are asked for changed."""
-    schema = TABLES[table]
+    many. `types`: of columns that are read with fewer fields than the table's, but all that the files hold.
+    DatasetError where a file is gone or was cut, or where bytes that are asked for changed."""
+    schema = pl.Schema({**TABLES[table], **types})
     if not files:
         return pl.LazyFrame(schema=schema).select(columns or schema.names())
     read = [checked(file, columns, rows) for file in files]

@@ -74,6 +74,29 @@ def test_columns_that_are_never_null_say_so(tmp_path: Path) -> None:
     assert certain >= {"workspace", "kind", "profile", "timestamp_ms", "message_id", "products"}
 
 
+def test_compaction_leaves_out_and_tells_the_same(tmp_path: Path) -> None:
+    """Fields that some file has; a column is null in no row where it is in none of any file."""
+    dataset = loaded(tmp_path, name=["Lamp", None], price=["9.5", "10"])
+    table = pl.DataFrame({**ROWS, "id": [None, "m2"]})
+    dataset.load_table(table, EVENTS, workspace="shop", input="input 2")
+    assert dataset.compact(full=True)
+    merged = dataset.path / "segments" / dataset.snapshot.manifest.segments[0].name / "events.parquet"
+    assert pl.read_parquet_schema(merged)["products"] == pl.List(pl.Struct({"name": pl.String, "price": pl.String}))
+    certain = {field.name for field in pq.read_schema(merged) if not field.nullable}
+    assert certain >= {"workspace", "kind", "profile", "timestamp_ms", "also"}
+    assert not certain & {"message_id", "products"}  # the last load has one id, and no products
+
+
+def test_compaction_of_events_without_products(tmp_path: Path) -> None:
+    dataset = Dataset.create(tmp_path / "dataset")
+    for input in range(2):
+        dataset.load_table(pl.DataFrame(ROWS), EVENTS, workspace="shop", input=f"input {input}")
+    assert dataset.compact(full=True)
+    merged = dataset.path / "segments" / dataset.snapshot.manifest.segments[0].name / "events.parquet"
+    assert "products" not in pl.read_parquet_schema(merged)
+    assert scan("events", [merged]).collect()["products"].null_count() == 4
+
+
 def test_compaction_keeps_all_of_it(tmp_path: Path) -> None:
     dataset = loaded(tmp_path, name=["Lamp", None], price=["9.5", "10"])
     before = scan("events", files(dataset, "events")).sort("arrival").collect()
