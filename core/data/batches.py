@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing.context import BaseContext
@@ -22,7 +21,7 @@ from core.data.batch_rows import Locate, part_of
 from core.data.batch_shapes import Limits, Odd, Refused, canonical
 from core.data.geoip import locator
 from core.data.loading import Loader, LoadReport, Part, Refusal
-from core.data.sources import Block, Broken, Found, blocks, files_of
+from core.data.sources import Block, Broken, Found, blocks, collector_paused, files_of
 from core.data.store import Store
 from core.errors import InputError
 
@@ -120,18 +119,6 @@ def _events_in(batch: Any) -> int:
     return len(events) if type(events) is list else 0
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """JSON holds no cycles: the collector of cycles would only walk through all of it again and again."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
-
-
 def _in_processes(
     sources: Iterable[Any], meter: _Meter, how: How, processes: int, deliver: Callable[[Part], None]
 ) -> _Told:
@@ -207,7 +194,7 @@ def _read_block(how: How, block: Block) -> _Read:
     all of the block are brought into it, or refused. Should one still not be in it, each is read by itself first, and
     refused where that fails: no batch ends a load."""
     geoip = nullcontext() if how.geoip_path is None else locator(how.geoip_path)
-    with geoip as locate, _collector_paused():
+    with geoip as locate, collector_paused():
         with suppress(Odd):
             return Reading(how, locate, shaping=False).read(block)
         with suppress(Odd):
