@@ -300,6 +300,9 @@ class Reading:
         except Refused as refusal:
             self._refuse(found, str(refusal))
             return None
+        except Odd as odd:
+            self._refuse(found, f"It cannot be read: {odd}.")
+            return None
         for reason in reasons:
             self._refuse(found, reason)
         return shaped
@@ -321,12 +324,9 @@ class Reading:
         if self._how.received_ms is None and all(each["timestamp_unixtime_ms"] is None for each in times):
             raise Refused("It has no time of its own, no event with a time and no time of arrival.")
         if self._alone:
-            try:
-                pieces = Pieces(Limits())
-                pieces.add([batch])
-                self._part(pieces)
-            except Odd as odd:
-                raise Refused(f"It cannot be read: {odd}.") from odd
+            pieces = Pieces(Limits())
+            pieces.add([batch])
+            self._part(pieces)
 
 
 def _speaks_json(batch: dict[str, Any]) -> bool:

@@ -1,8 +1,9 @@
-"""The checksums of Parquet pages: bytes that changed on the disk are found before they are read as values.
+"""The checksums of Parquet files: bytes that changed on the disk are found before they are read as values.
 
 Every page that we write carries the CRC-32 of its bytes. polars, which reads them, does not look at it, so it is done
-here: for the columns and groups of rows that are about to be read, once in a process. Files without checksums, as
-earlier versions wrote them, pass.
+here: for the columns and groups of rows that are about to be read, once in a process. The CRC-32 of the index at the
+end of a file stands in the eight bytes before it, where no reader looks. Files without checksums, as earlier versions
+wrote them, pass.
 """
 
 from __future__ import annotations

@@ -115,11 +115,13 @@ def test_a_batch_that_nothing_can_bring_into_shape_is_refused_alone(
     whole = {"user_identities": [], "device_info": {}, "timestamp_unixtime_ms": T, "events": []}
     odd = {**whole, "mpid": 2, "user_attributes": []}  # told when it comes
     late = {**whole, "mpid": 4, "device_info": {"platform": []}}  # told when rows are made
+    nobody = {**whole, "mpid": None, "user_identities": 5}  # told when it is asked whose it is
     store = new(tmp_path)
-    report = load(store, [{**whole, "mpid": 1}, odd, {**whole, "mpid": 3}, late])
+    report = load(store, [{**whole, "mpid": 1}, odd, {**whole, "mpid": 3}, late, nobody])
     assert report.batches == 2
     assert [(each.line, each.reason) for each in report.refusals] == [
         (2, "It cannot be read: user_attributes."),
         (4, "It cannot be read: platform."),
+        (5, "It cannot be read: user_identities."),
     ]
     assert rows(store, "batches", "mpid") == [(1,), (3,)]
