@@ -157,9 +157,9 @@ def others(size: Size, place: Place, rounds: int, steps: list[str], results: Res
     if "live" in steps and "live" not in results.steps and not place.shards:
         say("live events")
         results.keep("live", measures.live(size, place, min(rounds, 3)))
-    if "bytes" in steps and "answers" in steps and "bytes" not in results.steps:
+    if "bytes" in steps and "bytes" not in results.steps:
         say("bytes against memory bandwidth")
-        results.keep("bytes", measures.touched(place, lambda name: results.median("full", name, "workbench")))
+        results.keep("bytes", measures.touched(place, rounds))
 
 
 def grown(size: Size, place: Place, results: Results) -> list[str]:
