@@ -347,7 +347,10 @@ def _versions(left: Any, matcher: Version, model: str) -> Expression:
         return binary(words.NUMBERS[name], left, matcher.value)
     low, high = matcher.value if isinstance(matcher.value, tuple) else (matcher.value, matcher.value)
     between = group("and", [binary("greater_than_equal", left, low), binary("less_than_equal", left, high)])
-    return none(model, between) if name == "not_equals" else between
+    if name != "not_equals":
+        return between
+    # Of a row it comes back as a `none_of`, and is written as one.
+    return none(model, between if model == words.USER else group("or", [between]))
 
 
 # --- windows: (operator, moment) of each bound ---------------------------------------------------------------------

@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import jsonschema
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from core import Audience
 from core.interchange import HOLE, from_mparticle, to_mparticle
 from tests.interchange.schema import SCHEMA
 from tests.interchange.wording import worded
+from tests.random_audiences import audience as random_audience
 from tests.random_audiences import audiences
 from tests.strategies import Situation, situations
 from tests.worlds import dataset_of, moment, named_audiences, scratch
@@ -47,6 +48,7 @@ def test_what_is_not_said_is_listed_where_the_document_has_a_hole(audience: Audi
 
 
 @given(audiences())
+@example(random_audience(15000))  # a version of a product that differs
 def test_what_is_said_comes_back_equal(audience: Audience) -> None:
     written = to_mparticle(audience)
     if not written.unsaid:
