@@ -152,7 +152,7 @@ def others(size: Size, place: Place, rounds: int, steps: list[str], results: Res
         results.keep("session", {**held, "peak, mapped columns included (GB)": peak})
     if "imports" in steps and "imports" not in results.steps:
         say("imports")
-        measures.make_slices(size, place)
+        measures.make_sources(size, place)
         results.keep("imports", measures.imports(place, min(rounds, 3)))
     if "live" in steps and "live" not in results.steps and not place.shards:
         say("live events")

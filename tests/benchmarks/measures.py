@@ -24,8 +24,7 @@ from tests.benchmarks.data import EVENT_MAPPING, Size, make_nested, tables
 from tests.benchmarks.engines import NOW, DuckDb, Place, Workbench, fresh, tuned
 
 LIVE: Final = 100_000
-SLICE: Final = 4_000_000
-NESTED: Final = 1_000_000
+NESTED: Final = 4_000_000
 
 
 def apart(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float, float]:
@@ -116,17 +115,13 @@ def estimates(place: Place, rounds: int) -> dict[str, float]:
 # -- imports ----------------------------------------------------------------------------------------------------------
 
 
-def make_slices(size: Size, place: Place) -> None:
-    """A slice of the events with message ids, and nested batches in four files."""
-    target = place.raw / "slice.parquet"
+def make_sources(size: Size, place: Place) -> None:
+    """The events with message ids, and nested batches in four files."""
+    target = place.raw / "with-ids.parquet"
     if not target.exists():
-        rng = np.random.default_rng(5)
-        rows = min(SLICE, size.events)
-        events = pl.concat(
-            [pl.scan_parquet(file).head(-(-rows // len(place.events))) for file in place.events]
-        ).collect()
-        halves = [pl.Series(rng.integers(0, 1 << 63, events.height, np.int64)).cast(pl.String) for _ in range(2)]
-        events.with_columns(message_id=halves[0] + "-" + halves[1]).write_parquet(target)
+        ids = pl.format("{}-{}", pl.col("row").hash(5), pl.col("row").hash(6))
+        events = pl.scan_parquet(place.events, row_index_name="row").with_columns(message_id=ids).drop("row")
+        events.sink_parquet(target)
     for part in range(4):
         nested = place.raw / f"nested-{part}.jsonl"
         if not nested.exists():
@@ -137,12 +132,12 @@ def parquet_workbench(place: Place) -> int:
     """Events a table of Parquet with message ids: de-duplication, identities and the durable files included."""
     dataset = Dataset.create(fresh(place.folder / "import"))
     mapping = {**EVENT_MAPPING, "message_id": "message_id"}
-    return dataset.load_table(place.raw / "slice.parquet", mapping, workspace="app", input="ios").events
+    return dataset.load_table(place.raw / "with-ids.parquet", mapping, workspace="app", input="ios").events
 
 
 def parquet_duckdb(place: Place) -> int:
     """The same as a native table, ordered by name and time."""
-    return _created(place, f"FROM '{place.raw / 'slice.parquet'}' ORDER BY event_name, ts")
+    return _created(place, f"FROM '{place.raw / 'with-ids.parquet'}' ORDER BY event_name, ts")
 
 
 def nested_workbench(place: Place) -> int:
