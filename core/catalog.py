@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from core.data.coded import FIRST, Column
 from core.data.columns import EventStore
 from core.data.schema import EVENT_KINDS, FIELDS, IDENTITY_TYPES
 from core.data.snapshot import Snapshot
-from core.data.values import FIRST, Column
 from core.errors import CoreError
 
 OVERVIEW: Final = pl.Schema(

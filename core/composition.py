@@ -16,9 +16,10 @@ import polars as pl
 
 from core.criteria.distances import Distances
 from core.criteria.measures import Amounts, Counts, Marks, Measure, Moments, Several, Values
+from core.data.coded import Column, Dictionary, merge
 from core.data.schema import IDENTITY_TYPES
 from core.data.snapshot import Snapshot
-from core.data.values import NO_MOMENT, Column, Dictionary, Mask, Millis, merge, millis
+from core.data.values import NO_MOMENT, Mask, Millis, millis
 from core.scope import Steps
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ import polars as pl
 
 from core.criteria.calculated import calculated_attribute
 from core.criteria.measures import Values
+from core.data.coded import FIRST
 from core.data.columns import EventStore
 from core.data.schema import FIELDS, PRODUCT_FIELDS
 from core.data.snapshot import Snapshot
-from core.data.values import FIRST, NO_MOMENT, plain
+from core.data.values import NO_MOMENT, plain
 from core.errors import CoreError
 from core.scope import Scope
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from core.context import resolve_inputs
+from core.data.coded import Column, Dictionary
 from core.data.columns import EventStore
 from core.data.events import Events, Index, Rows, Spans, minus, rows_about
 from core.data.facts import Held, Holdings, Log
@@ -16,7 +17,7 @@ from core.data.memory import Memory
 from core.data.recaps import Told
 from core.data.sessions import durations
 from core.data.snapshot import Snapshot
-from core.data.values import Column, Dictionary, Mask
+from core.data.values import Mask
 from core.errors import CoreError
 
 if TYPE_CHECKING:

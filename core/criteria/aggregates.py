@@ -17,9 +17,10 @@ import polars as pl
 from core.criteria.matchers import Number, Presence
 from core.criteria.measures import Amounts, Counts, Measure, Values
 from core.data import kernels, loops
+from core.data.coded import ABSENT, FIRST, LIMB, Codes, Column, Dictionary
 from core.data.columns import DAY_MS, EventStore, Products
 from core.data.events import Index, Rows
-from core.data.values import ABSENT, FIRST, LIMB, NO_MOMENT, Codes, Column, Dictionary, Mask
+from core.data.values import NO_MOMENT, Mask
 from core.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 
 from core.criteria.evidence import moment_words
-from core.data.values import FIRST
+from core.data.coded import FIRST
 
 if TYPE_CHECKING:
     from core.criteria.windows import Window

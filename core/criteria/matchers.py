@@ -21,7 +21,8 @@ import numpy.typing as npt
 import polars as pl
 
 from core.criteria.windows import Window
-from core.data.values import NULL, Dictionary, Mask, Millis, number_text, version_parts
+from core.data.coded import NULL, Dictionary
+from core.data.values import Mask, Millis, number_text, version_parts
 
 if TYPE_CHECKING:
     from core.sql import Sql, SqlScope

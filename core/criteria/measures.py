@@ -14,8 +14,9 @@ import numpy.typing as npt
 import polars as pl
 
 from core.criteria.matchers import Moment, Number
+from core.data.coded import ABSENT, FIRST, LIMB, Column
 from core.data.facts import Held
-from core.data.values import ABSENT, FIRST, LIMB, NO_MOMENT, Column, Mask, Millis, plain
+from core.data.values import NO_MOMENT, Mask, Millis, plain
 
 if TYPE_CHECKING:
     from core.criteria.matchers import Matcher

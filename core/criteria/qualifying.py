@@ -16,10 +16,11 @@ from core.criteria.predicates import ProductRef, Ref, predicates
 from core.criteria.verdicts import SESSION_DURATION, Conditions
 from core.criteria.windows import EVER, Bounds
 from core.data import kernels, per_profile
+from core.data.coded import Column
 from core.data.columns import EventStore, Products
 from core.data.events import Events, Rows, Spans
 from core.data.recaps import Add, Counts, Told
-from core.data.values import Column, Mask
+from core.data.values import Mask
 
 if TYPE_CHECKING:
     from core.criteria.events import Event

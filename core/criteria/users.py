@@ -14,9 +14,10 @@ from core.criteria.evidence import Evidence, moment_words, things, value_words
 from core.criteria.measures import Measure, Several, Values
 from core.criteria.operators import COMPARED
 from core.criteria.template import plain_words
+from core.data.coded import ABSENT, NULL
 from core.data.facts import NO_RECORD
 from core.data.schema import IDENTITY_TYPES, VERSION_FIELDS
-from core.data.values import ABSENT, NULL, Mask
+from core.data.values import Mask
 from core.errors import Problem
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ import numpy as np
 
 from core.criteria.predicates import Predicate, all_of, predicates
 from core.data import kernels
+from core.data.coded import Column, Dictionary
 from core.data.columns import EventStore, Products
 from core.data.events import Rows
 from core.data.postings import posted
-from core.data.values import Column, Dictionary, Mask
+from core.data.values import Mask
 from core.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

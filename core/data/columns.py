@@ -18,10 +18,11 @@ import xxhash
 
 from core.data import kernels, loops
 from core.data.cache import LEAST_ROWS, Cache
+from core.data.coded import Codes, Column, Dictionary
 from core.data.letters import Arrays, text_arrays, texts
 from core.data.schema import PRODUCT_FIELDS, scan, there
 from core.data.store import CACHE
-from core.data.values import Codes, Column, Dictionary, Mask, Millis
+from core.data.values import Mask, Millis
 
 if TYPE_CHECKING:
     from core.data.events import Events

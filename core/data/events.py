@@ -20,12 +20,13 @@ import numpy.typing as npt
 import polars as pl
 
 from core.data import kernels, loops
+from core.data.coded import Codes, narrow
 from core.data.columns import DAY_MS, EventStore, Group, Source
 from core.data.letters import Arrays, text_arrays, texts
 from core.data.memory import Memory
 from core.data.runs import DAY_BITS, DAY_ZERO, DAYS, directory, run_arrays
 from core.data.schema import scan
-from core.data.values import Codes, Mask, Millis, narrow
+from core.data.values import Mask, Millis
 
 _BIG: Final = 50_000
 _SHARE: Final = 0.01

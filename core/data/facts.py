@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.data.coded import ABSENT, Codes, Column, Dictionary, merge
 from core.data.letters import Arrays, text_arrays, texts
-from core.data.values import ABSENT, NO_MOMENT, Codes, Column, Dictionary, Millis, merge
+from core.data.values import NO_MOMENT, Millis
 
 NO_RECORD = -1
 Profiles = npt.NDArray[np.uint32]

@@ -16,7 +16,7 @@ from weakref import WeakSet
 import numpy as np
 import polars as pl
 
-from core.data.values import Dictionary
+from core.data.coded import Dictionary
 
 T = TypeVar("T")
 

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from core.data import kernels, worth
+from core.data.coded import Codes, Column
 from core.data.columns import EventStore, Products
 from core.data.events import Index, Rows
 from core.data.letters import Arrays
-from core.data.values import Codes, Column, Mask
+from core.data.values import Mask
 
 LEAST: Final = 100_000
 """Fewer rows are looked at as fast."""

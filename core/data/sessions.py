@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from core.data.coded import Column
 from core.data.columns import EventStore, Index
 from core.data.snapshot import Snapshot
-from core.data.values import Column, Millis
+from core.data.values import Millis
 
 
 def _rows(store: EventStore) -> pl.DataFrame:

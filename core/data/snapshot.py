@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from core.data import kernels
+from core.data.coded import Dictionary
 from core.data.columns import DAY_MS, EventStore
 from core.data.events import Events
 from core.data.facts import Activity, Seen
@@ -25,7 +26,7 @@ from core.data.memory import Memory
 from core.data.recaps import Add, Recap, Sums, Which, recap_of
 from core.data.schema import ANY, EVENT_KINDS
 from core.data.store import Store
-from core.data.values import NO_MOMENT, Dictionary, Mask, Millis
+from core.data.values import NO_MOMENT, Mask, Millis
 from core.data.version import Version
 from core.data.vocabulary import Vocabulary
 

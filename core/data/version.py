@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.data.coded import Column, merge
 from core.data.columns import Source, column_arrays, column_of
 from core.data.facts import Holdings, Log
 from core.data.leases import Lease
@@ -18,7 +19,6 @@ from core.data.manifest import Manifest, Segment
 from core.data.memory import Memory
 from core.data.schema import TABLES
 from core.data.store import Store
-from core.data.values import Column, merge
 
 T = TypeVar("T")
 

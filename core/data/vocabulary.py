@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.data.coded import ABSENT, FIRST, NULL, Codes, Dictionary
 from core.data.memory import Holder
-from core.data.values import ABSENT, FIRST, NULL, Codes, Dictionary, Mask
+from core.data.values import Mask
 
 _DRAWN: Final = 1000
 """So many entries of a dictionary tell whether it is like a vocabulary."""

@@ -11,8 +11,8 @@ import pytest
 
 from core import Dataset
 from core.criteria.distances import Distances, Points, great_circle_km, points_of
+from core.data.coded import Column, Dictionary
 from core.data.facts import Holdings
-from core.data.values import Column, Dictionary
 
 NOW = 1_000
 

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 import core
 from core import Audience, CoreError, Dataset
+from core.data.coded import Column, merge
 from core.data.memory import Bound, Holder, Memories, Memory, weigh
-from core.data.values import Column, merge
 from tests.core.test_cache import MAPPING, NOW, table
 
 

@@ -17,7 +17,7 @@ import pytest
 from core import Audience, Dataset
 from core.criteria import verdicts
 from core.data import compiling
-from core.data.values import FIRST, Dictionary
+from core.data.coded import FIRST, Dictionary
 from core.data.vocabulary import Vocabulary
 from tests.core.test_cache import NOW
 from tests.worlds import counting
