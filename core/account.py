@@ -16,6 +16,7 @@ from core.data.compaction import compact
 from core.data.loading import LoadReport
 from core.data.manifest import Manifest
 from core.data.mapping import Mapping as TableMapping
+from core.data.schema import NAMELESS_KINDS
 from core.data.segment import load_segment
 from core.data.store import Store
 from core.data.tables import load_table
@@ -169,11 +170,10 @@ class Account(ABC):
     def _demoted(self, attribute: CalculatedAttribute, workspace: str) -> Problem | None:
         event = attribute.event
         tier = self.workspaces[workspace].tiers.get((event.kind, event.name), "personalize")
-        if event.name is None or tier == "personalize":
+        if tier == "personalize" or (event.name is None and event.kind not in NAMELESS_KINDS):
             return None
-        return Problem(
-            "event", f"The event {event.name!r} is in the tier {tier}.", "Set its tier to personalize first."
-        )
+        named = event.kind if event.name is None else repr(event.name)
+        return Problem("event", f"The event {named} is in the tier {tier}.", "Set its tier to personalize first.")
 
     def remove_calculated_attribute(self, name: str, *, workspace: str) -> None:
         """Remove a calculated attribute; CoreError if there is none of that name."""

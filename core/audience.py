@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from core.dataset import Dataset
 
 MAX_DEPTH: Final = 100
-"""Nodes below each other, the root included."""
+"""Nodes below each other, the root included, and alternatives (`any_of`, `none_of`) below the last of them."""
 
-_NESTING: Final = ("criteria", "criterion", "any_of", "none_of", "root", "definition")
+_NESTING: Final = ("criteria", "criterion", "any_of", "none_of")
+_CONDITIONS: Final = ("where", "where_product", "steps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Report:
 class Checkable(Protocol):
     """A dataset, as far as a check needs it."""
 
-    def context(self, audience: Audience, audiences: Mapping[str, Audience]) -> Context | tuple[Problem, ...]:
-        """The ground on which an audience is checked, or why its scope has none."""
+    def context(self, audience: Audience, audiences: Mapping[str, Audience]) -> Context:
+        """The ground on which an audience is checked."""
         ...
 
 
@@ -47,6 +48,11 @@ class Definition(Model):
 
     version: Literal[1]
     root: Node
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _number(cls, version: Any) -> Any:
+        return None if isinstance(version, bool) else version  # True equals 1 in Python
 
 
 class Audience(Model):
@@ -125,17 +131,15 @@ class Audience(Model):
         """Every problem and warning of this definition in a dataset; `audiences` by id, for memberships."""
         context = dataset.context(self, audiences or {})
         problems = self.problems(context)
-        # Warnings may ask for what a broken scope does not have.
-        if problems or not isinstance(context, Context):
+        if problems:  # warnings may ask for what a broken scope does not have
             return Report(problems, ())
         warnings = (warning for path, node in self.nodes() for warning in node.warnings(context, path))
         return Report(problems, tuple(warnings))
 
-    def problems(self, context: Context | tuple[Problem, ...]) -> tuple[Problem, ...]:
+    def problems(self, context: Context) -> tuple[Problem, ...]:
         """Why this definition cannot be evaluated on a ground (`Checkable.context`)."""
-        if not isinstance(context, Context):
-            return context
-        return tuple(problem for path, node in self.nodes() for problem in node.problems(context, path))
+        of_nodes = (problem for path, node in self.nodes() for problem in node.problems(context, path))
+        return (*context.problems, *of_nodes)
 
     @property
     def formula(self) -> str:
@@ -181,16 +185,16 @@ class Audience(Model):
 
 
 def _depth(document: dict[str, Any]) -> int:
-    """How many nodes lie below each other; no recursion, so that any depth is told."""
-    deepest, todo = 0, [(document.get("definition"), 0)]
-    while todo:
+    """How many nodes and alternatives lie below each other; no recursion, so that any depth is told."""
+    definition = document.get("definition")
+    deepest, todo = 0, [(definition.get("root") if isinstance(definition, dict) else None, 1)]
+    while todo and deepest <= MAX_DEPTH:
         value, depth = todo.pop()
         if isinstance(value, list):
             todo.extend((item, depth) for item in value)
         elif isinstance(value, dict):
-            below = depth + 1 if "root" not in value or "type" in value else depth
-            deepest = max(deepest, below)
-            if deepest > MAX_DEPTH:
-                return deepest
-            todo.extend((value[key], below) for key in _NESTING if key in value)
+            deepest = max(deepest, depth)
+            todo.extend((value[key], depth + 1) for key in _NESTING if key in value)
+            # A condition lies in its node; only what alternatives nest lies deeper.
+            todo.extend((value[key], depth) for key in _CONDITIONS if key in value)
     return deepest

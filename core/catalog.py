@@ -10,7 +10,7 @@ import polars as pl
 
 from core.data.coded import FIRST, Column
 from core.data.columns import EventStore
-from core.data.schema import EVENT_KINDS, FIELDS, IDENTITY_TYPES
+from core.data.schema import EVENT_KINDS, FIELDS, IDENTITY_TYPES, OTHER
 from core.data.snapshot import Snapshot
 from core.errors import CoreError
 
@@ -29,11 +29,11 @@ OVERVIEW: Final = pl.Schema(
 
 
 def overview(snapshot: Snapshot) -> pl.DataFrame:
-    """Every event name (`kind` an event kind), user attribute, identity type and consent purpose.
+    """Every event name (`kind` an event kind, or `other`), user attribute, identity type and consent purpose.
 
-    Columns: workspace, kind, name, records, profiles, first, last (UTC), tier (events only).
+    Columns: workspace, kind, name, records, profiles, first, last (UTC), tier (events that criteria read only).
     """
-    frames = [_events_overview(store) for store in snapshot.event_stores() if store.kind in EVENT_KINDS]
+    frames = [_events_overview(store) for store in snapshot.event_stores() if store.kind in (*EVENT_KINDS, OTHER)]
     for table, column, kind in (
         ("attributes", "key", "user_attribute"),
         ("identities", "identity_type", "identity"),
@@ -92,7 +92,7 @@ VALUE_LISTS: Final = (
     *("user_attribute", "identity", "device", "location"),
     *("event_attribute", "event_field", "product_attribute", "product_field"),
 )
-STORED_KINDS: Final = (*EVENT_KINDS, "session_end", "other")
+STORED_KINDS: Final = (*EVENT_KINDS, "session_end", OTHER)
 """The kinds of events in the files: those that criteria read, and the rest."""
 
 
@@ -197,7 +197,10 @@ def identity_types(snapshots: Iterable[Snapshot]) -> list[str]:
 
 
 def knows(snapshot: Snapshot, names: str, workspace: str, name: str) -> bool:
-    """Whether the data of a workspace ever held a name: attributes, identities, event_attributes, events:KIND."""
+    """Whether the data of a workspace ever held a name.
+
+    `names`: attributes, identities, event_attributes, product_attributes, events:KIND.
+    """
     if names == "attributes":
         return name in snapshot.keys("attributes", "key", workspace)
     if names == "identities":
@@ -205,5 +208,7 @@ def knows(snapshot: Snapshot, names: str, workspace: str, name: str) -> bool:
     stores = [store for store in snapshot.event_stores() if store.workspace == workspace]
     if names == "event_attributes":
         return any(name in store.attribute_keys for store in stores)
+    if names == "product_attributes":
+        return any(name in store.products.attribute_keys for store in stores)
     kind = names.removeprefix("events:")
     return any(store.kind == kind and name in store.names for store in stores)

@@ -299,21 +299,19 @@ class Dataset(Contents):
         known = self.workspaces
         return frozenset((name, each) for name in audience.workspaces if name in known for each in known[name].inputs)
 
-    def context(self, audience: Audience, audiences: Mapping[str, Audience]) -> Context | tuple[Problem, ...]:
-        """The ground on which an audience is checked, or the problems of its workspaces and inputs."""
+    def context(self, audience: Audience, audiences: Mapping[str, Audience]) -> Context:
+        """The ground on which an audience is checked."""
         known = self.workspaces
-        problems = [
+        inputs, missing = self._inputs(audience)
+        no_workspaces = [
             Problem("", f"The dataset has no workspace {name!r}.", f"Known: {', '.join(known) or 'none yet'}.")
             for name in audience.workspaces
             if name not in known
         ]
-        inputs, unknown = self._inputs(audience)
-        problems += [
+        no_inputs = [
             Problem("", f"The workspaces have no input {name!r}.", "Choose one of the workspaces' inputs.")
-            for name in unknown
+            for name in missing
         ]
-        if problems:
-            return tuple(problems)
 
         def nested(audience_id: str) -> bool | None:
             other = audiences.get(audience_id)
@@ -329,6 +327,9 @@ class Dataset(Contents):
             },
             knows=self._knows,
             nested=nested,
+            faults=lambda audience_id: self._problems(audiences[audience_id], {}),
+            problems=(*no_workspaces, *no_inputs),
+            missing=frozenset(missing),
         )
 
     def _knows(self, names: str, workspace: str, name: str) -> bool:

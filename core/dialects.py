@@ -25,8 +25,11 @@ def to_sql(
         raise SqlError([Problem("", f"{dialect!r} is no dialect.", f"Use one of {', '.join(DIALECTS)}.")])
     if dataset is not None and (problems := audience.check(dataset, audiences).problems):
         raise DefinitionError(problems)
-    query = _query(audience, now_ms, dataset, audiences).order_by("mpid")
-    text = _written(query, dialect)
+    try:
+        text = _written(_query(audience, now_ms, dataset, audiences).order_by("mpid"), dialect)
+    except RecursionError:  # the writer and the reader call themselves at every level
+        message = "Its groups are nested too deep for SQL to be written."
+        raise SqlError([Problem("root", message, "Join criteria in one group instead of nesting groups.")]) from None
     return "\n".join([*_header(audience, dialect, now_ms), f"{text};", ""])
 
 

@@ -16,7 +16,7 @@ import polars as pl
 from core.data.columns import DAY_MS, EventStore
 from core.data.distinct import Distinct
 from core.data.manifest import Workspace
-from core.data.schema import EVENT_KINDS
+from core.data.schema import EVENT_KINDS, OTHER
 from core.data.snapshot import Snapshot
 from core.data.summaries import (
     CARRIED,
@@ -39,13 +39,13 @@ Place = tuple[str, str, str | None]
 DAYS: Final = 30
 """How many UTC days a volume over time looks back, the day of `now` included."""
 
-ENTRY_KINDS: Final = (*EVENT_KINDS, *CARRIED, *FACTS)
+ENTRY_KINDS: Final = (*EVENT_KINDS, OTHER, *CARRIED, *FACTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One name of the catalog. `kind`: an event kind, `event_attribute`, `product_attribute`, or a kind of profile
-    fact."""
+    """One name of the catalog. `kind`: an event kind, `other`, `event_attribute`, `product_attribute`, or a kind of
+    profile fact."""
 
     workspace: str
     kind: str
@@ -69,11 +69,11 @@ class Entry:
     distinct: Distinct | None
     """How many different values it ever had; None for events, identities and consent."""
     tier: str | None
-    """Of events: personalize, preserve or connect."""
+    """Of events that criteria can read: personalize, preserve or connect."""
 
     @property
     def group(self) -> str:
-        """`event` for every kind of event, else its kind."""
+        """`event` for every kind of event that criteria read, else its kind."""
         return "event" if self.tier is not None else self.kind
 
 
@@ -225,7 +225,8 @@ class _Found:
         for name in self.workspaces:
             self.seen[name] += int(np.count_nonzero(snapshot.first_seen(name) != NO_MOMENT))
         stores = [store for store in snapshot.event_stores() if store.kind in EVENT_KINDS]
-        self._add_events(stores, snapshot.size)
+        unread = [store for store in snapshot.event_stores() if store.kind == OTHER]
+        self._add_events([*stores, *unread], snapshot.size)
         for kind in CARRIED:
             steps.here()
             self._add_totals(kind, stores)
@@ -318,7 +319,7 @@ class _Found:
                 data_type=None,
                 samples=(),
                 distinct=None,
-                tier=self.workspaces[workspace].tiers.get((kind, name), "personalize"),
+                tier=None if kind == OTHER else self.workspaces[workspace].tiers.get((kind, name), "personalize"),
             )
 
     def _of_carried(self, kind: str) -> Iterator[Entry]:

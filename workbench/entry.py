@@ -7,6 +7,7 @@ import streamlit as st
 from core import CoreError, Dataset
 from core.charts import volume_chart
 from core.criteria.template import plain_words as words
+from core.data.schema import OTHER
 from core.entries import Entry
 from core.profile import masked
 from core.registry.data import TIERS, Tier
@@ -28,6 +29,9 @@ def details(data: Dataset, entry: Entry, everything: list[Entry], users: list[Us
         with middle:
             if entry.tier is not None:
                 attributes(entry, everything)
+            elif entry.kind == OTHER:
+                st.markdown("**What it does**")
+                st.caption("No criterion reads events of this type. Who had one counts as seen.")
             else:
                 values(data, entry)
         with right:

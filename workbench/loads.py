@@ -64,7 +64,11 @@ def _found(text: str, suffixes: tuple[str, ...]) -> list[Path]:
     except (OSError, ValueError) as error:
         raise InputError(f"{text}: cannot be read: {error}.") from None
     if not found:
-        what = f"there are no files ending in {', '.join(suffixes)} here" if path.is_dir() else "there is no such file"
+        what = "there is no such file"
+        if path.is_dir():
+            what = f"there are no files ending in {', '.join(suffixes)} here"
+        elif path.exists():
+            what = "a pipe or device cannot be read twice, as an import does"
         raise InputError(f"{text}: {what}.", "Give a file, a folder or a pattern.")
     return found
 

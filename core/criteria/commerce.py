@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from core.criteria.base import Criterion
 from core.criteria.dials import Dial, Gap, moment_gap
-from core.criteria.event_checks import demoted_problem
+from core.criteria.event_checks import demoted_problem, product_warnings
 from core.criteria.events import Event
 from core.criteria.evidence import Condition, Evidence, moment_words
 from core.criteria.measures import Measure, Moments
@@ -105,9 +105,12 @@ class CartAbandonment(Criterion):
     def problems(self, context: Context, path: str) -> Iterator[Problem]:
         for workspace in context.workspaces:
             for kind, name in self.READS_EVENTS:
-                tier = context.known[workspace].tiers.get((kind, name), "personalize")
+                tier = context.tier(workspace, kind, name)
                 if tier != "personalize":
                     yield demoted_problem(path, kind, name, workspace, tier)
+
+    def warnings(self, context: Context, path: str) -> Iterator[Problem]:
+        yield from product_warnings(self.where_product, context, path)
 
 
 BOUGHT: Final = Event(type="event", kind="ecommerce", name="purchase")

@@ -33,6 +33,8 @@ class Frequency(Model):
     @model_validator(mode="before")
     @classmethod
     def _frozen(cls, data: Any) -> Any:
+        if isinstance(data, dict) and ("operator" in data) != ("value" in data):
+            raise ValueError("give operator and value together")  # a value nobody said would be 0
         if isinstance(data, dict) and isinstance(data.get("value"), list):
             return {**data, "value": tuple(data["value"])}
         return data
@@ -43,7 +45,7 @@ class Frequency(Model):
             return is_number(item) and item >= 0 and item == int(item)
 
         if self.operator == "between":
-            pair(self.value, good, "whole number from 0")
+            pair(self.value, good, "whole numbers from 0")
         elif not good(self.value):
             raise ValueError(f"{self.operator} needs a whole number from 0")
         assert self.matcher

@@ -65,3 +65,7 @@ class AudienceMembership(Criterion):
                 f"The audience {self.audience!r} is defined by memberships itself, so it cannot be named here.",
                 "Name an audience whose definition holds no audience membership.",
             )
+        else:
+            for fault in context.faults(self.audience):
+                message = f"The audience {self.audience!r} cannot be evaluated: {fault.message}"
+                yield Problem(path, message, fault.hint)

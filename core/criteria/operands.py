@@ -26,6 +26,7 @@ from core.criteria.matchers import (
     regex_error,
 )
 from core.criteria.operators import OPERATORS
+from core.criteria.problems import reason
 from core.criteria.windows import WINDOW_TYPES, window
 from core.data.values import number_text, version_parts
 
@@ -39,14 +40,14 @@ def is_number(value: Any) -> bool:
 def pair(value: Any, good: Callable[[Any], bool], what: str) -> tuple[Any, Any]:
     """The [low, high] of `between`; raises ValueError."""
     if not isinstance(value, tuple) or len(value) != 2 or not all(good(item) for item in value):
-        raise ValueError(f"between needs a list of two {what}s, [low, high]")
+        raise ValueError(f"between needs a list of two {what}, [low, high]")
     return value[0], value[1]
 
 
 def number_matcher(name: str, value: Any) -> Number:
     """A number operator with its value; raises ValueError."""
     if name == "between":
-        low, high = pair(value, is_number, "number")
+        low, high = pair(value, is_number, "numbers")
         if low > high:
             raise ValueError(f"between needs the low number first: {low} is above {high}")
         return Number(NUMBER[name], (low, high))
@@ -56,7 +57,11 @@ def number_matcher(name: str, value: Any) -> Number:
 
 
 def _shown(value: Any) -> str:
-    text = "nothing" if value is None else repr(list(value) if isinstance(value, tuple) else value)
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(list(value) if isinstance(value, tuple) else value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -65,7 +70,7 @@ def _version_matcher(name: str, value: Any) -> Version:
         return isinstance(item, str) and version_parts(item) is not None
 
     if name == "between":
-        low, high = pair(value, good, "version")
+        low, high = pair(value, good, "versions")
         if (version_parts(low) or ()) > (version_parts(high) or ()):
             raise ValueError(f"between needs the low version first: {low} is above {high}")
         return Version(NUMBER[name], (low, high))
@@ -105,8 +110,7 @@ def _moment_matcher(name: str, fields: dict[str, Any]) -> Moment:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"] if part not in WINDOW_TYPES)
-        reason = first["msg"].removeprefix("Value error, ")
-        raise ValueError(f"{name}: {place + ': ' if place else ''}{reason}") from None
+        raise ValueError(f"{name}: {reason(first, place)[0].rstrip('.')}") from None
     return Moment(Operator(name, name, name), when)
 
 

@@ -232,6 +232,7 @@ class PropertyRef(Model):
     CHOICE = "the event’s"
     START: ClassVar[Mapping[str, Any]] = {"attribute": ""}
     TEMPLATE = "{attribute|field}"
+    OWNER: ClassVar[str] = "event"
     FIELD_NAMES: ClassVar[tuple[str, ...]] = FIELDS
     attribute: Annotated[str | None, Pick("event_attributes")] = None
     field: Annotated[str | None, Pick("event_fields")] = None
@@ -267,6 +268,7 @@ class ProductRef(Model):
     CHOICE = "its products’"
     START: ClassVar[Mapping[str, Any]] = {"product": {"field": "total_product_amount"}}
     TEMPLATE = "{product}"
+    OWNER: ClassVar[str] = "product"
 
     product: ProductPropertyRef
 

@@ -12,12 +12,29 @@ from core.errors import Problem
 _INDEXED: Final = ("criteria", "steps", "where", "where_product")
 
 
+_WANTED: Final = {
+    "bool_type": "true or false",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_type": "a whole number",
+    "model_attributes_type": "an object",
+    "model_type": "an object",
+    "string_type": "a text",
+    "tuple_type": "a list",
+}
+"""What should stand there, in the words of JSON, by pydantic's kinds of errors."""
+
+
 def problems_of(error: ValidationError, document: Mapping[str, Any]) -> Iterator[Problem]:
     """pydantic's errors about (a part of) a document, each with the path of its nearest node, step or predicate."""
-    for each in error.errors():
-        path, key = _place(each["loc"], document)
-        message, hint = _reason(each, key)
-        yield Problem(path, message, hint)
+    found = [(*_place(each["loc"], document), each) for each in error.errors()]
+    numbers = {(path, key) for path, key, each in found if each["type"] == "float_type"}
+    for path, key, each in found:
+        if each["type"] == "int_type" and (path, key) in numbers:
+            continue  # it may be either
+        if each["type"] == "too_short" and each["input"]:
+            continue  # its entries are wrong, which is told, not too few
+        yield Problem(path, *reason(each, key))
 
 
 def _place(loc: tuple[int | str, ...], document: Any) -> tuple[str, str]:
@@ -32,7 +49,7 @@ def _place(loc: tuple[int | str, ...], document: Any) -> tuple[str, str]:
         elif isinstance(part, int) and before in _INDEXED and not closed:
             # Alternatives inside a predicate belong to it.
             path, key, closed = f"{path}.{before}[{part}]".lstrip("."), "", before.startswith("where")
-        elif isinstance(part, str) and part not in ("definition", *_INDEXED):
+        elif isinstance(part, str) and part != "definition":
             key = part
         before = str(part)
     return path, key
@@ -44,8 +61,11 @@ def _has(value: Any, part: int | str) -> bool:
     return isinstance(value, dict) and part in value
 
 
-def _reason(error: Any, key: str) -> tuple[str, str]:
+def reason(error: Any, key: str) -> tuple[str, str]:
+    """The message and the hint of one of pydantic's errors about a key, "" for the whole."""
     context, text = error.get("ctx", {}), error["msg"].removeprefix("Value error, ")
+    if (wanted := _WANTED.get(error["type"])) is not None:
+        return f"{key}: must be {wanted}." if key else f"This must be {wanted}.", ""
     match error["type"]:
         case "extra_forbidden":
             return f"{error['loc'][-1]!r} is no key here.", "Remove it, or check its spelling."
@@ -57,6 +77,8 @@ def _reason(error: Any, key: str) -> tuple[str, str]:
             return f"{key or 'This'} needs an object with its `type`.", ""
         case "too_short":
             return f"{key} needs at least one entry.", "Leave it out or add one." if key != "workspaces" else ""
+        case "recursion_loop":
+            return f"{key or 'This'} is nested too deep.", "Join the alternatives in one list."
         case "string_too_short":
             return f"{key} is empty.", ""
         case "string_too_long":

@@ -30,7 +30,10 @@ EVENT_KINDS: Final = (
     "uninstall",
     "upgrade",
 )
-"""The kinds that criteria read; files also hold `session_end` and `other` (everything that no criterion reads)."""
+"""The kinds that criteria read; files also hold `session_end` and `other`."""
+
+OTHER: Final = "other"
+"""The kind of events that no criterion reads, named by their type: activity, and in the catalog (DEFINITION 6)."""
 
 ANY: Final = "any"
 """The kind that stands for all of them."""

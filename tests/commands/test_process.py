@@ -69,6 +69,23 @@ def test_a_reader_that_goes_is_no_error(shop: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_streams_that_are_closed_are_no_error(shop: Path, closed: str) -> None:
+    save(shop / "A.json", audience({"type": "and", "criteria": []}))
+    command = f"{WORKBENCH} evaluate A.json --dataset shop --json {closed}"
+    done = subprocess.run(
+        command, shell=True, cwd=shop, capture_output=True, text=True, check=False, env=environment(shop)
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+
+
+def test_a_pipe_is_no_file_to_import(tmp_path: Path) -> None:
+    command = f"cat /dev/null | {WORKBENCH} import /dev/stdin --workspace shop --input ios"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, env=environment(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("/dev/stdin: a pipe or device cannot be read twice, as an import does.")
+
+
 def test_what_is_loaded_stays_when_the_reader_of_the_report_goes(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(json.dumps(batch(1, 0)) + "\n")
     command = f"{WORKBENCH} import a.jsonl --dataset shop --workspace app --input ios --json | true"

@@ -211,3 +211,16 @@ def test_product_attributes_know_their_event_and_how_often_they_are_filled(tmp_p
     used = UsedBy({"Shoes": uses_of(Audience.from_dict(document))})
     assert [each.owner for each in used.of(color)] == ["Shoes"]
     assert used.of(size) == []
+
+
+def test_events_of_unknown_types_are_in_the_catalog(data: Dataset) -> None:
+    pushed = event("push_message", timestamp_unixtime_ms=T, custom_attributes={"a": 1})
+    opened = event("application_state_transition", timestamp_unixtime_ms=T, is_first_run=False)
+    data.load_batches([batch(2, pushed, opened, time=T), batch(3, pushed, time=T)], workspace="shop", input="ios")
+    found = data.catalog().filter(kind="other").select("name", "records", "profiles", "tier")
+    assert found.rows() == [("push_message", 2, 2, None), ("application_state_transition", 1, 1, None)]
+    push = entry(data, "other", "push_message")
+    assert (push.records, push.profiles, push.tier, push.group) == (2, 2, None, "other")
+    # No criterion reads them, and so none is offered their attributes.
+    assert data.end is not None
+    assert all(each.event != ("other", "push_message") for each in data.entries(now=data.end))
