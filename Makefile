@@ -50,6 +50,7 @@ run: setup
 	@$(BIN)/workbench run $(if $(PORT),--port $(PORT))
 
 test: setup
+	@$(BIN)/python -m tests.debian
 	@$(BIN)/python -m tests.chromium
 	@$(BIN)/python -m tests.postgres
 	$(BIN)/pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)

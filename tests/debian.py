@@ -20,3 +20,13 @@ def install(packages: tuple[str, ...], what: str, way_out: str) -> None:
         if subprocess.run(["apt-get", *command], env=environment, stdout=subprocess.DEVNULL, check=False).returncode:
             print(f"apt-get {command[0]} failed. {way_out}", file=sys.stderr)
             return
+
+
+def main() -> None:
+    """Install git, which tells a test what the repository tracks."""
+    if shutil.which("git") is None:
+        install(("git",), "the tests of the repository", "No git found: install it.")
+
+
+if __name__ == "__main__":
+    main()
