@@ -20,6 +20,9 @@ from core.errors import DefinitionError, Problem
 if TYPE_CHECKING:
     from core.dataset import Dataset
 
+NAME_CHARACTERS: Final = 100
+"""How long a name may be."""
+
 MAX_DEPTH: Final = 100
 """Nodes below each other, the root included, and alternatives (`any_of`, `none_of`) below the last of them."""
 
@@ -58,8 +61,8 @@ class Definition(Model):
 class Audience(Model):
     """A named definition with the scope that it reads. Frozen; equal when it says the same."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    external_name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS)]
+    external_name: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS)] | None = None
     workspaces: Annotated[tuple[str, ...], Field(min_length=1)]
     inputs: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     lookback_days: (

@@ -73,8 +73,8 @@ class Entry:
 
     @property
     def group(self) -> str:
-        """`event` for every kind of event that criteria read, else its kind."""
-        return "event" if self.tier is not None else self.kind
+        """`event` for every kind of event that criteria read, `other_event` for the rest, else its kind."""
+        return "event" if self.tier is not None else "other_event" if self.kind == OTHER else self.kind
 
 
 @dataclass(frozen=True, slots=True)

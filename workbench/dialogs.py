@@ -10,6 +10,7 @@ from typing import Any, Final
 import streamlit as st
 
 from core import Audience, CoreError, Dataset, DefinitionError, InterchangeError
+from core.audience import NAME_CHARACTERS
 from core.interchange import from_mparticle
 from core.registry import ACCESSES, AudienceSummary, SavedAudience
 from workbench import downloads, listing, parts, session
@@ -28,9 +29,9 @@ def open_audience(audience_id: str) -> None:
 def new(data: Dataset) -> None:
     """Ask for what an audience is made of before its criteria."""
     session.dialog_opens()
-    name = st.text_input("Name", max_chars=100, key="new-name", placeholder="Potential Parisians", live="250ms")
+    name = st.text_input("Name", key="new-name", placeholder="Potential Parisians", live="250ms")
     external = st.text_input(
-        "External name", max_chars=100, key="new-external", placeholder=name or "the same as the name",
+        "External name", key="new-external", placeholder=name or "the same as the name",
         help="Under this name connections and downloads know it. Left empty: the name.",
     )  # fmt: skip
     known = list(data.workspaces)
@@ -44,9 +45,12 @@ def new(data: Dataset) -> None:
     unlimited = st.toggle("Unlimited lookback", value=True, key="new-unlimited")
     days = None if unlimited else st.number_input("Event data range, days", 1, 3650, 30, key="new-days")
     missing = [what for what, there in (("a name", name and name.strip()), ("a workspace", workspaces)) if not there]
+    long = [what for what, text in (("name", name), ("external name", external)) if len(text or "") > NAME_CHARACTERS]
     if missing:
         st.caption(f"It needs {' and '.join(missing)}.")
-    if st.button("Create", type="primary", disabled=bool(missing), key="new-create"):
+    for what in long:
+        st.caption(f":red[The {what} is longer than {NAME_CHARACTERS} characters.]")
+    if st.button("Create", type="primary", disabled=bool(missing or long), key="new-create"):
         document = {
             "name": name,
             "external_name": external or None,

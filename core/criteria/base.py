@@ -261,9 +261,13 @@ class Criterion(Model):
 
     # Composition for notebooks. There is no `-`: Python binds it tighter than `&`.
     def __and__(self, other: Criterion) -> And:
+        if not isinstance(other, Criterion):
+            return NotImplemented
         return And.of(*_parts(self, And), *_parts(other, And))
 
     def __or__(self, other: Criterion) -> Or:
+        if not isinstance(other, Criterion):
+            return NotImplemented
         return Or.of(*_parts(self, Or), *_parts(other, Or))
 
     def __invert__(self) -> Criterion:

@@ -99,3 +99,26 @@ def test_opening_every_card_changes_nothing(at_home: Path, audience_id: str) -> 
         assert metric(app) == members(audience_id)
         next(each for each in app.button if each.label == "Done").click().run()
     assert not session.registry().drafts.list(session.me()), "looking is no edit"
+
+
+def test_a_name_that_is_too_long_is_told_and_nothing_is_made(at_home: Path) -> None:
+    def opened() -> None:
+        from workbench import dialogs, session
+
+        data = session.dataset()
+        assert data is not None
+        dialogs.new(data)
+
+    app = AppTest.from_function(opened, default_timeout=60).run()
+    app.text_input(key="new-name").input("x" * 101).run()
+    assert ":red[The name is longer than 100 characters.]" in [each.value for each in app.caption]
+    assert app.button(key="new-create").disabled
+    app.text_input(key="new-name").input("x" * 100).run()
+    assert not app.button(key="new-create").disabled
+
+
+def test_renaming_an_audience_too_long_keeps_the_last_name(at_home: Path) -> None:
+    app = page("build.py", audience="potential-parisians")
+    app.text_input(key="more-name").input("x" * 101).run()
+    assert not app.exception
+    assert app.text_input(key="more-name").value == "Potential Parisians"

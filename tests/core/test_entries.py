@@ -220,7 +220,7 @@ def test_events_of_unknown_types_are_in_the_catalog(data: Dataset) -> None:
     found = data.catalog().filter(kind="other").select("name", "records", "profiles", "tier")
     assert found.rows() == [("push_message", 2, 2, None), ("application_state_transition", 1, 1, None)]
     push = entry(data, "other", "push_message")
-    assert (push.records, push.profiles, push.tier, push.group) == (2, 2, None, "other")
+    assert (push.records, push.profiles, push.tier, push.group) == (2, 2, None, "other_event")
     # No criterion reads them, and so none is offered their attributes.
     assert data.end is not None
     assert all(each.event != ("other", "push_message") for each in data.entries(now=data.end))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core import Audience, Dataset, DefinitionError
+from core import event as event_of
 from core.errors import SqlError
 from tests.core.loads import T, batch, event, named
 
@@ -201,3 +202,10 @@ def test_warnings_name_the_predicate(data: Dataset) -> None:
         ("root.criteria[4]", "No event has the attribute 'y'."),
         ("root.criteria[5]", "No product has the attribute 'z'."),
     ]
+
+
+@pytest.mark.parametrize("other", ["Play", None, {"type": "and", "criteria": []}])
+def test_a_criterion_joins_criteria_only(other: Any) -> None:
+    for join in (lambda: event_of("Play") & other, lambda: event_of("Play") | other):
+        with pytest.raises(TypeError, match="unsupported operand"):
+            join()

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core import Audience, CoreError, Dataset, DefinitionError, Problem
+from core.audience import NAME_CHARACTERS
 from core.dialects import DIALECTS
 from core.errors import SqlError
 from core.interchange import from_mparticle, to_mparticle
@@ -43,7 +44,9 @@ def _close(opened: int) -> None:
 def _names(held: Draft) -> None:
     def take(key: str, widget: str) -> None:
         typed = str(session.shown(widget)).strip()
-        if typed or key == "external_name":
+        if len(typed) > NAME_CHARACTERS:
+            session.say(f"A name has at most {NAME_CHARACTERS} characters: the last one stays.")
+        elif typed or key == "external_name":
             held.change({**held.document, key: typed or None})
         else:
             session.say("An audience needs a name: the last one stays.")
@@ -51,7 +54,7 @@ def _names(held: Draft) -> None:
     for label, key, hint in (("Name", "name", ""), ("External name", "external_name", "As the name")):
         widget = f"more-{key}"
         shown = session.put(widget, held.document.get(key) or "")
-        st.text_input(label, shown, key=widget, max_chars=100, placeholder=hint, on_change=take, args=(key, widget))
+        st.text_input(label, shown, key=widget, placeholder=hint, on_change=take, args=(key, widget))
 
 
 def _audience(held: Draft) -> Audience | None:
