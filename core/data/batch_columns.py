@@ -1,87 +1,115 @@
-"""Columns out of many documents at once: one list a key, checked by the set of its types, then one polars series.
-
-Whatever is not of the expected type raises Odd: the caller then brings the documents into shape one by one.
-"""
+"""Columns out of many objects: a few at a time as series, then one series a field, of tagged values for some."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain, islice
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from itertools import chain, groupby, islice
+from typing import Any, Final, get_type_hints
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import astuple
 
-from core.data.batch_shapes import EARLIEST_MS, LATEST_MS, SCALARS, Limits, Odd
+from core.data.batch_limits import Limits
+from core.data.batch_types import Moment, Scalar, Whole
 from core.data.cells import prefixed, tagged_cells
 
 Object = dict[str, Any]
+Found = dict[str, Sequence[Any]]
+"""What each field of some objects holds."""
 
-_NONE: Final = type(None)
-TEXT: Final = frozenset({str, _NONE})
-FLAG: Final = frozenset({bool, _NONE})
-_WHOLE: Final = frozenset({int, _NONE})
-_OBJECT: Final = frozenset({dict, _NONE})
-_LIST: Final = frozenset({list, _NONE})
-_EMPTY: Final[Object] = {}
+SCALAR: Final = None
+"""Instead of a type: single values of any type, as tagged texts."""
+
+_DTYPES: Final = {
+    str: pl.String(),
+    str | None: pl.String(),
+    bool | None: pl.Boolean(),
+    Whole | None: pl.Int64(),
+    Moment | None: pl.Int64(),
+    Scalar: SCALAR,
+}
+_FLOATS: Final = frozenset({float, type(None)})
 
 
-class Objects:
-    """What some keys of objects hold. They are read when they come: then they are at hand, later far away in memory."""
+def columns_of(objects: Sequence[Struct]) -> Found:
+    """What each field of some structs of one type (one at least) holds."""
+    return dict(zip(objects[0].__struct_fields__, zip(*map(astuple, objects), strict=True), strict=True))
 
-    def __init__(self, *keys: str) -> None:
-        self._columns: dict[str, list[Any]] = {key: [] for key in keys}
-        self._kinds: dict[str, set[Any]] = {key: {_NONE} for key in keys}
+
+def dtypes_of(kind: type[Struct]) -> dict[str, pl.DataType | None]:
+    """The types of a struct's fields as columns, of those that can be one."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: _DTYPES[hint] for name, hint in hints.items() if hint in _DTYPES}
+
+
+class Fields:
+    """Columns of objects that come a few at a time, made while these are in the processor's cache."""
+
+    def __init__(self, dtypes: Mapping[str, pl.DataType | None], limits: Limits) -> None:
+        self._dtypes, self._limits = dtypes, limits
+        self._series: dict[str, list[pl.Series]] = {name: [] for name in dtypes}
+        self._sizes = dict.fromkeys(dtypes, 0)
         self._size = 0
 
     def __len__(self) -> int:
         return self._size
 
-    def add(self, objects: Sequence[Object]) -> None:
-        """Reads some more objects."""
-        there = set(chain.from_iterable(objects))
-        for key, column in self._columns.items():
-            if key in there:
-                column.extend([None] * (self._size - len(column)))
-                found = [each.get(key) for each in objects]
-                column.extend(found)
-                self._kinds[key].update(map(type, found))
-        self._size += len(objects)
+    def add(self, size: int, found: Mapping[str, Sequence[Any]]) -> None:
+        """Takes what so many more objects hold."""
+        for name, dtype in self._dtypes.items():
+            values = found.get(name)
+            if values and not (values[0] is None and values.count(None) == size):
+                series = pl.Series(values, dtype=dtype) if dtype is not None else _scalars(values, self._limits)
+                self._fill(name, series.dtype)
+                self._series[name].append(series)
+                self._sizes[name] += size
+        self._size += size
 
-    def column(self, key: str) -> list[Any]:
-        """The values of a key, None where it is missing."""
-        column = self._columns[key]
-        column.extend([None] * (self._size - len(column)))
-        return column
+    def _fill(self, name: str, dtype: pl.DataType) -> None:
+        """Nulls for the objects that did not have a field."""
+        if missing := self._size - self._sizes[name]:
+            self._series[name].append(nulls(missing, dtype))
+            self._sizes[name] = self._size
 
-    def kinds(self, key: str) -> set[Any]:
-        """The types of a key's values, and perhaps some more; None's among them."""
-        return self._kinds[key]
+    def column(self, name: str) -> pl.Series | None:
+        """A field, null where it is missing; None where it is everywhere. Tagged values are not cut."""
+        if not (series := self._series[name]):
+            return None
+        self._fill(name, series[-1].dtype)
+        if self._dtypes[name] is SCALAR:
+            joined = [pl.concat(some) for _, some in groupby(series, lambda each: each.dtype)]
+            series = [each if each.dtype == pl.String() else tagged_cells(each) for each in joined]
+        return pl.concat(series).alias(name)
 
-    def check(self, kinds: frozenset[Any], *keys: str) -> None:
-        """Raises Odd where a key has a value of another kind."""
-        for key in keys:
-            if not self.kinds(key) <= kinds:
-                raise Odd(key)
+    def filled(self, name: str) -> pl.Series:
+        """A field, null where it is missing."""
+        column = self.column(name)
+        return nulls(self._size, self._dtypes[name]).alias(name) if column is None else column
 
-    def rows(self, rows: Sequence[int]) -> Objects:
-        """Some of them."""
-        return self if len(rows) == self._size else _Some(self, rows)
+    def single(self, name: str, mask: pl.Series | None = None) -> pl.Series | None:
+        """Tagged single values, or texts as such, cut to the limit; None where no object has any. `mask`: of which."""
+        column = self.column(name)
+        if column is None:
+            return None
+        column = column if mask is None else column.set(~mask, None)
+        tagged = column if self._dtypes[name] is SCALAR else prefixed("s", column)
+        return cut(tagged, Limits.VALUE + 1, self._limits)
 
 
-class _Some(Objects):
-    """Some of many objects."""
+def nulls(size: int, dtype: pl.DataType | None = None) -> pl.Series:
+    """A column of nulls, of texts if nothing is said."""
+    return pl.Series([None], dtype=dtype or pl.String()).new_from_index(0, size)
 
-    def __init__(self, every: Objects, rows: Sequence[int]) -> None:
-        super().__init__()
-        self._every, self._rows, self._size = every, rows, len(rows)
 
-    def kinds(self, key: str) -> set[Any]:
-        return self._every.kinds(key)
-
-    def column(self, key: str) -> list[Any]:
-        column = self._every.column(key)
-        return [column[row] for row in self._rows]
+def _scalars(found: Sequence[Any], limits: Limits) -> pl.Series:
+    """Tagged single values, null for null; floats as they are, which are tagged together later."""
+    if type(found[0]) is float and _FLOATS.issuperset(map(type, found)):
+        return pl.Series(found, dtype=pl.Float64)
+    tag = limits.tag
+    tagged = ["s" + each if type(each) is str else None if each is None else tag(each) for each in found]
+    return pl.Series(tagged, dtype=pl.String)
 
 
 class Bags:
@@ -116,82 +144,6 @@ class Bags:
         of = np.repeat(np.arange(len(self._lengths), dtype=np.uint32), self._lengths)
         keys = cut(pl.concat(self._keys), Limits.NAME, self._limits)
         return pl.DataFrame([pl.Series(owner, of), keys, cut_values(pl.concat(self._values), self._limits)])
-
-
-def values(objects: Objects | Sequence[Object], key: str, kinds: frozenset[Any] | None = None) -> list[Any]:
-    """The values of a key, None where it is missing; Odd if one is of another kind."""
-    if isinstance(objects, Objects):
-        if kinds is not None:
-            objects.check(kinds, key)
-        return objects.column(key)
-    found = [each.get(key) for each in objects]
-    if kinds is not None and not kinds.issuperset(map(type, found)):
-        raise Odd(key)
-    return found
-
-
-def texts(objects: Objects | Sequence[Object], key: str) -> list[str | None]:
-    """Texts or None."""
-    return values(objects, key, TEXT)
-
-
-def flags(objects: Objects | Sequence[Object], key: str) -> list[bool | None]:
-    """True, False or None."""
-    return values(objects, key, FLAG)
-
-
-def lists(objects: Objects | Sequence[Object], key: str) -> list[list[Any]]:
-    """Lists, empty where missing or null."""
-    return [found or [] for found in values(objects, key, _LIST)]
-
-
-def bags(objects: Objects | Sequence[Object], key: str) -> list[Object]:
-    """Objects, empty where missing or null."""
-    return [found or _EMPTY for found in values(objects, key, _OBJECT)]
-
-
-def moments(objects: Objects | Sequence[Object], key: str) -> pl.Series:
-    """UTC milliseconds between the years 1 and 9999, or null."""
-    series = whole(values(objects, key, _WHOLE), key)
-    least, most = series.min(), series.max()
-    if least is not None and (least < EARLIEST_MS or most > LATEST_MS):  # type: ignore[operator]
-        raise Odd(key)
-    return series
-
-
-def whole(found: list[int | None], name: str) -> pl.Series:
-    """Signed 64-bit numbers or null."""
-    try:
-        return pl.Series(name, found, dtype=pl.Int64, strict=True)
-    except (OverflowError, TypeError, pl.exceptions.PolarsError) as error:
-        raise Odd(name) from error
-
-
-def singles(objects: Objects, key: str, name: str, limits: Limits) -> pl.Series | None:
-    """The tagged single values of a key, null for null; None when all are null."""
-    kinds = objects.kinds(key)
-    return None if kinds <= {_NONE} else scalars(objects.column(key), name, limits, kinds)
-
-
-def scalars(found: list[Any], name: str, limits: Limits, kinds: set[Any] | None = None) -> pl.Series | None:
-    """Tagged single values, null for null; None when all are null. `kinds`: their types, where they are known."""
-    kinds = set(map(type, found)) if kinds is None else kinds
-    if not kinds <= SCALARS:
-        raise Odd(name)
-    if kinds <= {_NONE}:
-        return None
-    return cut(_tagged(found, kinds - {_NONE}, name, limits), Limits.VALUE + 1, limits)
-
-
-def _tagged(found: list[Any], kinds: set[type], name: str, limits: Limits) -> pl.Series:
-    """Tagged single values of some types, null for null; those of one type are tagged together."""
-    if kinds == {str}:
-        return prefixed("s", pl.Series(name, found, dtype=pl.String))
-    if kinds == {float}:
-        return tagged_cells(pl.Series(name, found, dtype=pl.Float64))
-    tag = limits.tag
-    tagged = ["s" + each if type(each) is str else None if each is None else tag(each) for each in found]
-    return pl.Series(name, tagged, dtype=pl.String)
 
 
 def cut_values(tagged: pl.Series, limits: Limits) -> pl.Series:

@@ -2,63 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
 
-from core.data.batch_columns import FLAG, TEXT, Bags, Object, Objects, bags, lists, values
-from core.data.batch_shapes import (
-    ACTION_KEYS,
-    APPLICATION_KEYS,
-    CRASH_FIELDS,
-    DEVICE_KEYS,
-    EVENT_FLAGS,
-    EVENT_SCALARS,
-    EVENT_TEXTS,
-    NO_UUID,
-    PRODUCT_KEYS,
-    SCALARS,
-    Limits,
-    Odd,
-    device_identity,
-    identity_type,
-    says,
+import polars as pl
+
+from core.data.batch_columns import SCALAR, Bags, Fields, Object, columns_of, dtypes_of
+from core.data.batch_limits import Limits
+from core.data.batch_shapes import DEVICE_KEYS, identities_of
+from core.data.batch_types import (
+    Action,
+    Application,
+    Batch,
+    Consents,
+    Data,
+    Event,
+    Impression,
+    Product,
+    PromotionAction,
 )
 
-EVENTS: Final = 500
+EVENTS: Final = 1000
 """Batches are read as soon as they hold so many events, or there are a tenth as many of them."""
 
 COMMERCE: Final = "commerce_event"
+CUSTOM: Final = "custom_event"
+UNINSTALL: Final = "uninstall"
 
-_BATCH_KEYS: Final = (
-    "mpid",
-    "timestamp_unixtime_ms",
-    "source_request_id",
-    "consent_state",
-    "context",
-    "ip",
-    "attribution_info",
-)
-_DATA_KEYS: Final = (
-    "timestamp_unixtime_ms",
-    "source_message_id",
-    "session_uuid",
-    "location",
-    *EVENT_TEXTS,
-    *EVENT_FLAGS,
-    *EVENT_SCALARS,
-)
-_COMMERCE_KEYS: Final = ("promotion_action", "product_impressions", "currency_code", "screen_name", *CRASH_FIELDS)
+_DEVICE: Final = dict.fromkeys(DEVICE_KEYS, SCALAR) | {"is_tablet": pl.Boolean()}
+_BATCH, _APPLICATION, _DATA = dtypes_of(Batch), dtypes_of(Application), dtypes_of(Data)
+_ACTION, _PRODUCT = dtypes_of(Action), dtypes_of(Product)
+_NOTHING: Final = Data()
+_NO_ACTION: Final = Action("")
+_NO_APPLICATION: Final = Application()
 
 
 class Pieces:
-    """Batches and their parts, each kind one behind the other. Adding raises Odd where they are not in the shape."""
+    """Batches and their parts, each kind one behind the other."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.batches = Objects(*_BATCH_KEYS)
-        self.devices = Objects(*DEVICE_KEYS, "is_tablet")
-        self.applications = Objects(*APPLICATION_KEYS)
+        self.batches = Fields(_BATCH, limits)
+        self.devices = Fields(_DEVICE, limits)
+        self.applications = Fields(_APPLICATION, limits)
+        self.locations: list[Object] = []
+        """Where each batch was sent from; empty where it is not told."""
+        self.ips: list[Any] = []
+        self.consents: dict[int, Consents] = {}
+        """Decisions of some batches, by their number, as the next."""
+        self.attributions: dict[int, Object] = {}
         self.identities: list[tuple[int, str, str]] = []
         """The batch, type and value of each, in document order."""
         self.deleted: list[tuple[int, str]] = []
@@ -66,127 +59,92 @@ class Pieces:
         self.attributes = Bags(None, limits)
         self.lengths: list[int] = []
         """How many events each batch has."""
-        self.kinds: list[str] = []
-        self.datas = Objects(*_DATA_KEYS)
-        self.event_attributes = Bags(Limits.ATTRIBUTES, limits)
+        self.types: list[pl.Series] = []
+        self.datas = Fields(_DATA, limits)
+        self.places: dict[int, Object] = {}
+        """Locations of events, by their number."""
         self.told: dict[int, Object] = {}
         """The attributes of events that may say where an install or uninstall came from."""
+        self.event_attributes = Bags(Limits.ATTRIBUTES, limits)
         self.commerce: list[int] = []
         """Which events are commerce events; the following are theirs."""
-        self.commerce_datas = Objects(*_COMMERCE_KEYS)
-        self.actions = Objects("action", *ACTION_KEYS)
+        self.actions = Fields(_ACTION, limits)
         self.acted: list[bool] = []
         """Which have a product action."""
+        self.promotions: dict[int, PromotionAction] = {}
+        """Promotion actions, by the place of their event among these, as the next."""
+        self.impressions: dict[int, list[Impression]] = {}
+        self.crashes: list[int] = []
+        """Those that are none: crashes reported by that name."""
         self.product_counts: list[int] = []
-        self.products = Objects(*PRODUCT_KEYS)
+        self.products = Fields(_PRODUCT, limits)
         self.product_attributes = Bags(Limits.ATTRIBUTES, limits)
 
-    def add(self, batches: list[Object]) -> None:
+    def add(self, batches: Sequence[Batch]) -> None:
         """Takes some more batches."""
-        first, devices, given = len(self.batches), bags(batches, "device_info"), bags(batches, "user_attributes")
-        for at, (batch, device) in enumerate(zip(batches, devices, strict=True), start=first):
-            self.identities += [(at, *pair) for pair in identities_of(batch, device)]
-        for at, names in enumerate(lists(batches, "deleted_user_attributes")):
-            self.deleted += [(first + at, name) for name in _texts_only(names) if name not in given[at]]
-        self.batches.add(batches)
-        self.devices.add(devices)
-        self.applications.add(bags(batches, "application_info"))
-        self.attributes.add(given)
-        found = lists(batches, "events")
-        self.lengths += map(len, found)
-        events = list(chain.from_iterable(found))
-        if not {dict}.issuperset(map(type, events)):
-            raise Odd("events")
-        if events:
-            self._events(events)
+        if not batches:
+            return
+        for at, batch in enumerate(batches, start=len(self.batches)):
+            self.identities += [(at, *pair) for pair in identities_of(batch)]
+            if batch.deleted_user_attributes:
+                names, kept = dict.fromkeys(batch.deleted_user_attributes), batch.user_attributes or {}
+                self.deleted += [(at, name) for name in names if name not in kept]
+            if batch.consent_state is not None:
+                self.consents[at] = batch.consent_state
+            if any(value is not None for value in (batch.attribution_info or {}).values()):
+                self.attributions[at] = batch.attribution_info or {}
+        found = columns_of(batches)
+        self.locations += [{} if each is None else each.location or {} for each in found["context"]]
+        self.ips += found["ip"]
+        devices: list[Object] = [each or {} for each in found["device_info"]]
+        self.devices.add(len(batches), {key: [each.get(key) for each in devices] for key in _DEVICE})
+        self.applications.add(len(batches), columns_of([each or _NO_APPLICATION for each in found["application_info"]]))
+        self.attributes.add([each or {} for each in found["user_attributes"]])
+        self.batches.add(len(batches), found)
+        events: list[list[Event]] = [each or [] for each in found["events"]]
+        self.lengths += map(len, events)
+        self._events([*chain.from_iterable(events)])
 
-    def check(self) -> None:
-        """Raises Odd where a value is of a wrong kind, even one that nobody reads."""
-        self.datas.check(TEXT, *EVENT_TEXTS)
-        self.datas.check(FLAG, *EVENT_FLAGS)
-        self.datas.check(SCALARS, *EVENT_SCALARS)
-        self.devices.check(SCALARS, *DEVICE_KEYS)
-
-    def _events(self, events: list[Object]) -> None:
-        kinds = values(events, "event_type")
-        if not {str}.issuperset(map(type, kinds)) or "" in kinds:
-            raise Odd("event_type")
-        datas, before = bags(events, "data"), len(self.kinds)
-        attributes = bags(datas, "custom_attributes")
-        self.kinds += kinds
-        self.datas.add(datas)
+    def _events(self, events: Sequence[Event]) -> None:
+        if not events:
+            return
+        before, given = len(self.datas), columns_of(events)
+        types, datas = given["event_type"], [each or _NOTHING for each in given["data"]]
+        found = columns_of(datas)
+        self.types.append(pl.Series(types, dtype=pl.String))
+        self.datas.add(len(datas), found)
+        attributes: list[Object] = [each or {} for each in found["custom_attributes"]]
         self.event_attributes.add(attributes)
-        for at, (kind, data) in enumerate(zip(kinds, datas, strict=True)):
-            if kind == "uninstall" or data.get("custom_event_type") == "attribution":
-                self.told[before + at] = attributes[at]
-        if COMMERCE in kinds:
-            rows = [at for at, kind in enumerate(kinds) if kind == COMMERCE]
+        self.places |= {before + at: place for at, place in enumerate(found["location"]) if place}
+        if UNINSTALL in types or "attribution" in found["custom_event_type"]:
+            for at, (kind, custom) in enumerate(zip(types, found["custom_event_type"], strict=True)):
+                if kind == UNINSTALL or custom == "attribution":
+                    self.told[before + at] = attributes[at]
+        rows = [at for at, kind in enumerate(types) if kind == COMMERCE]
+        if rows:
             self.commerce += [before + at for at in rows]
             self._commerce([datas[at] for at in rows])
 
-    def _commerce(self, datas: list[Object]) -> None:
+    def _commerce(self, datas: Sequence[Data]) -> None:
         """The products of an action, or of all of an event's impressions, none of promotions or carts."""
-        actions = bags(datas, "product_action")
-        self.commerce_datas.add(datas)
-        self.actions.add(actions)
-        acted = [*map(says, actions)]
-        self.acted += acted
-        impressions = lists(datas, "product_impressions")
-        if not {dict}.issuperset(map(type, chain.from_iterable(impressions))):
-            raise Odd("product_impressions")
-        found = [
-            products if own else list(chain.from_iterable(lists(shown, "products"))) if shown else []
-            for own, products, shown in zip(acted, lists(actions, "products"), impressions, strict=True)
-        ]
-        _check_unread([one for own, shown in zip(acted, impressions, strict=True) if own for one in shown])
-        products = list(chain.from_iterable(found))
-        if not {dict}.issuperset(map(type, products)):
-            raise Odd("products")
+        found: list[Sequence[Product]] = []
+        for at, data in enumerate(datas, start=len(self.acted)):
+            action, promotion, shown = data.product_action, data.promotion_action, data.product_impressions
+            products = None if action is None else action.products
+            if promotion is not None:
+                self.promotions[at] = promotion
+            if shown:
+                self.impressions[at] = shown
+                if action is None:
+                    products = [*chain.from_iterable(each.products or () for each in shown)]
+            elif action is None and promotion is None and (data.class_name, data.exception_handled) != (None, None):
+                self.crashes.append(at)
+            found.append(products or ())
+        actions = [data.product_action for data in datas]
+        self.acted += [action is not None for action in actions]
+        self.actions.add(len(datas), columns_of([action or _NO_ACTION for action in actions]))
         self.product_counts += map(len, found)
-        self.products.add(products)
-        self.product_attributes.add(bags(products, "custom_attributes"))
-
-
-def _check_unread(impressions: list[Object]) -> None:
-    """Raises Odd where impressions beside a product action, which nobody reads, are not as `canonical` wants them."""
-    values(impressions, "product_impression_list", SCALARS)
-    products = list(chain.from_iterable(lists(impressions, "products")))
-    if not {dict}.issuperset(map(type, products)):
-        raise Odd("products")
-    for key in PRODUCT_KEYS:
-        values(products, key, SCALARS)
-    unread = Limits()
-    for value in chain.from_iterable(map(dict.values, bags(products, "custom_attributes"))):
-        unread.tag(value)
-
-
-def identities_of(batch: Object, device: Object) -> Iterable[tuple[str, str]]:
-    """The (type, value) pairs of a batch in document order; null, empty and all-zero values are none."""
-    found = batch.get("user_identities")
-    if found:
-        if type(found) is dict:
-            pairs = list(found.items())
-        elif type(found) is list and all(type(each) is dict for each in found):
-            pairs = [(each.get("identity_type"), each.get("identity")) for each in found]
-        else:
-            raise Odd("user_identities")
-        for kind, value in pairs:
-            if type(kind) is not str or type(value) not in (str, type(None)):
-                raise Odd("user_identities")
-            if value and value != NO_UUID:
-                yield identity_type(kind), value
-    for key in device:
-        name = device_identity(key)
-        if name is not None:
-            value = device[key]
-            if type(value) not in (str, type(None)):
-                raise Odd(key)
-            if value and value != NO_UUID:
-                yield name, value
-
-
-def _texts_only(names: list[Any]) -> Iterable[str]:
-    """The names, each once."""
-    if not {str}.issuperset(map(type, names)):
-        raise Odd("deleted_user_attributes")
-    return dict.fromkeys(names)
+        if products := [*chain.from_iterable(found)]:
+            given = columns_of(products)
+            self.products.add(len(products), given)
+            self.product_attributes.add([each or {} for each in given["custom_attributes"]])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
-from core.data.batch_columns import Object, Objects, bags, flags, moments, scalars, singles, texts, values, whole
-from core.data.batch_events import event_rows, places
+from core.data.batch_columns import Fields, Object, cut
+from core.data.batch_events import event_rows, tagged_places
+from core.data.batch_limits import Limits
 from core.data.batch_pieces import Pieces
-from core.data.batch_shapes import SCALARS, Limits, Odd
+from core.data.batch_types import Consent
 from core.data.loading import Part
 from core.data.schema import PLACE_FIELDS
 
@@ -36,63 +37,55 @@ _TEXT_PLACES: Final = ("country", "state", "city", "zip", "dma")
 
 
 def part_of(pieces: Pieces, received_ms: int | None, locate: Locate | None) -> Part:
-    """The rows of batches that arrived in this order. Odd: one is not in the shape, has no user or no time."""
-    pieces.check()
-    batches, datas, limits = pieces.batches, pieces.datas, pieces.limits
+    """The rows of batches that arrived in this order."""
+    batches, datas = pieces.batches, pieces.datas
     lengths = np.array(pieces.lengths, np.int64)
     of_batch = np.repeat(np.arange(len(batches), dtype=np.uint32), lengths)
     arrivals = np.arange(len(batches), dtype=np.int64) + np.cumsum(lengths) - lengths
-    own, times = _times(batches, datas, of_batch, received_ms)
+    own, times = _times(pieces, of_batch, received_ms)
     stamp = pl.DataFrame(
         {"user": np.arange(len(batches), dtype=np.uint32), "time_ms": own, "arrival": arrivals},
     )
     tables = {
         "identities": _identities(pieces, stamp),
         "attributes": _attributes(pieces, stamp),
-        "consents": _consents(batches, stamp),
+        "consents": _consents(pieces, stamp),
     }
-    request = pl.Series("request_id", [each or None for each in texts(batches, "source_request_id")], dtype=pl.String)
+    request = _named(batches.filled("source_request_id")).alias("request_id")
     tables["batches"] = stamp.with_columns(request)
     context, tables["devices"] = _devices(pieces, stamp)
-    located = _batch_places(batches, limits, locate)
+    located = _batch_places(pieces, locate)
     if located is not None:
         context = context.hstack(located)
         tables["locations"] = _locations(stamp.hstack(located), "batch")
-    tables["attributions"] = _attributions(batches, stamp, limits)
-    _check_users(batches, tables["identities"])
-    if datas:
+    tables["attributions"] = _attribution_rows(
+        stamp[[*pieces.attributions]], ["install"] * len(pieces.attributions), [*pieces.attributions.values()], "batch"
+    )
+    if len(datas):
         place = pl.DataFrame(
             {"user": of_batch, "timestamp_ms": times, "arrival": np.arange(len(datas)) + of_batch + np.int64(1)}
         )
         _add_events(tables, pieces, place, context)
-    users = pl.DataFrame([whole(_mpids(batches), "mpid"), stamp["arrival"], request])
+    users = pl.DataFrame([batches.filled("mpid"), stamp["arrival"], request])
     return Part(users, {name: frame for name, frame in tables.items() if len(frame)}, len(batches) + len(datas))
 
 
-def _mpids(batches: Objects) -> list[int | None]:
-    found = values(batches, "mpid")
-    if not {int, type(None)}.issuperset(map(type, found)):
-        raise Odd("mpid")
-    return found
+def _named(texts: pl.Series) -> pl.Series:
+    """Texts, null where they are empty."""
+    empty = texts == ""
+    return texts.set(empty, None) if empty.any() else texts
 
 
-def _times(batches: Objects, datas: Objects, of_batch: Any, received_ms: int | None) -> tuple[pl.Series, pl.Series]:
+def _times(pieces: Pieces, of_batch: Any, received_ms: int | None) -> tuple[pl.Series, pl.Series]:
     """Times of batches (their own, else the latest event's, else the arrival's) and of events (else the batch's)."""
-    own = moments(batches, "timestamp_unixtime_ms")
-    times = moments(datas, "timestamp_unixtime_ms")
+    own, times = (fields.filled("timestamp_unixtime_ms") for fields in (pieces.batches, pieces.datas))
     if own.null_count():
         latest = pl.DataFrame({"batch": of_batch, "time": times}).group_by("batch").agg(pl.col("time").max())
-        numbers = pl.DataFrame({"batch": np.arange(len(batches), dtype=np.uint32), "own": own})
+        numbers = pl.DataFrame({"batch": np.arange(len(own), dtype=np.uint32), "own": own})
         joined = numbers.join(latest, on="batch", how="left", maintain_order="left")
         own = joined.select(pl.coalesce("own", "time", pl.lit(received_ms, dtype=pl.Int64)))["own"]
-    if own.null_count():
-        raise Odd("time")
     if times.null_count():
-        times = (
-            times.fill_null(own.gather(of_batch))
-            if not len(times)
-            else times.zip_with(times.is_not_null(), own.gather(of_batch))
-        )
+        times = times.zip_with(times.is_not_null(), own.gather(of_batch))
     return own, times
 
 
@@ -105,12 +98,6 @@ def _stamped(frame: pl.DataFrame, stamp: pl.DataFrame) -> pl.DataFrame:
     """With the time and arrival of each row's batch."""
     at = frame["user"]
     return frame.with_columns(stamp["time_ms"].gather(at), stamp["arrival"].gather(at))
-
-
-def _check_users(batches: Objects, identities: pl.DataFrame) -> None:
-    named = set(identities["user"].to_list())
-    if any(mpid is None and at not in named for at, mpid in enumerate(values(batches, "mpid"))):
-        raise Odd("user")
 
 
 def _attributes(pieces: Pieces, stamp: pl.DataFrame) -> pl.DataFrame:
@@ -132,48 +119,30 @@ def _attributes(pieces: Pieces, stamp: pl.DataFrame) -> pl.DataFrame:
     return _stamped(frame, stamp)
 
 
-def _consents(batches: Objects, stamp: pl.DataFrame) -> pl.DataFrame:
+def _consents(pieces: Pieces, stamp: pl.DataFrame) -> pl.DataFrame:
     rows: list[tuple[int, str, str | None, bool]] = []
-    for at, state in enumerate(bags(batches, "consent_state")):
-        if not state:
-            continue
-        for purpose, consented in _records(state.get("gdpr")):
-            rows.append((at, "gdpr", purpose, consented))
-        for purpose, consented in _records(state.get("ccpa")):
-            if purpose == "data_sale_opt_out":
-                rows.append((at, "ccpa", None, consented))
+    for at, state in pieces.consents.items():
+        rows += [(at, "gdpr", purpose, consented) for purpose, consented in _decided(state.gdpr)]
+        sale = [consented for purpose, consented in _decided(state.ccpa) if purpose == "data_sale_opt_out"]
+        rows += [(at, "ccpa", None, consented) for consented in sale]
     schema = {"user": pl.UInt32, "regulation": pl.String, "purpose": pl.String, "consented": pl.Boolean}
     return _stamped(pl.DataFrame(rows, schema=schema, orient="row"), stamp)
 
 
-def _records(found: Any) -> Iterable[tuple[str, bool]]:
-    if found is None:
-        return
-    if type(found) is not dict:
-        raise Odd("consent_state")
-    for purpose, record in found.items():
-        if record is None:
-            continue
-        consented = record.get("consented") if type(record) is dict else None
-        if type(consented) is not bool:
-            raise Odd("consent_state")
-        yield purpose, consented
+def _decided(found: dict[str, Consent | None] | None) -> list[tuple[str, bool]]:
+    return [(purpose, record.consented) for purpose, record in (found or {}).items() if record is not None]
 
 
 def _devices(pieces: Pieces, stamp: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The context that events take from their batch, one row a batch, and the rows of `devices`."""
-    applications, devices, limits = pieces.applications, pieces.devices, pieces.limits
-    context = [singles(applications, key, field, limits) for field, key in _CONTEXT.items()]
-    held = [singles(devices, key, field, limits) for field, key in _DEVICE.items()]
-    countries = [values(devices, key) for key in _COUNTRIES]
-    country = [next((each for each in found if each is not None), None) for found in zip(*countries, strict=True)]
-    tablet = [None if each is None else "tablet" if each else "phone" for each in flags(devices, "is_tablet")]
-    facts = [
-        *held,
-        scalars(country, "device_country", limits),
-        singles(devices, "locale_language", "language", limits),
-        scalars(tablet, "device_type", limits),
-    ]
+    context = _renamed(pieces.applications, _CONTEXT)
+    held = _renamed(pieces.devices, _DEVICE)
+    facts = [*held, _country(pieces), *_renamed(pieces.devices, {"language": "locale_language"})]
+    tablet = pieces.devices.column("is_tablet")
+    if tablet is not None:
+        facts.append(
+            tablet.replace_strict({True: "stablet", False: "sphone"}, return_dtype=pl.String).alias("device_type")
+        )
     when = stamp.select("user", "time_ms")
     rows = [
         when.with_columns(fact.alias("value"), pl.lit(fact.name).alias("field")).filter(pl.col("value").is_not_null())
@@ -181,18 +150,31 @@ def _devices(pieces: Pieces, stamp: pl.DataFrame) -> tuple[pl.DataFrame, pl.Data
         if fact is not None
     ]
     empty = when.clear().with_columns(value=pl.lit(None, dtype=pl.String), field=pl.lit(None, dtype=pl.String))
-    columns = [column for column in (*context, *held) if column is not None]
-    return pl.DataFrame([stamp["user"], *columns]).drop("user"), pl.concat(rows) if rows else empty
+    return pl.DataFrame([stamp["user"], *context, *held]).drop("user"), pl.concat(rows) if rows else empty
 
 
-def _batch_places(batches: Objects, limits: Limits, locate: Locate | None) -> pl.DataFrame | None:
-    given = bags(bags(batches, "context"), "location")
+def _renamed(fields: Fields, names: Mapping[str, str]) -> list[pl.Series]:
+    """The fields of which anything is told, by other names."""
+    found = [(name, fields.single(field)) for name, field in names.items()]
+    return [column.alias(name) for name, column in found if column is not None]
+
+
+def _country(pieces: Pieces) -> pl.Series | None:
+    """The first country that a device tells."""
+    found = [column for name in _COUNTRIES if (column := pieces.devices.column(name)) is not None]
+    if not found:
+        return None
+    return cut(pl.select(pl.coalesce(found).alias("device_country")).to_series(), Limits.VALUE + 1, pieces.limits)
+
+
+def _batch_places(pieces: Pieces, locate: Locate | None) -> pl.DataFrame | None:
+    given = pieces.locations
     if locate is not None:
         given = [
             place if any(value is not None for value in place.values()) or type(ip) is not str else locate(ip)
-            for place, ip in zip(given, values(batches, "ip"), strict=True)
+            for place, ip in zip(given, pieces.ips, strict=True)
         ]
-    return places(given, limits)
+    return tagged_places(given, pieces.limits)
 
 
 def _locations(frame: pl.DataFrame, source: str) -> pl.DataFrame:
@@ -209,25 +191,15 @@ def _locations(frame: pl.DataFrame, source: str) -> pl.DataFrame:
     return plain.with_columns(source=pl.lit(source))
 
 
-def _attributions(batches: Objects, stamp: pl.DataFrame, limits: Limits) -> pl.DataFrame:
-    told = bags(batches, "attribution_info")
-    rows = [at for at, each in enumerate(told) if any(value is not None for value in each.values())]
-    if not all(type(told[at].get(key)) in SCALARS for at in rows for key in ("publisher", "campaign")):
-        raise Odd("attribution_info")
-    return _attribution_rows(stamp[rows], ["install"] * len(rows), [told[at] for at in rows], "batch", limits)
-
-
-def _attribution_rows(
-    stamped: pl.DataFrame, events: list[str], told: list[Object], source: str, limits: Limits
-) -> pl.DataFrame:
+def _attribution_rows(stamped: pl.DataFrame, events: list[str], told: list[Object], source: str) -> pl.DataFrame:
     columns = [pl.Series("event", events, dtype=pl.String)]
-    columns += [column for key in ("publisher", "campaign") if (column := _tags(told, key, limits)) is not None]
+    columns += [column for key in ("publisher", "campaign") if (column := _tags(told, key)) is not None]
     deleted = [source == "event" and each.get("action") == "delete" for each in told]
     columns.append(pl.Series("deleted", deleted, dtype=pl.Boolean))
     return stamped.with_columns(columns).with_columns(source=pl.lit(source))
 
 
-def _tags(told: list[Object], key: str, limits: Limits) -> pl.Series | None:
+def _tags(told: list[Object], key: str) -> pl.Series | None:
     found = [None if each.get(key) is None else Limits().tag(each[key])[: Limits.VALUE + 1] for each in told]
     return pl.Series(key, found, dtype=pl.String) if any(found) else None
 
@@ -236,13 +208,13 @@ def _add_events(tables: dict[str, pl.DataFrame], pieces: Pieces, place: pl.DataF
     """Adds the rows of events, and the locations and attributions that events gave."""
     datas, limits = pieces.datas, pieces.limits
     common = place.with_columns(
-        pl.Series("message_id", [each or None for each in texts(datas, "source_message_id")], dtype=pl.String),
-        pl.Series("session_uuid", [each or None for each in texts(datas, "session_uuid")], dtype=pl.String),
+        _named(datas.filled("source_message_id")).alias("message_id"),
+        _named(datas.filled("session_uuid")).alias("session_uuid"),
     )
-    session = singles(datas, "session_id", "session_id", limits)
+    session = datas.single("session_id")
     common = common if session is None else common.with_columns(session)
     of_batch = context[place["user"]] if context.width else context
-    own = places(bags(datas, "location"), limits)
+    own = tagged_places([pieces.places.get(at, {}) for at in range(len(datas))], limits) if pieces.places else None
     if own is not None:
         _add_locations(tables, place, own)
         of_batch = _with_places(of_batch, own)
@@ -255,7 +227,7 @@ def _add_events(tables: dict[str, pl.DataFrame], pieces: Pieces, place: pl.DataF
     tables["events"] = (common if plain else common[numbers]).hstack(rows.drop("row"))
     tables["event_attributes"] = bag if plain else _repeated(bag, numbers)
     tables["products"] = products if plain else _repeated(products, numbers)
-    _add_attributions(tables, rows, place, pieces.told, limits)
+    _add_attributions(tables, rows, place, pieces.told)
 
 
 def _repeated(flat: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
@@ -282,7 +254,7 @@ def _add_locations(tables: dict[str, pl.DataFrame], place: pl.DataFrame, own: pl
 
 
 def _add_attributions(
-    tables: dict[str, pl.DataFrame], rows: pl.DataFrame, place: pl.DataFrame, told: dict[int, Object], limits: Limits
+    tables: dict[str, pl.DataFrame], rows: pl.DataFrame, place: pl.DataFrame, told: dict[int, Object]
 ) -> None:
     """An attribution event named `attribution` or `uninstall`, or an uninstall that names a publisher or campaign."""
     if not set(rows["kind"].unique()) & {"attribution", "uninstall"}:
@@ -299,5 +271,5 @@ def _add_attributions(
             found.append(row)
             events.append("uninstall")
     stamped = place[found].rename({"timestamp_ms": "time_ms"})
-    given = _attribution_rows(stamped, events, [told[row] for row in found], "event", limits)
+    given = _attribution_rows(stamped, events, [told[row] for row in found], "event")
     tables["attributions"] = pl.concat([tables["attributions"], given], how="diagonal")

@@ -1,31 +1,46 @@
 """The shape of a batch, read leniently: spellings, numbers as text, nulls. What is left has one shape, or is refused.
 
-The fast path (`batch_columns`, `batch_events`) takes this shape; documents that have it already never come here.
+The shape are the types of `core.data.batch_types`; documents that fit them as they are never come here.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain
 from numbers import Integral
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-import orjson
+from msgspec import Struct
 
+from core.data.batch_limits import SCALARS, Limits, Odd
+from core.data.batch_types import (
+    EARLIEST_MS,
+    LATEST_MS,
+    Action,
+    Application,
+    Batch,
+    Consent,
+    Consents,
+    Context,
+    Data,
+    Event,
+    Identity,
+    Impression,
+    Product,
+    Promotion,
+    PromotionAction,
+)
 from core.data.schema import DEVICE_IDENTITIES, IDENTITY_TYPES, USER_IDENTITIES
-from core.data.values import number_text, tagged
-
-EARLIEST_MS: Final = -62_135_596_800_000
-LATEST_MS: Final = 253_402_300_799_999
-"""Moments lie in the years 1 to 9999."""
+from core.data.values import number_text
 
 NO_UUID: Final = "00000000-0000-0000-0000-000000000000"
-SCALARS: Final = frozenset({str, int, float, bool, type(None), Decimal})
 
 _DEPTH: Final = 100
 _DIGITS: Final = re.compile(r"-?[0-9]{1,19}")
+_COMMERCE: Final = ("product_action", "promotion_action", "product_impressions")
 _OBJECTS: Final = (
     "device_info",
     "application_info",
@@ -46,11 +61,14 @@ DEVICE_KEYS: Final = (
     "locale_language",
     "device_country",
 )
-APPLICATION_KEYS: Final = ("application_version", "application_build_number", "application_name")
-EVENT_TEXTS: Final = ("event_name", "custom_event_type", "screen_name", "application_transition_type")
-EVENT_FLAGS: Final = ("is_first_run", "is_upgrade")
+APPLICATION_KEYS: Final = Application.__struct_fields__
 CRASH_FIELDS: Final = ("class_name", "severity", "message", "exception_handled")
-EVENT_SCALARS: Final = ("session_id", "session_duration_ms", *CRASH_FIELDS, "currency_code")
+_EVENT_TEXTS: Final = ("event_name", "custom_event_type", "screen_name", "application_transition_type")
+_EVENT_FLAGS: Final = ("is_first_run", "is_upgrade")
+_EVENT_SCALARS: Final = ("session_id", "session_duration_ms", *CRASH_FIELDS, "currency_code")
+ACTION_KEYS: Final = tuple(name for name in Action.__struct_fields__ if name not in ("action", "products"))
+PRODUCT_KEYS: Final = tuple(name for name in Product.__struct_fields__ if name != "custom_attributes")
+PROMOTION_KEYS: Final = Promotion.__struct_fields__
 PLACE_KEYS: Final = (
     "country_code",
     "region_code",
@@ -86,9 +104,7 @@ _ALIASES: Final = {
 }
 _TYPES: Final = {name.replace("_", ""): name for name in IDENTITY_TYPES} | _ALIASES
 
-
-class Odd(Exception):
-    """The fast path met a shape that it does not read."""
+AnyStruct = TypeVar("AnyStruct", bound=Struct)
 
 
 class Refused(Exception):
@@ -102,27 +118,55 @@ def identity_type(spelling: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def device_identity(spelling: str) -> str | None:
-    """The device identity that a key of device_info holds, None for other keys."""
-    name = identity_type(spelling)
-    return name if name in DEVICE_IDENTITIES and name not in USER_IDENTITIES else None
+def device_identities(keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Which of the keys of a device_info hold device identities, and the names of these."""
+    named = [(key, identity_type(key)) for key in keys]
+    return tuple((key, name) for key, name in named if name in DEVICE_IDENTITIES and name not in USER_IDENTITIES)
 
 
-def canonical(batch: Any) -> tuple[dict[str, Any], list[str]]:
+def identities_of(batch: Batch) -> Iterator[tuple[str, str]]:
+    """The (type, value) pairs of a batch in document order; null, empty and all-zero values are none."""
+    found = batch.user_identities or {}
+    device: dict[str, Any] = batch.device_info or {}
+    pairs = found.items() if isinstance(found, dict) else [(each.identity_type, each.identity) for each in found]
+    named = ((identity_type(kind), value) for kind, value in pairs)
+    held = ((name, device[key]) for key, name in device_identities(tuple(device)))
+    return ((name, value) for name, value in chain(named, held) if value and value != NO_UUID)
+
+
+def settle(batch: Batch, received_ms: int | None) -> None:
+    """Does what types cannot. Raises Refused for a batch without a user, or without a time."""
+    device: dict[str, Any] = batch.device_info or {}
+    if "is_tablet" in device:
+        device["is_tablet"] = _boolean(device["is_tablet"], "device_info.is_tablet")
+    for key, _ in device_identities(tuple(device)):
+        device[key] = text_or_number(device[key], f"device_info.{key}")
+    if batch.mpid is None and not any(identities_of(batch)):
+        raise Refused("It has neither an mpid nor an identity.")
+    if received_ms is None and batch.timestamp_unixtime_ms is None:
+        datas = [event.data for event in batch.events or ()]
+        if all(data is None or data.timestamp_unixtime_ms is None for data in datas):
+            raise Refused("It has no time of its own, no event with a time and no time of arrival.")
+
+
+def canonical(batch: Any) -> tuple[Batch, list[str]]:
     """The batch in its one shape, and why some of its events were left out. Raises Refused for the whole batch."""
     if not isinstance(batch, dict):
         raise Refused(f"A batch is an object, not {_named(batch)}.")
     result: dict[str, Any] = _clean(batch, 0)
     for key in _OBJECTS:
         result[key] = _object(result.get(key), key)
-    result["context"]["location"] = _object(result["context"].get("location"), "context.location")
+    place = _object(result["context"].get("location"), "context.location")
     result["mpid"] = _whole(result.get("mpid"), "mpid")
     result["timestamp_unixtime_ms"] = moment(result.get("timestamp_unixtime_ms"), "timestamp_unixtime_ms")
     result["source_request_id"] = text_or_number(result.get("source_request_id"), "source_request_id") or None
     result["user_identities"] = _identities(result.get("user_identities"))
     result["deleted_user_attributes"] = _names(result.get("deleted_user_attributes"), "deleted_user_attributes")
-    _check_device(result)
-    _check_scalars(result["context"]["location"], PLACE_KEYS, "context.location.")
+    _check_scalars(result["device_info"], DEVICE_KEYS, "device_info.")
+    _check_scalars(result["application_info"], APPLICATION_KEYS, "application_info.")
+    result["application_info"] = _made(Application, result["application_info"])
+    _check_scalars(place, PLACE_KEYS, "context.location.")
+    result["context"] = Context(place)
     _check_scalars(result["attribution_info"], ("publisher", "campaign"), "attribution_info.")
     _check_values(result["user_attributes"], "user_attributes")
     result["consent_state"] = _consents(result["consent_state"])
@@ -140,10 +184,15 @@ def canonical(batch: Any) -> tuple[dict[str, Any], list[str]]:
             kind = event.get("event_type") if isinstance(event, dict) else None
             named = f"event {number} ({kind})" if isinstance(kind, str) else f"event {number}"
             reasons.append(f"{named}: {refusal}")
-    return result, reasons
+    return _made(Batch, result), reasons
 
 
-def _event(event: Any) -> dict[str, Any]:
+def _made(kind: type[AnyStruct], found: dict[str, Any], **own: Any) -> AnyStruct:
+    """An object in shape."""
+    return kind(**{name: found[name] for name in kind.__struct_fields__ if name in found} | own)
+
+
+def _event(event: Any) -> Event:
     if not isinstance(event, dict):
         raise Refused(f"must be an object, not {_named(event)}.")
     kind = event.get("event_type")
@@ -153,78 +202,58 @@ def _event(event: Any) -> dict[str, Any]:
     data["timestamp_unixtime_ms"] = moment(data.get("timestamp_unixtime_ms"), "timestamp_unixtime_ms")
     for key in ("source_message_id", "session_uuid"):
         data[key] = text_or_number(data.get(key), key) or None
-    for key in EVENT_TEXTS:
+    for key in _EVENT_TEXTS:
         if not isinstance(data.get(key), str | None):
             raise Refused(f"{key} must be a text, not {_named(data[key])}.")
     data["location"] = _object(data.get("location"), "location")
     _check_scalars(data["location"], PLACE_KEYS, "location.")
     data["custom_attributes"] = _object(data.get("custom_attributes"), "custom_attributes")
     _check_values(data["custom_attributes"], "custom_attributes")
-    for key in EVENT_FLAGS:
+    for key in _EVENT_FLAGS:
         data[key] = _boolean(data.get(key), key)
-    _check_scalars(data, EVENT_SCALARS, "")
-    if kind == "commerce_event":
-        _commerce(data)
-    return {"event_type": kind, "data": data}
+    _check_scalars(data, _EVENT_SCALARS, "")
+    commerce = _commerce(data) if kind == "commerce_event" else dict.fromkeys(_COMMERCE)
+    return Event(kind, _made(Data, data, **commerce))
 
 
-ACTION_KEYS: Final = (
-    "checkout_step",
-    "transaction_id",
-    "affiliation",
-    "total_amount",
-    "tax_amount",
-    "shipping_amount",
-    "coupon_code",
-    "product_action_list",
-)
-PRODUCT_KEYS: Final = (
-    "id",
-    "name",
-    "brand",
-    "category",
-    "variant",
-    "position",
-    "price",
-    "quantity",
-    "coupon_code",
-    "total_product_amount",
-)
-PROMOTION_KEYS: Final = ("id", "name", "creative", "position")
-
-
-def _commerce(data: dict[str, Any]) -> None:
-    action = data["product_action"] = _object(data.get("product_action"), "product_action")
-    promotion = data["promotion_action"] = _object(data.get("promotion_action"), "promotion_action")
+def _commerce(data: dict[str, Any]) -> dict[str, Any]:
+    action, promotion = (_object(data.get(key), key) for key in _COMMERCE[:2])
     for part, key in ((action, "product_action"), (promotion, "promotion_action")):
         if not isinstance(part.get("action"), str | None):
             raise Refused(f"{key}.action must be a text, not {_named(part['action'])}.")
     _check_scalars(action, ACTION_KEYS, "product_action.")
-    action["products"] = _products(action.get("products"), "product_action.products")
-    promotions = promotion["promotions"] = _objects(promotion.get("promotions"), "promotions")
+    products = _products(action.get("products"), "product_action.products")
+    promotions = _objects(promotion.get("promotions"), "promotions")
     for each in promotions:
         _check_scalars(each, PROMOTION_KEYS, "promotions.")
-    impressions = data["product_impressions"] = _objects(data.get("product_impressions"), "product_impressions")
+    impressions = _objects(data.get("product_impressions"), "product_impressions")
     for each in impressions:
         _check_scalars(each, ("product_impression_list",), "product_impressions.")
         each["products"] = _products(each.get("products"), "product_impressions.products")
-    for part, key in ((action, "product_action"), (promotion, "promotion_action")):
-        if not says(part):
-            data[key] = {}
+    named = {"action": None}
+    return {
+        "product_action": _made(Action, named | action, products=products) if _says(action) else None,
+        "promotion_action": _made(
+            PromotionAction, named | promotion, promotions=[_made(Promotion, each) for each in promotions]
+        )
+        if _says(promotion)
+        else None,
+        "product_impressions": [_made(Impression, each) for each in impressions],
+    }
 
 
-def says(action: dict[str, Any]) -> bool:
+def _says(action: dict[str, Any]) -> bool:
     """Whether a product or promotion action holds more than empty lists."""
     return any(value or key not in ("products", "promotions") for key, value in action.items())
 
 
-def _products(value: Any, name: str) -> list[dict[str, Any]]:
+def _products(value: Any, name: str) -> list[Product]:
     products = _objects(value, name)
     for product in products:
         _check_scalars(product, PRODUCT_KEYS, f"{name}.")
         product["custom_attributes"] = _object(product.get("custom_attributes"), f"{name}.custom_attributes")
         _check_values(product["custom_attributes"], f"{name}.custom_attributes")
-    return products
+    return [_made(Product, product) for product in products]
 
 
 def _clean(value: Any, depth: int) -> Any:
@@ -310,16 +339,6 @@ def _check_values(bag: dict[str, Any], name: str) -> None:
             raise Refused(f"{name}.{key:.40} cannot be kept: {error}.") from error
 
 
-def _check_device(batch: dict[str, Any]) -> None:
-    device = batch["device_info"]
-    _check_scalars(device, DEVICE_KEYS, "device_info.")
-    device["is_tablet"] = _boolean(device.get("is_tablet"), "device_info.is_tablet")
-    for key in list(device):
-        if device_identity(key):
-            device[key] = text_or_number(device[key], f"device_info.{key}")
-    _check_scalars(batch["application_info"], APPLICATION_KEYS, "application_info.")
-
-
 def _boolean(value: Any, name: str) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
@@ -355,78 +374,27 @@ def moment(value: Any, name: str) -> int | None:
     return number
 
 
-def _identities(value: Any) -> list[dict[str, str]] | dict[str, str | None]:
+def _identities(value: Any) -> list[Identity] | dict[str, str | None]:
     if isinstance(value, list):
         entries = _objects(value, "user_identities")
         for entry in entries:
             if not isinstance(entry.get("identity_type"), str):
                 raise Refused("user_identities: identity_type must be a text.")
         return [
-            {
-                "identity_type": entry["identity_type"],
-                "identity": text_or_number(entry.get("identity"), "identity") or "",
-            }
-            for entry in entries
+            Identity(entry["identity_type"], text_or_number(entry.get("identity"), "identity")) for entry in entries
         ]
     found = _object(value, "user_identities")
     return {key: text_or_number(item, f"user_identities.{key:.40}") for key, item in found.items()}
 
 
-def _consents(state: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    result: dict[str, dict[str, Any]] = {}
-    for regulation in ("gdpr", "ccpa"):
-        records = _object(state.get(regulation), f"consent_state.{regulation}")
-        kept = result[regulation] = {}
-        for purpose, record in records.items():
+def _consents(state: dict[str, Any]) -> Consents:
+    result: dict[str, dict[str, Consent | None]] = {"gdpr": {}, "ccpa": {}}
+    for regulation, kept in result.items():
+        for purpose, record in _object(state.get(regulation), f"consent_state.{regulation}").items():
             name = f"consent_state.{regulation}.{purpose:.40}"
             if record is not None and (regulation == "gdpr" or purpose == "data_sale_opt_out"):
                 consented = _boolean(_object(record, name).get("consented"), f"{name}.consented")
                 if consented is None:
                     raise Refused(f"{name}.consented is missing.")
-                kept[purpose] = {"consented": consented}
-    return result
-
-
-class Limits:
-    """Values as tagged text within the limits of DEFINITION 6; `cut` counts what was cut or dropped."""
-
-    NAME: Final = 256
-    VALUE: Final = 4096
-    ATTRIBUTES: Final = 100
-    ENTRIES: Final = 1000
-
-    def __init__(self) -> None:
-        self.cut = 0
-
-    def tag(self, value: Any) -> str:
-        """The tagged text of a value; lists are kept to their first entries. Raises Odd for what cannot be written."""
-        kind = type(value)
-        if kind is int:
-            return f"n{value}"
-        if kind is float and value - value == 0:
-            return f"n{int(value)}" if value.is_integer() else f"n{value!r}"
-        if kind is list:
-            return "l" + orjson.dumps(self._entries(value)).decode()
-        if kind is dict:
-            return "s" + _json(value)
-        if kind not in SCALARS:
-            raise Odd(kind.__name__)
-        return tagged(value)
-
-    def _entries(self, values: list[Any]) -> list[str]:
-        self.cut += max(0, len(values) - self.ENTRIES)
-        # A list or an object inside a list is its JSON text.
-        entry: Callable[[Any], str] = lambda item: _json(item) if type(item) in (list, dict) else tagged(item)[1:]  # noqa: E731
-        texts = [entry(item) for item in values[: self.ENTRIES] if item is not None]
-        long = [len(text) > self.VALUE for text in texts]
-        if any(long):
-            self.cut += sum(long)
-            texts = [text[: self.VALUE] for text in texts]
-        return texts
-
-
-def _json(value: Any) -> str:
-    try:
-        return orjson.dumps(value, default=str).decode()
-    except TypeError as error:
-        raise Odd("nested too deep, or a number beyond 64 bits in it") from error
+                kept[purpose] = Consent(consented)
+    return Consents(**result)

@@ -8,20 +8,23 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing.context import BaseContext
 from typing import Any, Final, Literal
 
+import msgspec
 import orjson
 
-from core.data.batch_pieces import EVENTS, Pieces, identities_of
+from core.data.batch_limits import Limits
+from core.data.batch_pieces import EVENTS, Pieces
 from core.data.batch_rows import Locate, part_of
-from core.data.batch_shapes import Limits, Odd, Refused, canonical
+from core.data.batch_shapes import Refused, canonical, settle
+from core.data.batch_types import Batch
 from core.data.geoip import locator
 from core.data.loading import Loader, LoadReport, Part, Refusal
-from core.data.sources import Block, Broken, Found, blocks, collector_paused, files_of
+from core.data.sources import Block, Broken, Found, blocks, collector_paused, documents_in, files_of
 from core.data.store import Store
 from core.errors import InputError
 
@@ -190,16 +193,10 @@ def _processes() -> BaseContext:
 
 
 def _read_block(how: How, block: Block) -> _Read:
-    """The part that a block is, None if there is nothing in it. Where one batch is not in the shape that is read fast,
-    all of the block are brought into it, or refused. Should one still not be in it, each is read by itself first, and
-    refused where that fails: no batch ends a load."""
+    """The part that a block is, None if there is nothing in it."""
     geoip = nullcontext() if how.geoip_path is None else locator(how.geoip_path)
     with geoip as locate, collector_paused():
-        with suppress(Odd):
-            return Reading(how, locate, shaping=False).read(block)
-        with suppress(Odd):
-            return Reading(how, locate, shaping=True).read(block)
-        return Reading(how, locate, shaping=True, alone=True).read(block)
+        return Reading(how, locate).read(block)
 
 
 def _milliseconds(moment: datetime) -> int:
@@ -249,90 +246,98 @@ class _Meter:
 
 
 class Reading:
-    """Reads documents as they come, and collects the few that are at hand."""
+    """Reads batches as they come, and collects the few that are at hand."""
 
-    def __init__(self, how: How, locate: Locate | None, *, shaping: bool, alone: bool = False) -> None:
-        """`shaping`: every batch is brought into its one shape or refused; else what is not in it raises Odd.
-        `alone`: refused is also what cannot be read by itself in this shape."""
-        self._how, self._locate, self._shaping, self._alone = how, locate, shaping, alone
+    def __init__(self, how: How, locate: Locate | None) -> None:
+        self._how, self._locate = how, locate
         self._pieces = Pieces(Limits())
-        self._last: list[dict[str, Any]] = []
+        self._last: list[Batch] = []
         self._events = 0
         self._told = _Told()
 
     def read(self, block: Block) -> _Read:
         """The part that a block is, None if there is nothing in it, and what was told of it."""
-        for found in block.documents():
-            batch = self._batch(found)
-            if batch is not None:
-                self._last.append(batch)
-                self._events += _events_in(batch)
-                if self._events >= EVENTS or len(self._last) >= EVENTS // 10:
-                    self._read_last()
+        for found in block.parsed:
+            self._document(found)
+        for number, text in block.lines():
+            try:
+                batch = in_shape(text)
+            except _UNSHAPED:
+                for found in documents_in(block.source, number, text):
+                    self._document(found)
+            else:
+                if self._wanted(batch.environment):
+                    self._take(batch, (), Found(block.source, number, None))
         self._read_last()
-        part = self._part(self._pieces) if len(self._pieces.batches) else None
+        part = part_of(self._pieces, self._how.received_ms, self._locate) if len(self._pieces.batches) else None
         self._told.cut = self._pieces.limits.cut
         return part, self._told
 
-    def _part(self, pieces: Pieces) -> Part:
-        return part_of(pieces, self._how.received_ms, self._locate)
+    def _document(self, found: Found) -> None:
+        """Takes what stood in JSON, or what a program gave: as it is where that is in shape, else brought into it."""
+        document = found.document
+        if isinstance(document, Broken):
+            self._refuse(found, document.reason)
+        elif type(document) is not dict or self._wanted(document.get("environment")):
+            reasons: list[str] = []
+            try:
+                try:
+                    batch = _as_it_is(document, found.source == "batches")
+                except _UNSHAPED:
+                    batch, reasons = canonical(document)
+            except Refused as refusal:
+                self._refuse(found, str(refusal))
+            else:
+                self._take(batch, reasons, found)
+
+    def _take(self, batch: Batch, reasons: Iterable[str], found: Found) -> None:
+        """Takes a batch in shape; `reasons`: why some of its events were left out."""
+        try:
+            settle(batch, self._how.received_ms)
+        except Refused as refusal:
+            reasons = [str(refusal)]
+        else:
+            self._last.append(batch)
+            self._events += len(batch.events or ())
+            if self._events >= EVENTS or len(self._last) >= EVENTS // 10:
+                self._read_last()
+        for reason in reasons:
+            self._refuse(found, reason)
 
     def _read_last(self) -> None:
         self._pieces.add(self._last)
         self._last, self._events = [], 0
 
-    def _batch(self, found: Found) -> dict[str, Any] | None:
-        """The batch of a document, None if it is refused or of another environment."""
-        batch = found.document
-        if isinstance(batch, Broken):
-            self._refuse(found, batch.reason)
-            return None
-        if type(batch) is dict and not self._wanted(batch.get("environment")):
-            self._told.skipped += 1
-            return None
-        if not self._shaping:
-            if type(batch) is not dict or (found.source == "batches" and not _speaks_json(batch)):
-                raise Odd("batch")
-            return batch
-        try:
-            shaped, reasons = canonical(batch)
-            self._check(shaped)
-        except Refused as refusal:
-            self._refuse(found, str(refusal))
-            return None
-        except Odd as odd:
-            self._refuse(found, f"It cannot be read: {odd}.")
-            return None
-        for reason in reasons:
-            self._refuse(found, reason)
-        return shaped
-
     def _wanted(self, environment: Any) -> bool:
-        if self._how.environment == "all":
-            return True
+        """Whether batches of an environment are loaded; counts those that are not."""
         development = isinstance(environment, str) and environment.lower() == "development"
-        return development == (self._how.environment == "development")
+        wanted = self._how.environment == "all" or development == (self._how.environment == "development")
+        self._told.skipped += not wanted
+        return wanted
 
     def _refuse(self, found: Found, reason: str) -> None:
         item = "" if found.item is None else f"item {found.item}: "
         self._told.refusals.append(Refusal(found.source, found.line, item + reason))
 
-    def _check(self, batch: dict[str, Any]) -> None:
-        if batch["mpid"] is None and not any(identities_of(batch, batch["device_info"])):
-            raise Refused("It has neither an mpid nor an identity.")
-        times = (batch, *(event["data"] for event in batch["events"]))
-        if self._how.received_ms is None and all(each["timestamp_unixtime_ms"] is None for each in times):
-            raise Refused("It has no time of its own, no event with a time and no time of arrival.")
-        if self._alone:
-            pieces = Pieces(Limits())
-            pieces.add([batch])
-            self._part(pieces)
+
+_LINES: Final = msgspec.json.Decoder(Batch)
+_UNSHAPED: Final = (ValueError, TypeError, RecursionError)
+"""What is raised of a document that is not in shape: the JSON libraries' own errors are of these."""
 
 
-def _speaks_json(batch: dict[str, Any]) -> bool:
-    """Whether a dict made by a program holds what JSON can say; others are cleaned first."""
-    try:
-        orjson.dumps(batch)
-    except TypeError:
-        return False
-    return True
+def in_shape(text: bytes) -> Batch:
+    """The batch of a line; raises an error of `_UNSHAPED` if it is not in shape, or no JSON."""
+    batch = _LINES.decode(text)
+    if not text.isascii():
+        text.decode()  # nobody has looked into the texts of keys that were left out
+    return batch
+
+
+def _as_it_is(document: Any, program: bool) -> Batch:
+    """The same of a document; one that a program made must hold just what JSON can say."""
+    if program:
+        said = orjson.loads(orjson.dumps(document))
+        if said != document:
+            raise ValueError
+        document = said
+    return msgspec.convert(document, Batch)

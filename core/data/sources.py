@@ -81,17 +81,26 @@ class Block:
     first: int = 1
     parsed: list[Found] = field(default_factory=list)
 
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """The lines that hold something, with their numbers."""
+        for number, line in enumerate(self.text.split(b"\n"), start=self.first):
+            if text := line.strip():
+                yield number, text
+
     def documents(self) -> Iterator[Found]:
         """The documents, parsed now."""
         yield from self.parsed
-        source = self.source
-        for number, line in enumerate(self.text.split(b"\n"), start=self.first):
-            if text := line.strip():
-                value = _parsed(text)
-                if type(value) is list:
-                    yield from _items(source, number, value)
-                else:
-                    yield Found(source, number, value)
+        for number, text in self.lines():
+            yield from documents_in(self.source, number, text)
+
+
+def documents_in(source: str, number: int, text: bytes) -> Iterator[Found]:
+    """The documents of a line: one, or those of an array."""
+    value = _parsed(text)
+    if type(value) is list:
+        yield from _items(source, number, value)
+    else:
+        yield Found(source, number, value)
 
 
 def blocks(
