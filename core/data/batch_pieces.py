@@ -97,7 +97,8 @@ class Pieces:
         self.locations += [{} if each is None else each.location or {} for each in found["context"]]
         self.ips += found["ip"]
         devices: list[Object] = [each or {} for each in found["device_info"]]
-        self.devices.add(len(batches), {key: [each.get(key) for each in devices] for key in _DEVICE})
+        told = _DEVICE.keys() & chain.from_iterable(devices)
+        self.devices.add(len(batches), {key: [each.get(key) for each in devices] for key in told})
         self.applications.add(len(batches), columns_of([each or _NO_APPLICATION for each in found["application_info"]]))
         self.attributes.add([each or {} for each in found["user_attributes"]])
         self.batches.add(len(batches), found)

@@ -6,10 +6,8 @@ The shape are the types of `core.data.batch_types`; documents that fit them as t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
-from itertools import chain
 from numbers import Integral
 from typing import Any, Final, TypeVar
 
@@ -124,14 +122,17 @@ def device_identities(keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple((key, name) for key, name in named if name in DEVICE_IDENTITIES and name not in USER_IDENTITIES)
 
 
-def identities_of(batch: Batch) -> Iterator[tuple[str, str]]:
+def identities_of(batch: Batch) -> list[tuple[str, str]]:
     """The (type, value) pairs of a batch in document order; null, empty and all-zero values are none."""
-    found = batch.user_identities or {}
-    device: dict[str, Any] = batch.device_info or {}
-    pairs = found.items() if isinstance(found, dict) else [(each.identity_type, each.identity) for each in found]
-    named = ((identity_type(kind), value) for kind, value in pairs)
-    held = ((name, device[key]) for key, name in device_identities(tuple(device)))
-    return ((name, value) for name, value in chain(named, held) if value and value != NO_UUID)
+    found, device = batch.user_identities, batch.device_info
+    named: list[tuple[str, Any]] = []
+    if isinstance(found, dict):
+        named += [(identity_type(kind), value) for kind, value in found.items()]
+    elif found:
+        named += [(identity_type(each.identity_type), each.identity) for each in found]
+    if device:
+        named += [(name, device[key]) for key, name in device_identities(tuple(device))]
+    return [(name, value) for name, value in named if value and value != NO_UUID] if named else named
 
 
 def settle(batch: Batch, received_ms: int | None) -> None:

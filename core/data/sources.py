@@ -83,7 +83,7 @@ class Block:
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """The lines that hold something, with their numbers."""
-        for number, line in enumerate(self.text.split(b"\n"), start=self.first):
+        for number, line in enumerate(io.BytesIO(self.text), start=self.first):
             if text := line.strip():
                 yield number, text
 
