@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from core.data.keys import Keys, KeySet, keys_of, taken
 from core.data.numbering import Mpids
-from core.data.ordering import Index, event_order, grouped, ranks, stable_order
+from core.data.ordering import Index, ascending, event_order, grouped, ranks, stable_order
 from core.data.parquet import GROUP_ROWS, Arrays, arrow_of, constant, lists_of, write_groups
 from core.data.schema import PRODUCT_FIELDS, TABLES
 
@@ -126,8 +126,7 @@ class Group:
     def touched(self) -> tuple[Mpids, Index]:
         """The mpids that were named, each once, and for each user the place of its own among them (-1: a copy's)."""
         named = self.mpids if self.alive is None else self.mpids[self.alive]
-        order = pl.Series(named).arg_sort().to_numpy()
-        ordered = named[order]
+        order, ordered = ascending(named)
         begins = np.zeros(len(named), np.bool_)
         np.not_equal(ordered[1:], ordered[:-1], out=begins[1:])
         places = np.empty(len(named), np.int64)

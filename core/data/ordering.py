@@ -15,6 +15,9 @@ Index = npt.NDArray[np.int64]
 
 _DAY_MS: Final = 86_400_000
 
+_FEW: Final = 100
+"""So many runs of numbers are put in order one by one."""
+
 
 def ordered(events: pl.DataFrame) -> pl.DataFrame:
     """By workspace, kind, name, UTC day, profile, arrival; the rows of a profile and kind come in order of arrival."""
@@ -40,6 +43,34 @@ def grouped(keys: list[npt.NDArray[Any]]) -> tuple[Index, Index]:
     """The same, and where in it rows begin that have the same keys."""
     order, ordered_keys = _ordered(keys)
     return order, _begins(*ordered_keys())
+
+
+def ascending(numbers: npt.NDArray[Any]) -> tuple[Index, npt.NDArray[Any]]:
+    """The order of whole numbers of 64 bits, equal ones in any, and the numbers in that order.
+
+    Numbers are sorted faster than places: each with its place in its lower bits, in half the time.
+    """
+    if not len(numbers):
+        return np.zeros(0, np.int64), numbers
+    packed = (numbers - numbers.min()).view(np.uint64)
+    own = len(numbers).bit_length()
+    lost = max(int(packed.max()).bit_length() + own - 64, 0)
+    packed >>= np.uint64(lost)
+    packed <<= np.uint64(own)
+    packed |= np.arange(len(numbers), dtype=np.uint64)
+    packed = pl.Series(packed).sort().to_numpy()
+    order = (packed & np.uint64((1 << own) - 1)).view(np.int64)
+    found = numbers[order]
+    back = np.flatnonzero(found[1:] < found[:-1]) if lost else ()
+    if len(back) > _FEW:
+        order = pl.Series(numbers).arg_sort().to_numpy()
+        return order, numbers[order]
+    for at in back:  # numbers that differ in the bits that were lost only
+        upper = packed[at] >> np.uint64(own) << np.uint64(own)
+        run = slice(*packed.searchsorted([upper, upper | np.uint64((1 << own) - 1)]))
+        order[run] = order[run][np.argsort(found[run])]
+        found[run] = numbers[order[run]]
+    return order, found
 
 
 def _ordered(keys: list[npt.NDArray[Any]]) -> tuple[Index, Callable[[], Iterable[npt.NDArray[Any]]]]:
