@@ -13,7 +13,7 @@ _EXACT_WHOLE: Final = float(1 << 63)
 _SHORT_FROM: Final = 1e-4
 """From here on polars writes a fraction as Python does; below it chooses other exponents."""
 
-_REPEATED: Final = 4
+_REPEATED: Final = 2
 """Where numbers stand that many times on average, each distinct one is written once."""
 
 
@@ -31,11 +31,10 @@ def tagged_cells(cells: pl.Series) -> pl.Series:
     if dtype == pl.Boolean():
         return prefixed("b", cells.cast(pl.String))
     if dtype.is_numeric() and not isinstance(dtype, pl.Decimal):
-        tagged_numbers = _floats if dtype.is_float() else _whole
-        distinct = cells.unique()
-        if not len(cells) or len(distinct) > len(cells) // _REPEATED:
-            return tagged_numbers(cells)
-        return cells.replace_strict(distinct, tagged_numbers(distinct), return_dtype=pl.String)
+        distinct = repeated_numbers(cells)
+        if distinct is not None:
+            return cells.replace_strict(distinct, tagged_numbers(distinct), return_dtype=pl.String)
+        return tagged_numbers(cells)
     if isinstance(dtype, pl.Decimal):
         text = cells.cast(pl.String)
         fraction = text.str.contains(".", literal=True)
@@ -45,6 +44,19 @@ def tagged_cells(cells: pl.Series) -> pl.Series:
     if dtype.is_nested() or dtype == pl.Object():
         return pl.Series(cells.name, [None if cell is None else tagged(_plain(cell)) for cell in cells], pl.String())
     return prefixed("s", texts(cells))
+
+
+def repeated_numbers(cells: pl.Series) -> pl.Series | None:
+    """The distinct ones of numbers that repeat, else None."""
+    if not len(cells) or not cells.dtype.is_numeric() or isinstance(cells.dtype, pl.Decimal):
+        return None
+    distinct = cells.unique()
+    return distinct if len(distinct) <= len(cells) // _REPEATED else None
+
+
+def tagged_numbers(cells: pl.Series) -> pl.Series:
+    """Numbers as tagged strings."""
+    return _floats(cells) if cells.dtype.is_float() else prefixed("n", cells.cast(pl.String))
 
 
 def texts(cells: pl.Series) -> pl.Series:
@@ -65,10 +77,6 @@ def texts(cells: pl.Series) -> pl.Series:
     if isinstance(dtype, pl.Categorical | pl.Enum) or dtype == pl.Null():
         return cells.cast(pl.String)
     return tagged_cells(cells).str.slice(1)
-
-
-def _whole(cells: pl.Series) -> pl.Series:
-    return prefixed("n", cells.cast(pl.String))
 
 
 def prefixed(tag: str, cells: pl.Series) -> pl.Series:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-_LOOKED_AT: Final = 4096
+_LOOKED_AT: Final = 1 << 16
 _FEW: Final = 64
 """A dictionary is not begun for fewer rows: it would take longer than what it spares. A column with so few texts in
 many rows is always coded."""
@@ -121,3 +121,9 @@ def alike(*series: pl.Series) -> list[pl.Series]:
 def texts_of(codes: npt.NDArray[np.uint32], dtype: pl.DataType) -> pl.Series:
     """The texts of some codes."""
     return pl.Series(codes, dtype=pl.UInt32).cat.to(dtype).cast(pl.String)
+
+
+def held_codes(codes: pl.Series) -> npt.NDArray[np.uint32]:
+    """Which codes (UInt32) a series has, ascending."""
+    some = codes.drop_nulls() if codes.null_count() else codes
+    return np.flatnonzero(np.bincount(some.to_numpy())).astype(np.uint32)

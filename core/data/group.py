@@ -99,21 +99,21 @@ class Group:
         if "events" not in self.tables:
             return
         events = self.tables["events"]
-        arrival, user = events["arrival"].to_numpy(), events["user"].to_numpy()
+        arrival = events["arrival"].to_numpy()
         ascending = bool((arrival[1:] > arrival[:-1]).all())
-        first = np.arange(len(arrival)) if ascending else np.unique(arrival, return_index=True)[1]
+        rows = None if ascending else np.unique(arrival, return_index=True)[1]
         if self.alive is not None:
-            self._fresh = self.alive[user]
-            first = first[self._fresh[first]]
-        self.events = len(first)
+            self._fresh = self.alive[events["user"].to_numpy()]
+            rows = _where(self._fresh, rows)
+        self.events = len(arrival) if rows is None else len(rows)
         if self._keys is None:
             return
-        first = first[events["message_id"].is_not_null().to_numpy()[first]]
-        every = ascending and len(first) == len(arrival)
-        copied = known.add(self._keys if every else taken(self._keys, first))
+        if events["message_id"].null_count():
+            rows = _where(events["message_id"].is_not_null().to_numpy(), rows)
+        copied = known.add(self._keys if rows is None else taken(self._keys, rows))
         self._keys = None
         if copied.any():
-            gone = arrival[first[copied]]
+            gone = arrival[copied] if rows is None else arrival[rows[copied]]
             fresh = ~np.isin(arrival, gone)
             self._fresh = fresh if self._fresh is None else self._fresh & fresh
             self.events -= len(gone)
@@ -306,6 +306,11 @@ def _once(frame: pl.DataFrame, what: str) -> pl.DataFrame:
     if "arrival" in frame.columns:
         columns.append(pl.Series("arrival", np.maximum.reduceat(frame["arrival"].to_numpy()[order], at)))
     return pl.DataFrame(columns)
+
+
+def _where(mask: Mask, rows: Index | None) -> Index:
+    """Those of some rows (None: all) that a mask over all of them accepts."""
+    return np.flatnonzero(mask) if rows is None else rows[mask[rows]]
 
 
 _OWNERS: Final = {"event": "events", "product": "products"}

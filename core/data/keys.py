@@ -101,7 +101,9 @@ class KeySet:
     def add(self, keys: Keys) -> Mask:
         """Adds keys, tells which of them were there already (or stood earlier in the same array)."""
         order, first = ascending(keys[0])
-        ordered = np.stack([first, keys[1][order]])
+        ordered = np.empty_like(keys)
+        ordered[0] = first
+        np.take(keys[1], order, out=ordered[1], mode="clip")
         unlike = bool((first[1:] != first[:-1]).all())
         known = np.zeros(keys.shape[1], dtype=bool) if unlike else copies(keys)
         known[order] |= self._holds(ordered)

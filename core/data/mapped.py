@@ -146,7 +146,8 @@ def _bags(rows: Rows, bag: Dictionary[str, Given]) -> pl.DataFrame:
             rows.cells.cut += int(np.count_nonzero(full))
             lengths[mine] += 1
             kept = kept.filter(pl.Series(~full))
-        parts.append(kept.select("event", pl.lit(key).alias("key"), "value"))
+        named = rows.cells.codebook.repeated("attribute keys", key, len(kept)).alias("key")
+        parts.append(kept.insert_column(1, named))
     return pl.concat(parts) if parts else pl.DataFrame()
 
 

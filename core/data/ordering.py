@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.data.codebook import texts_of
+from core.data.codebook import held_codes, texts_of
 
 Index = npt.NDArray[np.int64]
 
@@ -112,7 +112,7 @@ def ranks(texts: pl.Series) -> npt.NDArray[np.uint32]:
         codes = texts.cast(pl.Enum(known)).to_physical().cast(pl.UInt32)
         return (codes + 1).fill_null(0).to_numpy()
     codes = texts.to_physical().cast(pl.UInt32)
-    held = codes.unique().drop_nulls().to_numpy()
+    held = held_codes(codes)
     places = np.zeros(int(held.max(initial=0)) + 2, np.uint32)
     places[held[texts_of(held, texts.dtype).arg_sort().to_numpy()]] = np.arange(1, len(held) + 1, dtype=np.uint32)
     found: npt.NDArray[np.uint32] = places[codes.fill_null(len(places) - 1).to_numpy()]

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.data.checksums import seal
-from core.data.codebook import texts_of
+from core.data.codebook import held_codes, texts_of
 
 GROUP_ROWS: Final = 512 << 10
 """Smaller groups of rows take longer to write, bigger ones to read a few rows of."""
@@ -112,12 +112,11 @@ def arrow_of(column: pl.Series) -> Any:
         array = column.to_arrow(compat_level=pl.CompatLevel.oldest())
         return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     codes = column.to_physical().cast(pl.UInt32)
-    held = (codes.drop_nulls() if codes.null_count() else codes).to_numpy()
-    used = np.zeros(int(held.max(initial=0)) + 1, np.bool_)
-    used[held] = True
-    places = pl.Series(np.cumsum(used) - 1).cast(pl.Int32)
-    texts = texts_of(np.flatnonzero(used).astype(np.uint32), column.dtype)
-    return pa.DictionaryArray.from_arrays(arrow_of(places.gather(codes)), arrow_of(texts))
+    held = held_codes(codes)
+    places = np.zeros(int(held.max(initial=0)) + 1, np.int32)
+    places[held] = np.arange(len(held), dtype=np.int32)
+    texts = arrow_of(texts_of(held, column.dtype))
+    return pa.DictionaryArray.from_arrays(arrow_of(pl.Series(places).gather(codes)), texts, safe=False)
 
 
 def constant(value: str, size: int) -> Any:

@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from core.data.batch_shapes import NO_UUID, identity_type
-from core.data.cells import tagged_cells, texts
+from core.data.cells import repeated_numbers, tagged_cells, tagged_numbers, texts
 from core.data.codebook import Codebook
 from core.data.delimited import Chunk
 from core.data.mapping import NAMELESS, EventKind, Mapping
@@ -75,7 +75,23 @@ class Cells:
         cells = self._at(column, at)
         if cells.dtype == pl.String() and _longest(cells) <= VALUE_CHARACTERS:
             return self.codebook.tagged(column, cells)
+        if cells.dtype.is_numeric() and not isinstance(cells.dtype, pl.Decimal):
+            return self._numbers(f"tagged {column}", cells)
         return self.codebook.coded(f"tagged {column}", self.tagged(column, at))
+
+    def _numbers(self, column: str, cells: pl.Series) -> pl.Series:
+        """Numbers as codes; of those that repeat each distinct one is written once."""
+        at = cells.is_not_null().arg_true()
+        if len(at) < len(cells):
+            held = self._numbers(column, cells.gather(at))
+            return pl.Series(cells.name, [None], held.dtype).new_from_index(0, len(cells)).scatter(at, held)
+        distinct = repeated_numbers(cells)
+        if distinct is None:
+            return self.codebook.coded(column, tagged_numbers(cells))
+        coded = self.codebook.coded(column, tagged_numbers(distinct), len(cells))
+        if coded.dtype == pl.String():
+            return cells.replace_strict(distinct, coded, return_dtype=pl.String)
+        return cells.replace_strict(distinct, coded.to_physical(), return_dtype=pl.UInt32).cat.to(coded.dtype)
 
     def _limited(self, tagged: pl.Series) -> pl.Series:
         if _longest(tagged) <= VALUE_CHARACTERS:

@@ -27,8 +27,11 @@ from core.errors import InputError
 
 PART_CELLS: Final = 6_000_000
 PART_ROWS: Final = 500_000
-_THREADS: Final = 2
 """A part of a load holds at most this many cells and rows of a table."""
+
+_THREADS: Final = 2
+_AHEAD: Final = 4
+"""So many chunks are read by threads while one is staged; there is always one that waits for a thread."""
 
 Progress = Callable[[int, int | None], None]
 
@@ -87,12 +90,12 @@ def _read(named: tuple[str, Chunk], mapping: Mapping, received_ms: int | None, c
 
 
 def _ahead(chunks: Iterator[tuple[str, Chunk]], read: Callable[[tuple[str, Chunk]], _Read]) -> Iterator[_Read]:
-    """What `read` makes of chunks, in order; two are read in threads while the one before them is staged."""
+    """What `read` makes of chunks, in order; some are read in threads while the one before them is staged."""
     pending: deque[Future[_Read]] = deque()
     with ThreadPoolExecutor(_THREADS) as pool:
         for chunk in chunks:
             pending.append(pool.submit(read, chunk))
-            if len(pending) > _THREADS:
+            if len(pending) > _AHEAD:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
@@ -129,7 +132,8 @@ def fitting_chunks(table: Table, mapping: Mapping, rows: int = PART_ROWS) -> Ite
     problems = [*contradictions(mapping), *misfits(mapping, schema)]
     if problems:
         raise mapping_error(problems, "" if isinstance(table, pl.DataFrame | pl.LazyFrame) else f"{table}: ")
-    bound = max(1, min(rows, PART_CELLS // max(1, len(schema))))
+    pieces = -(-PART_ROWS * max(1, len(schema)) // PART_CELLS)  # of one size, so that threads wait for none
+    bound = max(1, min(rows, PART_ROWS // pieces))
     return (part for chunk in chunks for part in _split(chunk, bound))
 
 
