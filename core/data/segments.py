@@ -26,6 +26,9 @@ EVENT_KEYS: Final = "event_keys.npy"
 GROUP_EVENTS: Final = 4_000_000
 """A load above this many events is written as several segments, so that memory stays bounded."""
 
+FIRST_EVENTS: Final = 1_000_000
+"""The first group of a load is smaller, and each at most twice as big as the one before: writing begins early."""
+
 _SHARD_SALT: Final = np.uint64(0x5851F42D4C957F2D)
 
 
@@ -48,7 +51,7 @@ class SegmentWriter:
         ]
         self._keys: dict[Path, dict[str, int]] = {}
         self._pending: list[Staged] = []
-        self._collected = 0
+        self._collected, self._enough = 0, min(FIRST_EVENTS, GROUP_EVENTS)
         self._thread = ThreadPoolExecutor(1)
         self._writing: Future[None] | None = None
         self.events = self.duplicates = 0
@@ -68,7 +71,8 @@ class SegmentWriter:
         """Takes one part of a load; has a group that is full written."""
         self._pending.append(staged)
         self._collected += staged.events
-        if self._collected >= GROUP_EVENTS:
+        if self._collected >= self._enough:
+            self._enough = min(2 * self._enough, GROUP_EVENTS)
             self._wait()
             parts, self._pending, self._collected = self._pending, [], 0
             self._writing = self._thread.submit(self._write, parts)
