@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
 from pydantic import Field, Strict, ValidationError, field_validator
+from pydantic_core import PydanticSerializationError
 
 from core.context import Context
 from core.criteria import Criterion, Model, Node, walk
@@ -87,9 +88,14 @@ class Audience(Model):
             message = f"The definition is nested more than {MAX_DEPTH} levels deep."
             raise DefinitionError([Problem("root", message, "Join criteria in one group instead of nesting groups.")])
         try:
-            return cls.model_validate(document)
+            audience = cls.model_validate(document)
         except ValidationError as error:
             raise DefinitionError(list(problems_of(error, document))) from None
+        if not _is_text(audience):
+            leaves = (path for path, node in audience.nodes() if not node.children() and not _is_text(node))
+            message, way_out = "A text holds half of a character (a lone surrogate).", "Write the whole character."
+            raise DefinitionError([Problem(path, message, way_out) for path in list(leaves) or [""]])
+        return audience
 
     @classmethod
     def of(cls, root: Criterion | Any, *, name: str, workspaces: list[str], **scope: Any) -> Audience:
@@ -185,6 +191,15 @@ class Audience(Model):
     def sentence(self) -> str:
         """The definition in English."""
         return whole(self.root)
+
+
+def _is_text(model: Model) -> bool:
+    """Whether all its texts can be written: JSON's escapes can spell what is no character."""
+    try:
+        model.model_dump_json()
+    except PydanticSerializationError:
+        return False
+    return True
 
 
 def _depth(document: dict[str, Any]) -> int:

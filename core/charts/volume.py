@@ -19,7 +19,7 @@ def volume_chart(counts: Sequence[int], last: date, theme: str = "light") -> Cha
     first = last - timedelta(days=len(counts) - 1)
     rows = [{"day": (first + timedelta(days=at)).isoformat(), "count": count} for at, count in enumerate(counts)]
     days = {"format": "%-d %b", "grid": False, "tickCount": 4, "ticks": False}
-    figures = {"tickCount": 3, "domain": False, "ticks": False, "labelExpr": _SHORT}
+    figures = {"tickCount": 3, "tickMinStep": 1, "domain": False, "ticks": False, "labelExpr": _SHORT}
     encoding = {
         "x": {"field": "day", "type": "temporal", "timeUnit": "utcyearmonthdate", "title": None, "axis": days},
         "y": quantity("count", title=None, axis=figures),

@@ -229,7 +229,9 @@ class CalculatedAttributeCriterion(ComparedProfileCriterion):
     def problems(self, context: Context, path: str) -> Iterator[Problem]:
         yield from super().problems(context, path)
         workspace = context.profile_workspace(self.workspace)
-        known = context.known[workspace].calculated_attributes if workspace in context.known else {}
+        if workspace not in context.known:
+            return  # that there is no such workspace is told already
+        known = context.known[workspace].calculated_attributes
         if self.name not in known:
             way_out = f"Known are {', '.join(sorted(known))}." if known else "Define it first."
             yield Problem(path, f"{workspace} has no calculated attribute {self.name!r}.", way_out)

@@ -20,6 +20,7 @@ _WANTED: Final = {
     "model_attributes_type": "an object",
     "model_type": "an object",
     "string_type": "a text",
+    "string_unicode": "a text of whole characters, without lone surrogates",
     "tuple_type": "a list",
 }
 """What should stand there, in the words of JSON, by pydantic's kinds of errors."""

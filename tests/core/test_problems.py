@@ -81,6 +81,18 @@ def test_the_audience_itself() -> None:
     assert refused(universe, definition={"version": True, "root": universe}) == [("", "version: must be 1.")]
 
 
+def test_half_a_character_is_refused_where_it_stands() -> None:
+    message = "A text holds half of a character (a lone surrogate)."
+    half = {**GOLD, "value": "\ud83d"}
+    assert refused({"type": "and", "criteria": [GOLD, {"type": "not", "criterion": half}]}) == [
+        ("root.criteria[1].criterion", message)
+    ]
+    assert refused({"type": "and", "criteria": []}, name="\ud83d") == [
+        ("", "name: must be a text of whole characters, without lone surrogates.")
+    ]
+    assert Audience.from_dict(document({**GOLD, "value": "\U0001f600"}))
+
+
 def alternatives(levels: int) -> dict[str, Any]:
     entry: dict[str, Any] = {"attribute": "a", "operator": "exists"}
     for _ in range(levels):
