@@ -90,6 +90,14 @@ def as_of_words(data: Dataset, now: datetime) -> str:
     return f"{text}, end of data" if now == data.end else text
 
 
+def reach_words(data: Dataset) -> str:
+    """ "The data reaches from 1 Apr 2026 to 30 Jun 2026 12:00 UTC.", nothing where there is none."""
+    start, end = data.start, data.end
+    if start is None or end is None:
+        return ""
+    return f"The data reaches from {start:%-d %b %Y} to {end:%-d %b %Y %H:%M} UTC."
+
+
 @st.cache_data(max_entries=500, show_spinner=False)
 def size_of(path: str, version: int, document: str, others: str, now: datetime) -> tuple[int, int]:
     """Members and universe of an audience; remembered by what they depend on."""

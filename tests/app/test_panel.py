@@ -129,6 +129,9 @@ def test_an_empty_audience_says_what_to_do() -> None:
     words = " ".join(each.value for each in at.caption)
     assert "There are no members to reach." in words
     assert "Widen a window" in words
+    data = opened(home.dataset_path().absolute())
+    assert data.start is not None and data.end is not None
+    assert f"The data reaches from {data.start:%-d %b %Y} to {data.end:%-d %b %Y %H:%M} UTC." in words
 
 
 def turning(root: dict) -> None:  # type: ignore[type-arg] # AppTest runs the source alone

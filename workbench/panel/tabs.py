@@ -138,7 +138,8 @@ def _hints(look: Look, tables: bool) -> None:
 def _members(look: Look, tables: bool) -> None:
     found = look.evaluation
     if not found.size:
-        st.caption("Nobody. Widen a window, or remove a criterion that keeps everybody out.")
+        reach = session.reach_words(look.data)
+        st.caption(f"Nobody. Widen a window, or remove a criterion that keeps everybody out. {reach}")
         _ask_why(look, look.masks)
         return
     masks = look.masks or not session.held(f"{look.key}-identities")
