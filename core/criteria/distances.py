@@ -40,10 +40,10 @@ class Points:
 
 def points_of(profile: npt.NDArray[np.int64], latitude: Floats, longitude: Floats) -> Arrays:
     """The arrays of `Points` of profiles at some degrees."""
-    north = np.argsort(latitude)
-    latitude, longitude = latitude[north], longitude[north]
-    places: Arrays = {"profile": profile[north].astype(np.uint32), "latitude": latitude, "longitude": longitude}
-    return places | dict(zip("xyz", unit_vectors(latitude, longitude), strict=True))
+    x, y, z = unit_vectors(latitude, longitude)
+    north = np.argsort(z)  # and not by degrees: data may say a latitude of 200, which is south of 0
+    places: Arrays = {"profile": profile[north].astype(np.uint32), "x": x[north], "y": y[north], "z": z[north]}
+    return places | {"latitude": latitude[north], "longitude": longitude[north]}
 
 
 def unit_vectors(latitude: Floats, longitude: Floats) -> tuple[Floats, Floats, Floats]:
@@ -102,4 +102,4 @@ def great_circle_km(latitudes: Floats, longitudes: Floats, latitude: float, long
     """Haversine distance in kilometers of points from one point, all in degrees."""
     lat, lon, lat0, lon0 = np.radians(latitudes), np.radians(longitudes), np.radians(latitude), np.radians(longitude)
     half = np.sin((lat - lat0) / 2) ** 2 + np.cos(lat) * np.cos(lat0) * np.sin((lon - lon0) / 2) ** 2
-    return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(1.0, np.sqrt(half))))
+    return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0))))

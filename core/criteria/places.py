@@ -140,7 +140,7 @@ class Location(ProfileCriterion):
         def points() -> Points:
             if log.known(scope.known_ms) < len(log):
                 return Points(**made())
-            return Points(**scope.snapshot.present("locations", f"points/{self.reads(scope)}", made))
+            return Points(**scope.snapshot.present("locations", f"by height/{self.reads(scope)}", made))
 
         return Distances(scope.size, scope.derived(log, "points", points), *self._center())
 

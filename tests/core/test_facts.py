@@ -54,10 +54,10 @@ def test_what_profiles_hold() -> None:
 
 
 def test_near_is_near_everywhere() -> None:
-    """Against the formula itself, poles and the date line included."""
+    """Against the formula itself: poles, the date line, and degrees that no place has but data may say."""
     dice = np.random.default_rng(7)
-    latitude = np.concatenate([dice.uniform(-90, 90, 3_000), [90, -90, 0, 0, 48.85, 48.85]])
-    longitude = np.concatenate([dice.uniform(-180, 180, 3_000), [0, 77, 180, -180, 2.35, 2.36]])
+    latitude = np.concatenate([dice.uniform(-90, 90, 3_000), [90, -90, 0, 0, 48.85, 48.85, 200, -135, 95.5]])
+    longitude = np.concatenate([dice.uniform(-180, 180, 3_000), [0, 77, 180, -180, 2.35, 2.36, 0, 400, -77]])
     points = Points(**points_of(np.arange(len(latitude)), latitude, longitude))
     for center in ((90.0, 0.0), (-90.0, 10.0), (0.0, 179.9), (48.85, 2.35), (-33.9, 151.2)):
         expected = great_circle_km(latitude, longitude, *center)
