@@ -177,7 +177,7 @@ class Dictionary:
             with np.errstate(over="ignore", invalid="ignore"):
                 scaled = np.where(self.numeric, np.rint(self.number * float(10 ** min(decimals, 300))), 0)
             near = (np.abs(scaled) < 2**53) & (decimals <= 300)
-            wild = {*self.long, *np.flatnonzero(~near).tolist()}
+            wild = {*self.long, *np.flatnonzero(self.numeric & ~near).tolist()}
             rest = np.where(near, scaled, 0).astype(np.int64)
             exact = {at: int(Fraction(self.decimal(at)) * 10**decimals) for at in wild}
             self._limbs[decimals] = _split(rest, exact) if exact else (rest,)

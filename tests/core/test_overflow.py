@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -73,3 +74,25 @@ def test_sums(data: Dataset, mpid: int) -> None:
         assert asked(data, aggregate=aggregate).members["mpid"].to_list() == expected
     aggregate = {"function": "average", "of": {"attribute": "amount"}, "operator": "equals", "value": HUGE}
     assert asked(data, aggregate=aggregate).size == len(OFTEN)
+
+
+@pytest.mark.parametrize("function", ["sum", "maximum", "average"])
+def test_very_many_decimals_beside_words(tmp_path: Path, function: str) -> None:
+    """A number with 400 decimals makes no number of a word: 1, "n/a" and 3 come to 4, to 3 at most, to 2 on average."""
+    made = Dataset.create(tmp_path / "data")
+    amounts = {1: ["1", "n/a", "3"], 2: ["1e-400"], 3: ["n/a"]}
+    frame = pl.DataFrame(
+        [
+            {"id": mpid, "ts": 1_767_225_600_000 + at, "event": "view", "amount": amount}
+            for mpid, every in amounts.items()
+            for at, amount in enumerate(every)
+        ]
+    )
+    made.load_table(frame, MAPPING, workspace="app", input="web")
+
+    def members(operator: str, value: float) -> list[int]:
+        how = {"function": function, "of": {"attribute": "amount"}, "operator": operator, "value": value}
+        return asked(made, aggregate=how).members["mpid"].to_list()
+
+    assert members("equals", {"sum": 4, "maximum": 3, "average": 2}[function]) == [1]
+    assert members("greater_than", 0) == [1, 2]
