@@ -85,7 +85,7 @@ def plain(value: str | None) -> object:
 def moment_ms(text: str) -> int | None:
     """UTC milliseconds of an ISO-8601 text (a date alone is its midnight, no zone is UTC), None if it is none."""
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.upper())  # which knows no small z
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
