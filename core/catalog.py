@@ -10,7 +10,7 @@ import polars as pl
 
 from core.data.coded import FIRST, Column
 from core.data.columns import EventStore
-from core.data.schema import EVENT_KINDS, FIELDS, IDENTITY_TYPES, OTHER
+from core.data.schema import EVENT_KINDS, FIELDS, IDENTITY_TYPES, OTHER, PRODUCT_FIELDS, SEVERAL_VALUE_FIELDS
 from core.data.snapshot import Snapshot
 from core.errors import CoreError
 
@@ -163,7 +163,11 @@ def _counted(column: Column) -> pl.DataFrame:
 
 
 def events(snapshot: Snapshot, name: str | None, kind: str | None, workspace: str | None) -> pl.LazyFrame:
-    """Events as a lazy frame: mpid, timestamp, workspace, input, kind, name, standard fields, attributes, products."""
+    """Events as a lazy frame: mpid, timestamp, workspace, input, kind, name, standard fields, attributes, products.
+
+    All values are the texts that string operators read; of a field with several values, those joined by ", ".
+    `attributes` are a list of key and value, `products` one of their fields and attributes, both empty without any.
+    """
     if kind is not None and kind not in STORED_KINDS:
         raise CoreError(f"{kind!r} is no kind of events.", f"Use one of {', '.join(STORED_KINDS)}.")
     frame = snapshot.table("events")
@@ -171,7 +175,8 @@ def events(snapshot: Snapshot, name: str | None, kind: str | None, workspace: st
         if wanted is not None:
             frame = frame.filter(pl.col(column) == wanted)
     mpids = snapshot.table("profiles").select("profile", "mpid")
-    texts = [pl.col(field).str.slice(1) for field in FIELDS]
+    product = [_text(pl.element().struct.field(field)).alias(field) for field in PRODUCT_FIELDS]
+    own = _texts(pl.element().struct.field("attributes"))
     return frame.join(mpids, on="profile", how="left").select(
         "mpid",
         pl.col("timestamp_ms").cast(pl.Datetime("ms", "UTC")).alias("timestamp"),
@@ -179,10 +184,27 @@ def events(snapshot: Snapshot, name: str | None, kind: str | None, workspace: st
         "input",
         "kind",
         "name",
-        *texts,
-        "attributes",
-        "products",
+        *(_joined(field) if field in SEVERAL_VALUE_FIELDS else _text(pl.col(field)).alias(field) for field in FIELDS),
+        attributes=_texts(pl.col("attributes").fill_null([])),
+        products=pl.col("products").fill_null([]).list.eval(pl.struct(*product, attributes=own)),
     )
+
+
+def _text(column: pl.Expr) -> pl.Expr:
+    """The text of a tagged value; null where it is null."""
+    return pl.when(column != "z").then(column.str.slice(1))
+
+
+def _texts(bag: pl.Expr) -> pl.Expr:
+    """A bag of attributes with texts for tagged values."""
+    value = _text(pl.element().struct.field("value"))
+    return bag.list.eval(pl.struct(key=pl.element().struct.field("key"), value=value))
+
+
+def _joined(field: str) -> pl.Expr:
+    listed = pl.when(pl.col(field).str.starts_with("m")).then(pl.col(field).str.slice(1))
+    several = listed.str.json_decode(pl.List(pl.String)).list.eval(pl.element().str.slice(1))
+    return several.list.join(", ").alias(field)
 
 
 def identity_types(snapshots: Iterable[Snapshot]) -> list[str]:

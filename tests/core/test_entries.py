@@ -224,3 +224,27 @@ def test_events_of_unknown_types_are_in_the_catalog(data: Dataset) -> None:
     # No criterion reads them, and so none is offered their attributes.
     assert data.end is not None
     assert all(each.event != ("other", "push_message") for each in data.entries(now=data.end))
+
+
+def test_events_as_a_frame_hold_plain_texts(tmp_path: Path) -> None:
+    """One load has attributes, products and promotions, the other none: both read the same way."""
+    made = Dataset.create(tmp_path / "dataset")
+    values = {"k": "v", "n": 1.5, "z": None, "l": ["p", 1], "b": True}
+    hat = {"id": "1", "price": 5, "custom_attributes": {"size": "L"}}
+    rich = [
+        named("Play", custom_attributes=values),
+        event("commerce_event", product_action={"action": "purchase", "total_amount": 10, "products": [hat]}),
+        event("commerce_event", promotion_action={"action": "view", "promotions": [{"id": "p1"}, {"id": "p2"}]}),
+    ]
+    for mpid, events in ((1, rich), (2, [named("Play")])):
+        made.load_batches([batch(mpid, *events)], workspace="shop", input="ios")
+    played, silent = made.events("Play").sort("mpid").collect().to_dicts()
+    assert {each["key"]: each["value"] for each in played["attributes"]} == {
+        "k": "v", "n": "1.5", "z": None, "l": '["p","1"]', "b": "true",
+    }  # fmt: skip
+    assert (played["products"], silent["attributes"], silent["products"]) == ([], [], [])
+    (bought,) = made.events("purchase", kind="ecommerce").collect().to_dicts()
+    (product,) = bought["products"]
+    assert (bought["total_amount"], product["id"], product["price"], product["name"]) == ("10", "1", "5", None)
+    assert product["attributes"] == [{"key": "size", "value": "L"}]
+    assert made.events("promotion_view").collect()["promotion_id"].to_list() == ["p1, p2"]
