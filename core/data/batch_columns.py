@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, groupby, islice
 from typing import Any, Final, get_type_hints
 
@@ -31,6 +31,7 @@ _DTYPES: Final = {
     Scalar: SCALAR,
 }
 _FLOATS: Final = frozenset({float, type(None)})
+_FEW: Final = 64
 
 
 def columns_of(objects: Sequence[Struct]) -> Found:
@@ -104,8 +105,8 @@ def nulls(size: int, dtype: pl.DataType | None = None) -> pl.Series:
 
 
 def _scalars(found: Sequence[Any], limits: Limits) -> pl.Series:
-    """Tagged single values, null for null; floats as they are, which are tagged together later."""
-    if type(found[0]) is float and _FLOATS.issuperset(map(type, found)):
+    """Tagged single values, null for null; many floats as they are, which are tagged together later."""
+    if len(found) > _FEW and type(found[0]) is float and _FLOATS.issuperset(map(type, found)):
         return pl.Series(found, dtype=pl.Float64)
     tag = limits.tag
     tagged = ["s" + each if type(each) is str else None if each is None else tag(each) for each in found]
@@ -127,15 +128,14 @@ class Bags:
         if not any(found):
             self._lengths += [0] * len(found)
             return
-        most, limits = self._most, self._limits
-        if most is not None and max(map(len, found)) > most:
-            limits.cut += sum(len(each) - most for each in found if len(each) > most)
+        most, limits, lengths = self._most, self._limits, [*map(len, found)]
+        if most is not None and max(lengths) > most:
+            limits.cut += sum(length - most for length in lengths if length > most)
             found = [dict(islice(each.items(), most)) for each in found]
-        keys = list(chain.from_iterable(found))
-        tagged = list(chain.from_iterable(map(dict.values, found)))
-        self._lengths += map(len, found)
-        self._keys.append(pl.Series("key", keys, dtype=pl.String))
-        self._values.append(tag_all(tagged, "value", limits))
+            lengths = [*map(len, found)]
+        self._lengths += lengths
+        self._keys.append(pl.Series("key", [*chain.from_iterable(found)], dtype=pl.String))
+        self._values.append(_tagged(chain.from_iterable(map(dict.values, found)), limits))
 
     def flat(self, owner: str) -> pl.DataFrame:
         """All of them: `owner` (which one), key, value; without columns where they hold nothing."""
@@ -143,30 +143,31 @@ class Bags:
             return pl.DataFrame()
         of = np.repeat(np.arange(len(self._lengths), dtype=np.uint32), self._lengths)
         keys = cut(pl.concat(self._keys), Limits.NAME, self._limits)
-        return pl.DataFrame([pl.Series(owner, of), keys, cut_values(pl.concat(self._values), self._limits)])
+        return pl.DataFrame([pl.Series(owner, of), keys, _cut_values(pl.concat(self._values), self._limits)])
 
 
-def cut_values(tagged: pl.Series, limits: Limits) -> pl.Series:
+def _tagged(found: Iterable[Any], limits: Limits) -> pl.Series:
+    """Tagged values of any kind, not cut; null is a value of its own."""
+    tag = limits.tag
+    tagged = ["s" + each if (kind := type(each)) is str else f"n{each}" if kind is int else tag(each) for each in found]
+    return pl.Series("value", tagged, dtype=pl.String)
+
+
+def _cut_values(tagged: pl.Series, limits: Limits) -> pl.Series:
     """Tagged values, texts cut to the limit and counted; lists were kept to it element by element."""
     is_list = tagged.str.starts_with("l").fill_null(value=False)
     if not is_list.any():
         return cut(tagged, Limits.VALUE + 1, limits)
-    nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(tagged))
-    return tagged.zip_with(is_list, cut(tagged.zip_with(~is_list, nothing), Limits.VALUE + 1, limits))
+    return tagged.zip_with(is_list, cut(tagged.set(is_list, None), Limits.VALUE + 1, limits))
 
 
 def cut(series: pl.Series, length: int, limits: Limits) -> pl.Series:
     """The texts, cut to a number of code points and counted."""
+    if series.estimated_size() <= length:  # few texts; to look at each takes longer than what else is done to them
+        return series
     longest = series.str.len_bytes().max()
     if longest is None or longest <= length:  # type: ignore[operator]
         return series
     long = int((series.str.len_chars() > length).sum())
     limits.cut += long
     return series.str.slice(0, length) if long else series
-
-
-def tag_all(found: list[Any], name: str, limits: Limits) -> pl.Series:
-    """Tagged values of any kind, not cut; null is a value of its own."""
-    tag = limits.tag
-    tagged = ["s" + each if type(each) is str else f"n{each}" if type(each) is int else tag(each) for each in found]
-    return pl.Series(name, tagged, dtype=pl.String)

@@ -116,7 +116,8 @@ class Pieces:
         self.datas.add(len(datas), found)
         attributes: list[Object] = [each or {} for each in found["custom_attributes"]]
         self.event_attributes.add(attributes)
-        self.places |= {before + at: place for at, place in enumerate(found["location"]) if place}
+        if any(found["location"]):
+            self.places |= {before + at: place for at, place in enumerate(found["location"]) if place}
         if UNINSTALL in types or "attribution" in found["custom_event_type"]:
             for at, (kind, custom) in enumerate(zip(types, found["custom_event_type"], strict=True)):
                 if kind == UNINSTALL or custom == "attribution":

@@ -46,11 +46,11 @@ def part_of(pieces: Pieces, received_ms: int | None, locate: Locate | None) -> P
     stamp = pl.DataFrame(
         {"user": np.arange(len(batches), dtype=np.uint32), "time_ms": own, "arrival": arrivals},
     )
-    tables = {
-        "identities": _identities(pieces, stamp),
-        "attributes": _attributes(pieces, stamp),
-        "consents": _consents(pieces, stamp),
-    }
+    tables = {"attributes": _attributes(pieces, stamp)}
+    if pieces.identities:
+        tables["identities"] = _identities(pieces, stamp)
+    if pieces.consents:
+        tables["consents"] = _consents(pieces, stamp)
     request = _named(batches.filled("source_request_id")).alias("request_id")
     tables["batches"] = stamp.with_columns(request)
     context, tables["devices"] = _devices(pieces, stamp)
@@ -58,9 +58,9 @@ def part_of(pieces: Pieces, received_ms: int | None, locate: Locate | None) -> P
     if located is not None:
         context = context.hstack(located)
         tables["locations"] = _locations(stamp.hstack(located), "batch")
-    tables["attributions"] = _attribution_rows(
-        stamp[[*pieces.attributions]], ["install"] * len(pieces.attributions), [*pieces.attributions.values()], "batch"
-    )
+    if told := pieces.attributions:
+        installs = _attribution_rows(stamp[[*told]], ["install"] * len(told), [*told.values()], "batch")
+        tables["attributions"] = installs
     if len(datas):
         place = pl.DataFrame(
             {"user": of_batch, "timestamp_ms": times, "arrival": np.arange(len(datas)) + of_batch + np.int64(1)}
@@ -216,7 +216,7 @@ def _add_events(tables: dict[str, pl.DataFrame], pieces: Pieces, place: pl.DataF
     of_batch = context[place["user"]] if context.width else context
     own = tagged_places([pieces.places.get(at, {}) for at in range(len(datas))], limits) if pieces.places else None
     if own is not None:
-        _add_locations(tables, place, own)
+        _add(tables, "locations", _locations(place.rename({"timestamp_ms": "time_ms"}).hstack(own), "event"))
         of_batch = _with_places(of_batch, own)
     if of_batch.width:
         common = common.hstack(of_batch)
@@ -227,7 +227,12 @@ def _add_events(tables: dict[str, pl.DataFrame], pieces: Pieces, place: pl.DataF
     tables["events"] = (common if plain else common[numbers]).hstack(rows.drop("row"))
     tables["event_attributes"] = bag if plain else _repeated(bag, numbers)
     tables["products"] = products if plain else _repeated(products, numbers)
-    _add_attributions(tables, rows, place, pieces.told)
+    if pieces.told:
+        _add(tables, "attributions", _attributions(rows, place, pieces.told))
+
+
+def _add(tables: dict[str, pl.DataFrame], name: str, rows: pl.DataFrame) -> None:
+    tables[name] = pl.concat([tables[name], rows], how="diagonal") if name in tables else rows
 
 
 def _repeated(flat: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
@@ -248,22 +253,12 @@ def _with_places(of_batch: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     return of_batch.with_columns(chosen)
 
 
-def _add_locations(tables: dict[str, pl.DataFrame], place: pl.DataFrame, own: pl.DataFrame) -> None:
-    rows = _locations(place.rename({"timestamp_ms": "time_ms"}).hstack(own), "event")
-    tables["locations"] = pl.concat([tables["locations"], rows]) if "locations" in tables else rows
-
-
-def _add_attributions(
-    tables: dict[str, pl.DataFrame], rows: pl.DataFrame, place: pl.DataFrame, told: dict[int, Object]
-) -> None:
+def _attributions(rows: pl.DataFrame, place: pl.DataFrame, told: dict[int, Object]) -> pl.DataFrame:
     """An attribution event named `attribution` or `uninstall`, or an uninstall that names a publisher or campaign."""
-    if not set(rows["kind"].unique()) & {"attribution", "uninstall"}:
-        return
     told_of = rows.filter(pl.col("kind").is_in(["attribution", "uninstall"]))
     found: list[int] = []
     events: list[str] = []
-    names = told_of["name"].to_list() if "name" in told_of.columns else [None] * len(told_of)
-    for row, kind, name in zip(told_of["row"], told_of["kind"], names, strict=True):
+    for row, kind, name in told_of.select("row", "kind", "name").rows():
         if kind == "attribution" and name in ("attribution", "uninstall"):
             found.append(row)
             events.append("install" if name == "attribution" else "uninstall")
@@ -271,5 +266,4 @@ def _add_attributions(
             found.append(row)
             events.append("uninstall")
     stamped = place[found].rename({"timestamp_ms": "time_ms"})
-    given = _attribution_rows(stamped, events, [told[row] for row in found], "event")
-    tables["attributions"] = pl.concat([tables["attributions"], given], how="diagonal")
+    return _attribution_rows(stamped, events, [told[row] for row in found], "event")

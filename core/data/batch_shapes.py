@@ -165,9 +165,8 @@ def canonical(batch: Any) -> tuple[Batch, list[str]]:
     result["deleted_user_attributes"] = _names(result.get("deleted_user_attributes"), "deleted_user_attributes")
     _check_scalars(result["device_info"], DEVICE_KEYS, "device_info.")
     _check_scalars(result["application_info"], APPLICATION_KEYS, "application_info.")
-    result["application_info"] = _made(Application, result["application_info"])
     _check_scalars(place, PLACE_KEYS, "context.location.")
-    result["context"] = Context(place)
+    result |= {"application_info": _made(Application, result["application_info"]), "context": Context(place)}
     _check_scalars(result["attribution_info"], ("publisher", "campaign"), "attribution_info.")
     _check_values(result["user_attributes"], "user_attributes")
     result["consent_state"] = _consents(result["consent_state"])

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from hypothesis import example, given
+from hypothesis import strategies as st
 
 from core.data.batch_limits import Limits
 from core.data.batch_pieces import Pieces
@@ -109,6 +110,46 @@ def test_what_nobody_reads_is_json_all_the_same() -> None:
             in_shape(line)
         _, told = Reading(HOW, None).read(Block("file", line))
         assert [each.line for each in told.refusals] == [1]
+
+
+LINE = orjson.dumps(
+    {
+        "mpid": 7,
+        "unread": {"a\n": [1, 2.5e3, None, True, "é\U0001f600"]},
+        "user_attributes": {"a": "none", "b": 0, "c": ["a", 1, None]},
+        "device_info": {"platform": "iOS", "os_version": 18.1},
+        "events": [{"event_type": "custom_event", "data": {"event_name": "é", "custom_attributes": {"n": -1.25}}}],
+    }
+)
+EDITS = st.tuples(
+    st.integers(0, len(LINE)),
+    st.integers(0, 3),
+    st.sampled_from(
+        b'" \\ { } [ ] , : 0 1 . e + - null tru \x01 \xff \xc3 \xed\xa0\x80 \\ud83d NaN 99999999999999999999'.split()
+    ),
+)
+
+
+@given(st.lists(EDITS, min_size=1, max_size=3))
+@example([(0, 0, b"[")])
+def test_any_line(edits: list[tuple[int, int, bytes]]) -> None:
+    """What is read as it is, is JSON to the other library, too, and says the same."""
+    line = LINE
+    for at, gone, put in edits:
+        line = line[:at] + put + line[at + gone :]
+    try:
+        in_shape(line)
+        orjson.loads(line)
+    except ValueError as error:
+        # JSON all the same; see below.
+        assert not isinstance(error, orjson.JSONDecodeError) or "infinity" in str(error)
+        return
+    same(line)
+
+
+def test_the_last_of_equal_keys_stands() -> None:
+    events = b'"events":[{"event_type":"a","event_type":"b","data":{"event_name":"x"},"data":null}]'
+    assert same(b'{"mpid":1,"mpid":2,%s,"user_attributes":{"a":1},"user_attributes":{"b":2,"c":3,"b":4}}' % events)
 
 
 def test_one_odd_batch_leaves_the_others_as_they_are() -> None:
