@@ -328,7 +328,7 @@ def _joined(frames: Sequence[pl.DataFrame | None], owner: str, shifts: Index) ->
     for name in dict.fromkeys(name for _, frame in held for name in frame.columns):
         pieces = {at: frame[name] for at, frame in held if name in frame.columns}
         if name == owner:
-            pieces = {at: piece.cast(pl.Int64) + int(shifts[at]) for at, piece in pieces.items()}
+            pieces = {at: piece.cast(pl.UInt32) + int(shifts[at]) for at, piece in pieces.items()}
         dtypes = {piece.dtype for piece in pieces.values()}
         if len(dtypes) > 1:  # a text column that was coded in some parts only
             pieces = {at: piece.cast(pl.String) for at, piece in pieces.items()}

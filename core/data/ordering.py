@@ -60,7 +60,7 @@ def ascending(numbers: npt.NDArray[Any]) -> tuple[Index, npt.NDArray[Any]]:
     packed |= np.arange(len(numbers), dtype=np.uint64)
     packed = pl.Series(packed).sort().to_numpy()
     order = (packed & np.uint64((1 << own) - 1)).view(np.int64)
-    found = numbers[order]
+    found = np.take(numbers, order, mode="clip")  # half the time of numbers[order]
     back = np.flatnonzero(found[1:] < found[:-1]) if lost else ()
     if len(back) > _FEW:
         order = pl.Series(numbers).arg_sort().to_numpy()

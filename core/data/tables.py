@@ -25,12 +25,12 @@ from core.data.rows import Rows, read_rows
 from core.data.store import Store
 from core.errors import InputError
 
-PART_CELLS: Final = 6_000_000
+PART_CELLS: Final = 9_000_000
 PART_ROWS: Final = 500_000
 """A part of a load holds at most this many cells and rows of a table."""
 
 _THREADS: Final = 2
-_AHEAD: Final = 4
+_AHEAD: Final = 3
 """So many chunks are read by threads while one is staged; there is always one that waits for a thread."""
 
 Progress = Callable[[int, int | None], None]
