@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -90,13 +91,14 @@ def distinct(keys: Keys) -> Keys:
 
 
 class KeySet:
-    """The keys of committed segments (mapped from their files) and of the load so far."""
+    """The keys of committed segments (mapped from their files) and of the load so far. Threads may share it."""
 
     def __init__(self, files: list[Path]) -> None:
         self._committed: list[Keys] = [np.load(file, mmap_mode="r") for file in files]
         self._fresh: list[Keys] = []
         self._asked = 0
         self._sieve: Sieve | None = None
+        self._lock = Lock()
 
     def add(self, keys: Keys) -> Mask:
         """Adds keys, tells which of them were there already (or stood earlier in the same array)."""
@@ -106,8 +108,9 @@ class KeySet:
         np.take(keys[1], order, out=ordered[1], mode="clip")
         unlike = bool((first[1:] != first[:-1]).all())
         known = np.zeros(keys.shape[1], dtype=bool) if unlike else copies(keys)
-        known[order] |= self._holds(ordered)
-        self._push(ordered[:, ~known[order]] if known.any() else ordered)
+        with self._lock:
+            known[order] |= self._holds(ordered)
+            self._push(ordered[:, ~known[order]] if known.any() else ordered)
         return known
 
     def _holds(self, ordered: Keys) -> Mask:
@@ -149,14 +152,15 @@ class KeySet:
         """How many keys are not saved yet."""
         return sum(part.shape[1] for part in self._fresh)
 
-    def save(self, file: Path) -> bool:
-        """Writes the fresh keys, which are then read from that file; False, and no file, when there are none."""
-        if not self._fresh:
-            return False
-        np.save(file, _merged(self._fresh))
-        self._fresh = []
-        self._committed.append(np.load(file, mmap_mode="r"))
-        return True
+    def save(self, file: Path) -> int:
+        """Writes the fresh keys, which are then read from that file; how many, and no file when there are none."""
+        with self._lock:
+            saved = self.fresh
+            if saved:
+                np.save(file, _merged(self._fresh))
+                self._fresh = []
+                self._committed.append(np.load(file, mmap_mode="r"))
+            return saved
 
 
 def _merged(parts: list[Keys]) -> Keys:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from core.data.store import Store, Writer, explained
 
 BATCH_KEYS: Final = "batch_keys.npy"
 EVENT_KEYS: Final = "event_keys.npy"
-GROUP_EVENTS: Final = 4_000_000
+GROUP_EVENTS: Final = 3_000_000
 """A load above this many events is written as several segments, so that memory stays bounded."""
 
 FIRST_EVENTS: Final = 1_000_000
@@ -34,7 +34,8 @@ _SHARD_SALT: Final = np.uint64(0x5851F42D4C957F2D)
 
 class SegmentWriter:
     """Collects staged parts in groups. A full group is written as a segment in a thread while the next one is
-    collected; until the commit nothing names them.
+    collected; until the commit nothing names them. Groups are settled one after the other (copies, profiles, keys); the
+    next one may be while one is written.
 
     In a sharded dataset every shard has segments of its own, and keys have segments beside them: copies are told before
     rows are split.
@@ -52,10 +53,11 @@ class SegmentWriter:
         self._keys: dict[Path, dict[str, int]] = {}
         self._pending: list[Staged] = []
         self._collected, self._enough = 0, min(FIRST_EVENTS, GROUP_EVENTS)
-        self._thread = ThreadPoolExecutor(1)
-        self._writing: Future[None] | None = None
+        self._settling, self._writing = ThreadPoolExecutor(1), ThreadPoolExecutor(2)
+        self._written: list[Future[list[Segment | None]]] = []
+        """What became of each group, one entry a part."""
         self.events = self.duplicates = 0
-        """Of the groups that were written: events, and copies of events that were dropped."""
+        """Of the groups that were settled: events, and copies of events that were dropped."""
 
     def __enter__(self) -> SegmentWriter:
         return self
@@ -63,40 +65,52 @@ class SegmentWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._thread.shutdown()
+        self._settling.shutdown()
+        self._writing.shutdown()
         for folder in (*(folder for part in self._parts for folder in part.folders), *self._keys):
             shutil.rmtree(folder, ignore_errors=True)
 
     def add(self, staged: Staged) -> None:
-        """Takes one part of a load; has a group that is full written."""
+        """Takes one part of a load; has a group that is full written. Waits until the one before it is."""
         self._pending.append(staged)
         self._collected += staged.events
         if self._collected >= self._enough:
             self._enough = min(2 * self._enough, GROUP_EVENTS)
-            self._wait()
-            parts, self._pending, self._collected = self._pending, [], 0
-            self._writing = self._thread.submit(self._write, parts)
+            self._begin()
+            for written in self._written[:-1]:
+                written.result()
 
-    def _wait(self) -> None:
-        if self._writing is not None:
-            self._writing.result()
+    def _begin(self) -> None:
+        parts, self._pending, self._collected = self._pending, [], 0
+        settled = self._settling.submit(self._settled, parts)
+        self._written.append(self._writing.submit(self._write, settled))
 
-    def _write(self, parts: list[Staged]) -> None:
-        """Writes a group, which is taken from the list, and the keys that came with it."""
-        if not parts:
-            return
+    def _settled(self, parts: list[Staged]) -> _Settled:
+        """The group of parts, which are taken from the list; saves the keys that came with it."""
         group = Group(parts)
         with ThreadPoolExecutor(1) as beside:
             numbered = beside.submit(self._numbered, group)
             group.fill(parts)
             group.drop_copies(self._event_keys)
             shares = numbered.result()
-            self.events += group.events
-            self.duplicates += group.duplicates
-            with explained(self._writer.store.path, "written"):
-                for part, share in zip(self._parts, shares, strict=True):
-                    part.write(group, share)
-        self._save()
+        self.events += group.events
+        self.duplicates += group.duplicates
+        with explained(self._writer.store.path, "written"):
+            folders = [
+                part.new_folder() if group.has_rows(share.mine) else None
+                for part, share in zip(self._parts, shares, strict=True)
+            ]
+            self._save(folders[0])
+        return _Settled(group, shares, folders)
+
+    def _write(self, settled: Future[_Settled]) -> list[Segment | None]:
+        """Writes a group. Profiles that were named without any row are known already: what they did was a copy."""
+        group, shares, folders = settled.result()
+        with explained(self._writer.store.path, "written"):
+            return [
+                None if folder is None else part.write(folder, group, share)
+                for part, share, folder in zip(self._parts, shares, folders, strict=True)
+            ]
 
     def _numbered(self, group: Group) -> list[_Share]:
         """What each part has of a group."""
@@ -112,28 +126,29 @@ class SegmentWriter:
             shares.append(_Share(profile[places], (own == number)[places] if self._sharded else None, new))
         return shares
 
-    def _save(self) -> None:
-        """Puts new keys into the folder of the newest group or, in a sharded dataset, into one of their own."""
-        counts = {"batch_keys": self._batch_keys.fresh, "event_keys": self._event_keys.fresh}
-        if not any(counts.values()):
+    def _save(self, folder: Path | None) -> None:
+        """Puts new keys into the folder of a group or, in a sharded dataset, into one of their own."""
+        if not self._batch_keys.fresh and not self._event_keys.fresh:
             return
         if self._sharded:
             folder = self._writer.new_folder(f"{self._name}-{len(self._keys)}")
-        else:
-            folder = self._parts[0].folders[-1]
-        self._keys[folder] = {name: count for name, count in counts.items() if count}
-        with explained(self._writer.store.path, "written"):
-            self._batch_keys.save(folder / BATCH_KEYS)
-            self._event_keys.save(folder / EVENT_KEYS)
+        if folder is None:  # all of it are copies: these keys are of the next group, which is being staged
+            return
+        saved = self._keys[folder] = {}
+        for keys, name in ((self._batch_keys, BATCH_KEYS), (self._event_keys, EVENT_KEYS)):
+            if count := keys.save(folder / name):
+                saved[name.removesuffix(".npy")] = count
 
     def commit(self, manifest: Manifest, arrivals: int) -> int:
         """Commits every group as a segment; no commit when the manifest would not change. How many profiles the load
         touched.
         """
-        self._wait()
-        self._write(self._pending)
+        if self._pending:
+            self._begin()
+        written = [each.result() for each in self._written]
         for number, part in enumerate(self._parts):
-            manifest = manifest.with_part(number, part.finish(manifest.part(number)))
+            segments = [segment for each in written if (segment := each[number]) is not None]
+            manifest = manifest.with_part(number, part.finish(manifest.part(number), segments))
         manifest = replace(manifest, segments=self._with_keys(manifest.segments))
         if manifest != self._writer.manifest:
             self._writer.commit(replace(manifest, next_arrival=arrivals))
@@ -163,6 +178,14 @@ class _Share:
     new: pl.DataFrame
 
 
+class _Settled(NamedTuple):
+    """A group whose copies and profiles are known: what each part has of it, and the folder for that, if any."""
+
+    group: Group
+    shares: list[_Share]
+    folders: list[Path | None]
+
+
 class _Part:
     """The segments of one shard, or of a dataset without shards."""
 
@@ -170,29 +193,25 @@ class _Part:
         self, writer: Writer, store: Store, name: str, constants: Mapping[str, str], manifest: Manifest
     ) -> None:
         self._writer, self._store, self._name, self._constants = writer, store, name, constants
-        self._segments: list[Segment] = []
         self.numbering = Numbering(store, manifest)
         self.folders: list[Path] = []
 
-    def write(self, group: Group, share: _Share) -> None:
-        """Writes the rows of a group that are this part's as a segment.
+    def new_folder(self) -> Path:
+        """The folder of its next segment."""
+        self.folders.append(self._writer.new_folder(f"{self._name}-{len(self.folders)}", self._store))
+        return self.folders[-1]
 
-        Profiles that were named without any row are known already: what they did was a copy.
-        """
-        if not group.has_rows(share.mine):
-            return
-        folder = self._writer.new_folder(f"{self._name}-{len(self.folders)}", self._store)
-        self.folders.append(folder)
+    def write(self, folder: Path, group: Group, share: _Share) -> Segment:
+        """Writes the rows of a group that are this part's as a segment."""
         rows, moments = group.write(folder, share.profile, share.mine, self._constants)
         if len(share.new):
             write(share.new, folder / "profiles.parquet")
             rows = {"profiles": len(share.new), **rows}
-        self._segments.append(Segment(folder.name, rows, min(moments, default=None), max(moments, default=None)))
+        return Segment(folder.name, rows, min(moments, default=None), max(moments, default=None))
 
-    def finish(self, manifest: Manifest) -> Manifest:
+    def finish(self, manifest: Manifest, written: Sequence[Segment]) -> Manifest:
         """The part's manifest with every segment that was written."""
-        segments = (*manifest.segments, *self._segments)
-        return replace(manifest, segments=segments, profiles=self.numbering.count)
+        return replace(manifest, segments=(*manifest.segments, *written), profiles=self.numbering.count)
 
 
 def shard_of(mpids: Mpids, shards: int) -> npt.NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,20 @@ def test_key_sets_are_sets(seed: int, tmp_path: Path) -> None:
             if ours.save(file := tmp_path / f"last-{step}.npy"):
                 files.append(file)
             ours = KeySet(files)
+
+
+def test_keys_are_saved_while_others_are_added(tmp_path: Path) -> None:
+    """Nothing is lost between them, as a load saves the keys of batches of one group while it stages the next one."""
+    rng = np.random.default_rng(3)
+    ours, every = KeySet([]), [rng.integers(0, 2**64, (2, 50), dtype=np.uint64) for _ in range(300)]
+    with ThreadPoolExecutor(1) as beside:
+        added = beside.submit(lambda: [ours.add(keys).any() for keys in every])
+        saved = []
+        while not added.done() or ours.fresh:
+            saved.append(ours.save(tmp_path / f"{len(saved)}.npy"))
+    assert not any(added.result())
+    assert sum(saved) == 300 * 50
+    assert ours.add(np.concatenate(every, axis=1)).all()
 
 
 def test_merged_files_hold_all_keys_in_order(tmp_path: Path) -> None:

@@ -6,15 +6,18 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import xxhash
 
 from core.data import batches as batches_module
 from core.data import segments as segments_module
+from core.data.group import Staged
 from core.data.keys import KeyMap, KeySet, keys_of
 from core.data.loading import Loader, Part
 from core.data.ordering import ordered
+from core.data.segments import BATCH_KEYS, SegmentWriter
 from core.data.store import Store
 from core.errors import InputError
 from tests.core.loads import T, batch, content, event, load, named, new, rows
@@ -404,6 +407,26 @@ def test_copies_among_parts_of_which_some_have_no_message_ids(store: Store) -> N
     assert kept == ["a", "b", None, None, None, None, "c"]
 
 
+def test_keys_of_the_next_group_come_while_one_of_copies_is_settled(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group that has no rows has no folder; keys of batches that were staged behind it are saved with theirs."""
+    monkeypatch.setattr(segments_module, "GROUP_EVENTS", 2)
+    events = pl.DataFrame(
+        {"user": [0, 0], "timestamp_ms": [T, T], "arrival": [0, 1], "kind": ["custom"] * 2, "name": ["Open"] * 2},
+        schema_overrides={"user": pl.UInt32},
+    )
+    mpids, keys = np.array([7]), KeySet([])
+    with store.writing() as writer, SegmentWriter(writer, "shop", "ios", keys, KeySet([])) as segments:
+        keys.add(keys_of("s", pl.Series(["a"])))
+        segments.add(Staged({"events": events}, mpids, np.array([False]), None))
+        segments.add(Staged({"events": events}, mpids, None, None))
+        segments.commit(writer.manifest.with_input("shop", "ios", "platform"), 4)
+    (segment,) = store.manifest().segments
+    assert (segment.tables["events"], segment.tables["batch_keys"]) == (2, 1)
+    assert KeySet([store.file(segment, BATCH_KEYS)]).add(keys_of("s", pl.Series(["b", "a"]))).tolist() == [False, True]
+
+
 def test_a_profile_keeps_its_number_however_it_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Known profiles of big segments come from the column cache, those of small ones from their files."""
     store = new(tmp_path)
@@ -435,8 +458,6 @@ def test_key_sets(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_key_maps_are_dicts(seed: int) -> None:
-    import numpy as np
-
     chance, known, ours = random.Random(seed), {}, KeyMap()
     for _ in range(20):
         texts = [str(chance.randrange(50)) for _ in range(chance.randrange(1, 30))]
