@@ -39,9 +39,10 @@ def overview(snapshot: Snapshot) -> pl.DataFrame:
         ("identities", "identity_type", "identity"),
         ("consents", "purpose", "consent"),
     ):
-        frames.append(
-            snapshot.table(table).select("workspace", "profile", "time_ms", kind=pl.lit(kind), name=column).collect()
-        )
+        records = snapshot.table(table)
+        if table == "identities":  # every load that sees one keeps it once, with its first moment
+            records = records.group_by("workspace", "profile", column, "value").agg(pl.col("time_ms").min())
+        frames.append(records.select("workspace", "profile", "time_ms", kind=pl.lit(kind), name=column).collect())
     named = pl.concat([frame.select("workspace", "kind", "name", "profile", "time_ms") for frame in frames])
     grouped = named.group_by("workspace", "kind", "name").agg(
         records=pl.len().cast(pl.Int64),
@@ -185,7 +186,7 @@ def events(snapshot: Snapshot, name: str | None, kind: str | None, workspace: st
         "kind",
         "name",
         *(_joined(field) if field in SEVERAL_VALUE_FIELDS else _text(pl.col(field)).alias(field) for field in FIELDS),
-        attributes=_texts(pl.col("attributes").fill_null([])),
+        attributes=_texts(pl.col("attributes")),
         products=pl.col("products").fill_null([]).list.eval(pl.struct(*product, attributes=own)),
     )
 
@@ -196,9 +197,9 @@ def _text(column: pl.Expr) -> pl.Expr:
 
 
 def _texts(bag: pl.Expr) -> pl.Expr:
-    """A bag of attributes with texts for tagged values."""
+    """A bag of attributes with texts for tagged values; empty where a file left it out."""
     value = _text(pl.element().struct.field("value"))
-    return bag.list.eval(pl.struct(key=pl.element().struct.field("key"), value=value))
+    return bag.fill_null([]).list.eval(pl.struct(key=pl.element().struct.field("key"), value=value))
 
 
 def _joined(field: str) -> pl.Expr:

@@ -236,7 +236,8 @@ def test_events_as_a_frame_hold_plain_texts(tmp_path: Path) -> None:
         event("commerce_event", product_action={"action": "purchase", "total_amount": 10, "products": [hat]}),
         event("commerce_event", promotion_action={"action": "view", "promotions": [{"id": "p1"}, {"id": "p2"}]}),
     ]
-    for mpid, events in ((1, rich), (2, [named("Play")])):
+    bare = event("commerce_event", product_action={"action": "click", "products": [{"id": "2"}]})
+    for mpid, events in ((1, rich), (2, [named("Play"), bare])):
         made.load_batches([batch(mpid, *events)], workspace="shop", input="ios")
     played, silent = made.events("Play").sort("mpid").collect().to_dicts()
     assert {each["key"]: each["value"] for each in played["attributes"]} == {
@@ -247,4 +248,15 @@ def test_events_as_a_frame_hold_plain_texts(tmp_path: Path) -> None:
     (product,) = bought["products"]
     assert (bought["total_amount"], product["id"], product["price"], product["name"]) == ("10", "1", "5", None)
     assert product["attributes"] == [{"key": "size", "value": "L"}]
+    assert made.events("click").collect()["products"][0][0]["attributes"] == []
     assert made.events("promotion_view").collect()["promotion_id"].to_list() == ["p1, p2"]
+
+
+def test_an_identity_seen_in_several_loads_is_one_record(tmp_path: Path) -> None:
+    made = Dataset.create(tmp_path / "dataset")
+    for day in (1, 0):
+        seen = batch(1, time=T + day * DAY, user_identities={"email": "a@x.io"})
+        made.load_batches([seen], workspace="shop", input="ios")
+    found = made.catalog().filter(kind="identity").select("name", "records", "profiles", "first", "last").rows()
+    first = datetime.fromtimestamp(T / 1000, UTC)
+    assert found == [("email", 1, 1, first, first)]
