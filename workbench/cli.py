@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -84,10 +85,21 @@ def _run(words: list[str]) -> int:
         note("workbench: interrupted")
         return 130
     except BrokenPipeError:
-        # The reader has gone, for example `| head`; Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has gone, for example `| head`.
+        _say_no_more()
         return 141
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or error.filename is not None:
+            raise
+        note(f"The output cannot be written: {error.strerror}.")
+        _say_no_more()
+        return 2
     return code
+
+
+def _say_no_more() -> None:
+    """What is still to be written goes nowhere; Python would complain once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _leave(number: int, frame: Any) -> None:

@@ -79,6 +79,18 @@ def test_streams_that_are_closed_are_no_error(shop: Path, closed: str) -> None:
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)
 
 
+def test_a_full_disk_under_the_output_is_told(shop: Path) -> None:
+    save(shop / "A.json", audience({"type": "and", "criteria": []}))
+    command = f"{WORKBENCH} evaluate A.json --dataset shop --json > /dev/full"
+    done = subprocess.run(
+        command, shell=True, cwd=shop, capture_output=True, text=True, check=False, env=environment(shop)
+    )
+    assert (done.returncode, done.stderr.splitlines()[1:]) == (
+        2,
+        ["The output cannot be written: No space left on device."],
+    )
+
+
 def test_a_pipe_is_no_file_to_import(tmp_path: Path) -> None:
     command = f"cat /dev/null | {WORKBENCH} import /dev/stdin --workspace shop --input ios"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, env=environment(tmp_path))
