@@ -24,7 +24,7 @@ from core.data.store import Store, Writer, explained
 BATCH_KEYS: Final = "batch_keys.npy"
 EVENT_KEYS: Final = "event_keys.npy"
 GROUP_EVENTS: Final = 3_000_000
-"""A load above this many events is written as several segments, so that memory stays bounded."""
+"""A load of more than this (`Staged.size`) is written as several segments, so that memory stays bounded."""
 
 FIRST_EVENTS: Final = 1_000_000
 """The first group of a load is smaller, and each at most twice as big as the one before: writing begins early."""
@@ -73,7 +73,7 @@ class SegmentWriter:
     def add(self, staged: Staged) -> None:
         """Takes one part of a load; has a group that is full written. Waits until the one before it is."""
         self._pending.append(staged)
-        self._collected += staged.events
+        self._collected += staged.size
         if self._collected >= self._enough:
             self._enough = min(2 * self._enough, GROUP_EVENTS)
             self._begin()
