@@ -276,10 +276,10 @@ def test_small_parts_and_groups_are_one_load(tmp_path: Path, seed: int, monkeypa
 
 
 def test_what_is_said_of_profiles_fills_groups_too(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A batch of one row of `batches` and seven of `attributes` takes the room of two events, so ten of them fill a group."""
+    """A row of `batches` and seven of `attributes` take the room of two events: ten such batches fill a group of 20."""
     monkeypatch.setattr(batches_module, "BLOCK_EVENTS", 1)
     monkeypatch.setattr(segments_module, "GROUP_EVENTS", 20)
-    documents = [batch(mpid, user_attributes={key: mpid for key in "abcdefg"}) for mpid in range(20)]
+    documents = [batch(mpid, user_attributes=dict.fromkeys("abcdefg", mpid)) for mpid in range(20)]
     load(store, documents)
     segments = store.manifest().segments
     assert [segment.tables["attributes"] for segment in segments] == [70, 70]
