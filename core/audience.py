@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
 from pydantic import Field, Strict, ValidationError, field_validator
-from pydantic_core import PydanticSerializationError
 
 from core.context import Context
 from core.criteria import Criterion, Model, Node, walk
@@ -197,7 +196,7 @@ def _is_text(model: Model) -> bool:
     """Whether all its texts can be written: JSON's escapes can spell what is no character."""
     try:
         model.model_dump_json()
-    except PydanticSerializationError:
+    except ValueError:  # pydantic's own error is one
         return False
     return True
 

@@ -232,6 +232,6 @@ def knows(snapshot: Snapshot, names: str, workspace: str, name: str) -> bool:
     if names == "event_attributes":
         return any(name in store.attribute_keys for store in stores)
     if names == "product_attributes":
-        return any(name in store.products.attribute_keys for store in stores)
+        return any(name in store.products.attributes for store in stores)
     kind = names.removeprefix("events:")
     return any(store.kind == kind and name in store.names for store in stores)

@@ -117,11 +117,6 @@ class Products:
         return len(self.owner) == self._store.size and bool((self.owner[1:] > self.owner[:-1]).all())
 
     @property
-    def attribute_keys(self) -> list[str]:
-        """Every custom attribute key that some product has."""
-        return self._pack.keys
-
-    @property
     def begins(self) -> Index | None:
         """The first product of each event, and behind them how many there are; None where each event has just one."""
         if self.single:

@@ -125,7 +125,8 @@ def test_groups_too_deep_for_sql_are_told() -> None:
 @pytest.fixture
 def data(tmp_path: Path) -> Dataset:
     data = Dataset.create(tmp_path / "dataset")
-    bought = event("commerce_event", product_action={"action": "purchase", "products": [{"id": "1"}]})
+    shoe = {"id": "1", "custom_attributes": {"color": "red"}}
+    bought = event("commerce_event", product_action={"action": "purchase", "products": [shoe]})
     begun = event("session_start")
     data.load_batches(
         [batch(1, named("Play"), bought, begun, user_attributes={"tier": "gold"})], workspace="shop", input="ios"
@@ -187,7 +188,7 @@ def test_a_demoted_kind_without_names_is_refused(data: Dataset) -> None:
 def test_warnings_name_the_predicate(data: Dataset) -> None:
     exists = {"operator": "exists"}
     bought = {"type": "event", "kind": "ecommerce", "name": "purchase"}
-    sized = {**bought, "where_product": [{"field": "id", **exists}, {"attribute": "size", **exists}]}
+    sized = {**bought, "where_product": [{"attribute": "color", **exists}, {"attribute": "size", **exists}]}
     root = {
         "type": "and",
         "criteria": [
